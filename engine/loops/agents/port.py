@@ -1,0 +1,193 @@
+"""The port between the engine and an agent's command line.
+
+An *adapter* knows one family of agent programs.  It is pure: it turns an `Order` into a `Launch`, a text into
+keystrokes, and what was seen (a line of a structured stream, a hook's line, a screen) into `Signal` facts.  It starts
+nothing and reads nothing itself, so a structured protocol (JSON lines both ways, SSE) needs no other port: its runner
+writes the lines, and `read_line` understands them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+# ---- what the engine asks for --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Start one agent.  ``conversation``: the id to resume; empty means a fresh conversation."""
+
+    agent: str
+    session: str
+    role: str
+    model: str
+    directory: str
+    kickoff: str
+    conversation: str = ""
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What to run.  ``typed`` is a kickoff that must be typed once the agent is ready (delivery "ping")."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    typed: str = ""
+    conversation: str = ""
+    """The conversation's id when the adapter could assign it before the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """How to put one message into an agent's terminal: ``paste``, a pause of ``pause`` seconds, then ``submit``."""
+
+    paste: bytes
+    submit: bytes
+    pause: float = 0.15
+    confirm: float = 5.0
+    """Seconds within which the turn must start; then the submit key is pressed again, never the text."""
+    presses: int = 3
+
+
+# ---- what the engine learns ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The agent shows an empty prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted:
+    """A prompt was taken up.  ``nudge`` names it when the agent can tell."""
+
+    nudge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The agent stopped.  ``waiting_until``: epoch seconds it said it would wait for; ``done``: it has nothing left to do."""
+
+    waiting_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """The screen, or an event, shows that a turn or a tool is running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing on the screen shows work.  ``waiting_until`` as in `TurnEnded`."""
+
+    waiting_until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitReached:
+    """A usage limit.  ``resets_at``: epoch seconds, None when it could not be told."""
+
+    text: str
+    resets_at: float | None = None
+    structured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LimitCleared:
+    """The agent works again although a limit was in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderUnavailable:
+    """The provider does not answer; the agent retries or has given up."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """This conversation cannot go on (a poisoned history, say): only a fresh one helps."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialogShown:
+    """A question that the engine does not know: shown to the operator, never answered by guess."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked:
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalEnded:
+    """``outcome``: granted, denied or expired."""
+
+    id: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationNamed:
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """Tokens of one request: input including cache, output including reasoning."""
+
+    input_tokens: int
+    output_tokens: int
+    usd: float = 0.0
+
+
+Signal = (
+    Ready
+    | TurnStarted
+    | TurnEnded
+    | Working
+    | Idle
+    | LimitReached
+    | LimitCleared
+    | ProviderUnavailable
+    | Fatal
+    | DialogShown
+    | ApprovalAsked
+    | ApprovalEnded
+    | ConversationNamed
+    | UsageReported
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What a terminal shows: its rendered lines, top to bottom, without escapes and trailing blanks."""
+
+    lines: tuple[str, ...]
+
+
+class Adapter(Protocol):
+    """One family of agent programs; see the module's text."""
+
+    structured: bool
+    """Whether the agent reports its own turns (hooks, events): then the screen is never asked whether it is idle."""
+
+    def launch(self, order: Order) -> Launch:
+        """Return what to run for *order*."""
+
+    def typing(self, text: str) -> Typing:
+        """Return how *text* is typed into the terminal and submitted."""
+
+    def read_line(self, line: bytes) -> Sequence[Signal]:
+        """Read one line of the agent's own events (its signals file).  Unknown lines give nothing."""
+
+    def read_screen(self, screen: Screen, now: float) -> Sequence[Signal]:
+        """Read a screen at *now* (epoch seconds): the evidence of the lowest trust."""

@@ -1,0 +1,218 @@
+"""The configuration as frozen facts: what agents.toml says once it has been checked and its defaults filled in.
+
+Times are seconds.  Paths are absolute strings.  The JSON Schema ``schemas/agents.schema.json`` is the contract for the
+file; these classes are what the rest of the engine sees of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Watch(Enum):
+    """What the supervisor does for an agent by itself."""
+
+    NONE = "none"
+    HEAL = "heal"
+    HEAL_STALL = "heal+stall"
+
+    @property
+    def heals(self) -> bool:
+        return self is not Watch.NONE
+
+    @property
+    def stalls(self) -> bool:
+        return self is Watch.HEAL_STALL
+
+
+class Kind(Enum):
+    """How an agent lives: with the phases, for ever, once when asked, or as a plain command."""
+
+    LOOP = "loop"
+    PERSISTENT = "persistent"
+    TASK = "task"
+    SERVICE = "service"
+
+
+class Delivery(Enum):
+    """How the kickoff reaches an agent: as an argument, typed after the start, or inside the command itself."""
+
+    ARG = "arg"
+    PING = "ping"
+    EXEC = "exec"
+
+
+class Granularity(Enum):
+    """What one row of the token log stands for."""
+
+    GATE = "gate"
+    PHASE = "phase"
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """The first restart is immediate; the n-th after it waits up to ``first * factor**(n-1)``, at most ``max`` seconds."""
+
+    first: float = 1.0
+    factor: float = 2.0
+    max: float = 300.0
+    jitter: float = 0.2
+    healthy_after: float = 60.0
+    park_after: int = 10
+    """Failures in a row, each sooner than ``healthy_after``, after which the agent is parked (a visible crash loop)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits; 0 = none.  ``wall`` is seconds."""
+
+    tokens: int = 0
+    usd: float = 0.0
+    wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Watchdog:
+    signal_interval: float = 30.0
+    """The net below the events: fetch, rescan, look again."""
+    heavy_interval: float = 300.0
+    limit_probe_fallback: float = 300.0
+    limit_reset_slack: float = 45.0
+    stall_grace: float = 180.0
+    stop_grace: float = 10.0
+    """Between the polite end of a session and the kill."""
+    restart_backoff: Backoff = field(default_factory=Backoff)
+    budget: Budget = field(default_factory=Budget)
+    log_tokens: bool = False
+    token_granularity: Granularity = Granularity.GATE
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A command-line agent described by data (upstream format, section 1.4)."""
+
+    name: str
+    adapter: str = "command"
+    """Which adapter of ``loops.agents`` drives it; the known names have their own, all others are ``command``."""
+    bin: str = ""
+    flags: tuple[str, ...] = ()
+    resume_flags: tuple[str, ...] = ("--resume", "{id}")
+    prompt_delivery: Delivery = Delivery.ARG
+    process_name: str = ""
+    submit_key: str = "Enter"
+    stall_idle: float = 300.0
+    active_re: str = ""
+    limit_re: str = ""
+    fatal_re: str = ""
+    ready_re: str = ""
+    dialog_re: str = ""
+    remote_control: bool = False
+    supports_resume: bool = False
+    preamble: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A nudge every ``interval`` seconds with the text of ``prompt_file``."""
+
+    interval: float
+    prompt_file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent, or one service (``kind`` SERVICE: then ``command`` is what runs)."""
+
+    name: str
+    session: str
+    """The whole tmux session name: the prefix and the name, unless the file says otherwise."""
+    kind: Kind
+    dir: str
+    role: str = ""
+    backend: str = ""
+    model: str = ""
+    watch: Watch = Watch.NONE
+    enabled: bool = True
+    resume: bool = False
+    prompt_file: str = ""
+    wake: Wake | None = None
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    isolate: bool | None = None
+    blind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    """How work passes between the agents.  ``builder`` and ``adversary`` are agent names; there may be several reviewers."""
+
+    repo: str
+    branch: str = "main"
+    remote: str = "origin"
+    claim: str = "claim("
+    review: str = "review("
+    inbox: str = "machine-docs"
+    builder: tuple[str, ...] = ("builder",)
+    adversary: tuple[str, ...] = ("adversary",)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    marker: str = "## DONE"
+    verdict_max_age: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that needs a fresh PASS.  ``covers``: globs of the paths whose change makes an old PASS stale (empty: all code)."""
+
+    id: str
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    id: str
+    plan: str = ""
+    status: str = ""
+    """File name of the status document; ``STATUS-<id>.md`` unless the file says otherwise."""
+    models: Mapping[str, str] = field(default_factory=dict)
+    items: tuple[Item, ...] = ()
+    checks: tuple[str, ...] = ()
+    """Shell commands that the engine runs itself in a fresh clone of the claimed commit; all must exit 0."""
+    check_timeout: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    roles_dir: str = ""
+    kickoff_template: str = ""
+    """Path of the template; empty: the one that comes with the engine."""
+    handoff: Handoff | None = None
+    on_complete: str = ""
+    """Name of the task agent to run once after the last phase; empty: none."""
+    done: Done = field(default_factory=Done)
+    done_nudge: bool = True
+    phases: tuple[Phase, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One project, whole.  ``digest`` is the SHA-256 of the file's bytes (hex)."""
+
+    path: str
+    root: str
+    digest: str
+    session_prefix: str
+    log_dir: str
+    watchdog: Watchdog
+    backends: Mapping[str, Backend]
+    agents: Mapping[str, Agent]
+    """Agents and services by name, in the order of the file."""
+    loop: Loop
+    notes: tuple[str, ...] = ()
+    """Harmless things worth saying, such as a key that is accepted and ignored."""

@@ -1,0 +1,128 @@
+"""Where the parts of a project live on the machine.
+
+Two roots: the *project* (the directory of agents.toml, with its ``log_dir``) holds all that must survive a
+reboot; the *runtime directory* holds sockets only and is found from the configuration's path alone, so that
+``loops status`` can reach the supervisor without parsing any TOML.
+
+Standard library built-ins only: this module is on the fast path of ``loops status``.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+from loops.errors import SessionError
+
+CONFIG_NAME = "agents.toml"
+
+
+def find_config(given: str | None = None, start: str | None = None) -> str:
+    """Return the real path of agents.toml: *given*, else ``$LOOPS_CONFIG``, else the nearest one at or above *start*.
+
+    A directory stands for the agents.toml in it.  The file need not exist when it was named.
+    """
+    named = given or os.environ.get("LOOPS_CONFIG")
+    if named:
+        path = os.path.realpath(named)
+        return os.path.join(path, CONFIG_NAME) if os.path.isdir(path) else path
+    here = os.path.realpath(start or os.getcwd())
+    while True:
+        candidate = os.path.join(here, CONFIG_NAME)
+        if os.path.isfile(candidate):
+            return candidate
+        parent = os.path.dirname(here)
+        if parent == here:
+            return os.path.join(os.path.realpath(start or os.getcwd()), CONFIG_NAME)
+        here = parent
+
+
+def runtime_root() -> str:
+    """The directory for sockets of all projects of this user: ``$LOOPS_RUNTIME_DIR``, else below ``$XDG_RUNTIME_DIR``, else /tmp.
+
+    Sockets have 107 bytes for their whole path (unix(7)), which is why they are not kept in the project.
+    """
+    named = os.environ.get("LOOPS_RUNTIME_DIR")
+    if named:
+        return named
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and os.path.isdir(base):
+        return os.path.join(base, "loops")
+    return f"/tmp/loops-{os.getuid()}"
+
+
+class Runtime:
+    """The runtime directory of one project and the sockets in it."""
+
+    __slots__ = ("root",)
+
+    def __init__(self, config_path: str) -> None:
+        raw = config_path.encode("utf-8", "surrogateescape")
+        # Two independent 32-bit sums: a name, not a secret; `_sha2` would cost more to import than to compute.
+        name = f"{zlib.crc32(raw):08x}{zlib.adler32(raw):08x}"
+        self.root = os.path.join(runtime_root(), name)
+
+    @property
+    def holder_socket(self) -> str:
+        return os.path.join(self.root, "holder.sock")
+
+    @property
+    def control_socket(self) -> str:
+        return os.path.join(self.root, "control.sock")
+
+    @property
+    def tmux_socket(self) -> str:
+        return os.path.join(self.root, "tmux.sock")
+
+    def create(self) -> None:
+        """Make the directory, mode 0700, and refuse one that belongs to somebody else (/tmp is shared)."""
+        for path in (os.path.dirname(self.root), self.root):
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            about = os.lstat(path)
+            if about.st_uid != os.getuid() or about.st_mode & 0o077:
+                raise SessionError(
+                    f"{path}: must be a directory of your own with mode 0700; "
+                    "remove it, or name another place in LOOPS_RUNTIME_DIR"
+                )
+
+
+class State:
+    """The durable files of one project, below ``log_dir``."""
+
+    __slots__ = ("log_dir",)
+
+    def __init__(self, log_dir: str) -> None:
+        self.log_dir = log_dir
+
+    @property
+    def root(self) -> str:
+        return os.path.join(self.log_dir, "state")
+
+    @property
+    def journal(self) -> str:
+        return os.path.join(self.root, "journal")
+
+    @property
+    def lock(self) -> str:
+        return os.path.join(self.root, "lock")
+
+    @property
+    def signals(self) -> str:
+        """One append-only file a session, into which its agent's hooks write JSON lines."""
+        return os.path.join(self.root, "signals")
+
+    @property
+    def checks(self) -> str:
+        """Fresh clones in which the engine runs a phase's own checks."""
+        return os.path.join(self.root, "checks")
+
+    @property
+    def compiled_config(self) -> str:
+        return os.path.join(self.root, "config.json")
+
+    def session_log(self, name: str) -> str:
+        return os.path.join(self.log_dir, f"{name}.log")
+
+    @property
+    def token_log(self) -> str:
+        return os.path.join(self.log_dir, "token-log.jsonl")
