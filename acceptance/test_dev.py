@@ -37,7 +37,10 @@ esac
 """
 
 # All that ./dev may use of the machine, besides what it is tested for.
-TOOLS = "sh dash cat chmod cp date dirname env flock grep id ln mkdir readlink rm sed sha256sum tail".split()
+TOOLS = [
+    "sh", "dash", "cat", "chmod", "cp", "date", "dirname", "env", "flock",
+    "grep", "id", "ln", "mkdir", "readlink", "rm", "sed", "sha256sum", "tail",
+]  # fmt: skip
 
 
 class Checkout:
