@@ -174,6 +174,11 @@ class Journal:
             raise OSError(errno.ENOSPC, f"only {written} of {len(batch)} bytes were taken, the disk or quota is full")
         os.fdatasync(self._descriptor)
 
+    @property
+    def ours(self) -> bool:
+        """Whether this is still the journal's one writer."""
+        return not self._closed and self._lock.is_ours()
+
     def _demand_ownership(self) -> None:
         if self._closed:
             raise JournalError(f"{self._directory}: this journal is closed")

@@ -34,6 +34,10 @@ class Clock:
         """Steady seconds."""
         return self._boottime() + self.offset
 
+    def wall(self) -> float:
+        """Epoch seconds of the machine's own clock, which may jump: only for texts that name such times."""
+        return self._wall()
+
     def steady(self, wall: float) -> float:
         """The steady time that lies as far from now as *wall* lies from the wall clock."""
         return self.now() + (wall - self._wall())

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from loops.config import decode as decode_config
 from loops.config.model import Config
+from loops.protocol.encoding import decode as decode_evidence
 from loops.protocol.evidence import PhaseEvidence
-from loops.protocol.evidence import decode as decode_evidence
 from loops.supervisor import events as ev
 from loops.supervisor.state import (
     AgentState,
@@ -378,7 +378,7 @@ def _evidence(work: Fold, e: ev.EvidenceTaken) -> None:
 
 @_on(ev.HistoryRewritten)
 def _rewritten(work: Fold, e: ev.HistoryRewritten) -> None:
-    work.loop = replace(work.loop, head="", evidence=PhaseEvidence(), check=None, refused=())
+    work.loop = replace(work.loop, head="", evidence=PhaseEvidence(work.loop.phase), check=None, refused=())
 
 
 @_on(ev.CheckStarted)
@@ -406,7 +406,7 @@ def _phase_started(work: Fold, e: ev.PhaseStarted) -> None:
         phase=e.phase,
         since=e.at,
         head="",
-        evidence=PhaseEvidence(),
+        evidence=PhaseEvidence(e.phase),
         check=None,
         refused=(),
         complete=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from loops.protocol.evidence import Commit, Documents
 
@@ -11,7 +12,7 @@ MOST_COMMITS = 5000
 """History that is read when a phase begins; a verdict never looks further back than its phase."""
 
 ANCESTRY = 'git merge-base --is-ancestor "$1" "$2" 2>/dev/null; echo "$?"; '
-_LOG = f"exec git -c core.quotePath=false log --topo-order --reverse --diff-merges=first-parent --name-only -z --format={_FORMAT} "
+_LOG = f"exec git -c core.quotePath=false log --topo-order --reverse -c --name-only -z --format={_FORMAT} "
 
 
 def new_commits(clone: str, old: str, new: str) -> list[str]:
@@ -73,29 +74,39 @@ def places(folder: str, name: str) -> tuple[str, ...]:
     return (f"{folder.strip('/')}/{name}", name) if folder.strip("/") else (name,)
 
 
-def wanted_objects(commits: Sequence[Commit], folder: str, status: str, review: str) -> list[str]:
-    """The objects to read: both documents at each commit that touched one of them."""
-    ours = {*places(folder, status), *places(folder, review)}
-    return [
-        f"{commit.sha}:{path}"
-        for commit in commits
-        if not ours.isdisjoint(commit.paths)
-        for name in (status, review)
-        for path in places(folder, name)
-    ]
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which documents are read, and at which commits: those that touched one, merges, and the agents' signals."""
 
+    folder: str
+    status: str
+    review: str
+    signals: tuple[str, ...]
 
-def documents(
-    commit: Commit, found: Mapping[str, tuple[str, str]], folder: str, status: str, review: str
-) -> Documents | None:
-    """The documents at *commit*, or None when it touched neither."""
-    if {*places(folder, status), *places(folder, review)}.isdisjoint(commit.paths):
-        return None
+    def at(self, commit: Commit) -> bool:
+        """Whether the documents are needed at *commit*."""
+        named = {path.rpartition("/")[2] for path in commit.paths}
+        return commit.merge or bool(named & {self.status, self.review}) or commit.subject.startswith(self.signals)
 
-    def text(name: str) -> str | None:
-        return next((found[k][1] for p in places(folder, name) if (k := f"{commit.sha}:{p}") in found), None)
+    def objects(self, commits: Sequence[Commit]) -> list[str]:
+        """The objects to read for *commits*."""
+        return [
+            f"{commit.sha}:{path}"
+            for commit in commits
+            if self.at(commit)
+            for name in (self.status, self.review)
+            for path in places(self.folder, name)
+        ]
 
-    return Documents(text(status), text(review))
+    def documents(self, commit: Commit, found: Mapping[str, tuple[str, str]]) -> Documents | None:
+        """The documents at *commit*, or None when they are not needed there."""
+        if not self.at(commit):
+            return None
+        return Documents(self._text(commit, self.status, found), self._text(commit, self.review, found))
+
+    def _text(self, commit: Commit, name: str, found: Mapping[str, tuple[str, str]]) -> str | None:
+        names = (f"{commit.sha}:{path}" for path in places(self.folder, name))
+        return next((found[each][1] for each in names if each in found), None)
 
 
 def inbox_files(commits: Sequence[Commit], folder: str) -> dict[str, str]:

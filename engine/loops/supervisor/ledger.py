@@ -33,6 +33,11 @@ class Ledger:
         return self._journal.epoch
 
     @property
+    def writable(self) -> bool:
+        """Whether we are still the journal's writer."""
+        return self._journal.ours
+
+    @property
     def reports(self) -> tuple[str, ...]:
         """What the operator should hear of how the journal was found."""
         repaired = (str(self._journal.repaired),) if self._journal.repaired else ()

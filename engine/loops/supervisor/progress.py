@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from loops.config.model import Handoff, Item
-from loops.protocol.done import CheckResult, Judgement, judge
-from loops.protocol.evidence import Commit, CommitKind, PhaseEvidence, classify, encode, observe
-from loops.protocol.status import DoneMark
+from loops.config.model import Handoff
+from loops.protocol.done import CheckResult, Judgement, Rule, candidate, items_of, judge
+from loops.protocol.encoding import encode
+from loops.protocol.evidence import Commit, Kind, PhaseEvidence, observe
+from loops.protocol.status import DoneState
 from loops.supervisor import events as ev
 from loops.supervisor.action import Notice, ReadHistory, RunChecks
 from loops.supervisor.observation import CheckEnded, Pushed, Told
@@ -25,10 +26,13 @@ def pushed(step: Step, seen: Pushed) -> None:
         step.emit(ev.HistoryRewritten(step.at, step.loop.head, seen.head))
         step.act(Notice(f"the history of {handoff.branch} was rewritten: all verdicts are read anew"))
     evidence = step.loop.evidence
+    others = frozenset(each.id for each in step.config.loop.phases) - {phase.id}
     for commit, documents in seen.commits:
-        evidence = observe(evidence, commit, documents, phase, handoff, step.config.loop.done)
+        evidence = observe(
+            evidence, commit, documents, phase, handoff, step.config.loop.done, others=others, seen=step.at
+        )
         if not seen.quiet:
-            _hand_over(step, commit, handoff)
+            _hand_over(step, commit, evidence.latest, handoff)
     step.emit(ev.EvidenceTaken(phase.id, step.at, seen.head, encode(evidence)))
     if seen.quiet:
         _open_claim(step, evidence, handoff)
@@ -37,19 +41,18 @@ def pushed(step: Step, seen: Pushed) -> None:
     consider(step)
 
 
-def _hand_over(step: Step, commit: Commit, handoff: Handoff) -> None:
-    kind = classify(commit, handoff, step.loop.phase)
-    if kind is CommitKind.OTHER:
+def _hand_over(step: Step, commit: Commit, kind: Kind, handoff: Handoff) -> None:
+    if kind is Kind.OTHER:
         return
     step.emit(ev.CommitSeen(step.loop.phase, step.at, commit.sha, commit.author, commit.subject, kind.value))
     short = commit.sha[:10]
-    if kind is CommitKind.CLAIM:
+    if kind is Kind.CLAIM:
         text = (
             f"A claim waits for your verdict: {commit.subject!r} ({short}). Pull in your own clone, verify cold what "
             f"{_status_name(step)} says under HOW, and give your verdict for each item with `loops verdict`."
         )
         _tell(step, handoff.adversary, NudgeKind.CLAIM, text, commit.sha, f"{commit.subject!r} was pushed", "claim")
-    elif kind is CommitKind.VERDICT:
+    elif kind is Kind.VERDICT:
         text = (
             f"A verdict was pushed: {commit.subject!r} ({short}). Pull and read REVIEW-{step.loop.phase}.md: mend each "
             "FAIL and claim again; when every item has a PASS and no veto stands, write the done marker in "
@@ -64,13 +67,13 @@ def _hand_over(step: Step, commit: Commit, handoff: Handoff) -> None:
 def _open_claim(step: Step, evidence: PhaseEvidence, handoff: Handoff) -> None:
     """A claim that was pushed while nobody watched is not lost."""
     claim = evidence.claim
-    if claim is None or any(v.position > claim.position for v in evidence.verdicts.values()):
+    if claim is None or any(v.at.position > claim.at.position for v in evidence.verdicts.values()):
         return
     text = (
-        f"A claim waits for your verdict ({claim.sha[:10]}, {', '.join(claim.labels)}). Pull in your own clone, verify "
+        f"A claim waits for your verdict ({claim.at.sha[:10]}, {', '.join(claim.labels)}). Pull in your own clone, verify "
         f"cold what {_status_name(step)} says under HOW, and give your verdict for each item with `loops verdict`."
     )
-    _tell(step, handoff.adversary, NudgeKind.CLAIM, text, claim.sha, f"claim {claim.sha[:10]} is open", "open-claim")
+    _tell(step, handoff.adversary, NudgeKind.CLAIM, text, claim.at.sha, f"claim {claim.at.sha[:10]} is open", "open-claim")
 
 
 def _inbox(step: Step, file: str, digest: str, commit: str, handoff: Handoff) -> None:
@@ -97,17 +100,17 @@ def consider(step: Step) -> None:
     """If the done marker stands: run the checks, refuse with the reasons, or end the phase."""
     phase = step.phase
     evidence = step.loop.evidence
-    if phase is None or evidence.done is not DoneMark.STANDING:
+    if phase is None or evidence.done.state is not DoneState.STANDING:
         return
     check = step.loop.check
-    commit = evidence.accept
+    commit = candidate(evidence)
     known = check if check is not None and check.commit == commit else None
     result = CheckResult(known.commit, known.ok, known.text) if known is not None and known.ok is not None else None
     judgement = judge(evidence, phase, step.config.loop.done, step.at, result)
     if judgement.done:
         _phase_done(step, judgement, commit)
         return
-    if [r.rule for r in judgement.refusals] == ["check-missing"]:
+    if [r.rule for r in judgement.refusals] == [Rule.CHECK_MISSING]:
         if known is None:
             number = step.loop.checks_run + 1
             step.emit(ev.CheckStarted(phase.id, step.at, commit, number))
@@ -118,11 +121,11 @@ def consider(step: Step) -> None:
 
 def _refuse(step: Step, judgement: Judgement, commit: str) -> None:
     handoff = step.config.loop.handoff
-    refusals = [r for r in judgement.refusals if r.rule != "check-missing"]
+    refusals = [r for r in judgement.refusals if r.rule is not Rule.CHECK_MISSING]
     reasons = tuple(r.text for r in refusals)
     if step.loop.refused == (commit, *reasons) or handoff is None:
         return
-    step.emit(ev.DoneRefused(step.loop.phase, step.at, commit, tuple(r.rule for r in refusals), reasons))
+    step.emit(ev.DoneRefused(step.loop.phase, step.at, commit, tuple(r.rule.value for r in refusals), reasons))
     listed = "; ".join(reasons)
     text = f"Phase {step.loop.phase} is not done: {listed}. Mend this, then claim again."
     _tell(step, handoff.builder, NudgeKind.REFUSAL, text, commit, listed, "done-refused")
@@ -143,9 +146,9 @@ def open_work(step: Step, name: str) -> str:
     if phase is None:
         return "You are idle. If you wait for something, end with a line WAITING-UNTIL: <ISO 8601 UTC>."
     judgement = judge(step.loop.evidence, phase, step.config.loop.done, step.at, None)
-    lacking = [r.text for r in judgement.refusals if r.rule != "check-missing"]
+    lacking = [r.text for r in judgement.refusals if r.rule is not Rule.CHECK_MISSING]
     text = f"You are idle and phase {phase.id} is not done: " + ("; ".join(lacking) or "nothing is claimed") + "."
-    if step.config.loop.done_nudge and {r.rule for r in judgement.refusals} <= {"marker-absent", "check-missing"}:
+    if step.config.loop.done_nudge and {r.rule for r in judgement.refusals} <= {Rule.MARKER_ABSENT, Rule.CHECK_MISSING}:
         text = f"Every item of phase {phase.id} has its PASS, but {phase.status} has no done marker: the Builder writes it now."
     return f"{text} Go on; if you wait for something, end with a line WAITING-UNTIL: <ISO 8601 UTC>."
 
@@ -156,9 +159,7 @@ def open_work(step: Step, name: str) -> str:
 def _phase_done(step: Step, judgement: Judgement, commit: str) -> None:
     phase = step.phase
     assert phase is not None
-    items = tuple(item.id if isinstance(item, Item) else str(item) for item in phase.items) or tuple(
-        sorted(step.loop.evidence.verdicts)
-    )
+    items = tuple(item.id for item in items_of(step.loop.evidence, phase))
     why = f"marker, {len(items)} items passed, no veto" + (", checks succeeded" if phase.checks else "")
     step.emit(ev.PhaseDone(phase.id, step.at, commit, items, why, "phase-done"))
     step.act(Notice(f"phase {phase.id} is done ({commit[:10]})"))

@@ -6,6 +6,7 @@ The engine never fetches into an agent's clone, so it never holds a lock that an
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from functools import partial
 from loops.config.model import Handoff
 from loops.protocol.evidence import Commit
 from loops.supervisor import gitlog
-from loops.supervisor.errands import Errands, Result
+from loops.supervisor.errands import Errands, Result, git_environment
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.observation import Pushed
 
@@ -27,6 +28,12 @@ class Subject:
     status: str
     review: str
     head: str
+
+    @property
+    def wanted(self) -> gitlog.Wanted:
+        """Which documents to read of the commits."""
+        handoff = self.handoff
+        return gitlog.Wanted(handoff.inbox, self.status, self.review, (handoff.claim, handoff.review))
 
 
 Ask = Callable[[], Subject | None]
@@ -105,6 +112,17 @@ class Repository:
         for clone in list(self._clones):
             self.look(clone)
 
+    def remote_url(self, handoff: Handoff) -> str:
+        """Where a fresh clone comes from: the remote, so that nothing unpushed is ever checked."""
+        argv = ["git", "-C", handoff.repo, "remote", "get-url", handoff.remote]
+        try:
+            found = subprocess.run(argv, capture_output=True, text=True, timeout=5, check=True, env=git_environment())
+        except (OSError, subprocess.SubprocessError):
+            return handoff.repo
+        url = found.stdout.strip()
+        # A relative path is relative to the clone that says it.
+        return os.path.normpath(os.path.join(handoff.repo, url)) if url.startswith(".") else url
+
     # -- the net
 
     def fetch(self, repo: str, handoff: Handoff) -> None:
@@ -174,7 +192,7 @@ class Repository:
     def _read_documents(self, reading: _Reading, commits: list[Commit], *, rewritten: bool) -> None:
         subject = reading.subject
         folder = subject.handoff.inbox
-        names = gitlog.wanted_objects(commits, folder, subject.status, subject.review)
+        names = subject.wanted.objects(commits)
         quiet = rewritten or not subject.head
         inbox = {} if quiet else gitlog.inbox_files(commits, folder)
         names.extend(f"{reading.new}:{path}" for path in inbox)
@@ -202,9 +220,7 @@ class Repository:
         rewritten: bool,
     ) -> None:
         subject = reading.subject
-        with_documents = tuple(
-            (c, gitlog.documents(c, texts, subject.handoff.inbox, subject.status, subject.review)) for c in commits
-        )
+        with_documents = tuple((commit, subject.wanted.documents(commit, texts)) for commit in commits)
         standing = tuple(
             (os.path.basename(path), texts[name][0], sha)
             for path, sha in inbox.items()

@@ -8,8 +8,8 @@ from typing import Any
 
 from loops.config import decode as decode_config
 from loops.config import encode as encode_config
-from loops.protocol.evidence import decode as decode_evidence
-from loops.protocol.evidence import encode as encode_evidence
+from loops.protocol.encoding import decode as decode_evidence
+from loops.protocol.encoding import encode as encode_evidence
 from loops.supervisor.state import (
     AgentState,
     Asked,

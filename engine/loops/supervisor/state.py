@@ -175,7 +175,7 @@ class LoopState:
     since: float = 0.0
     head: str = ""
     """The last commit of the handoff branch that was taken in."""
-    evidence: PhaseEvidence = field(default_factory=PhaseEvidence)
+    evidence: PhaseEvidence = field(default_factory=lambda: PhaseEvidence(""))
     check: Check | None = None
     checks_run: int = 0
     refused: tuple[str, ...] = ()

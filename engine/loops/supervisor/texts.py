@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from loops import resources
+from loops.errors import LoopsError
 from loops.config.model import Agent, Config, Kind, Phase
 from loops.supervisor.state import Nudge, NudgeKind
 
@@ -29,7 +30,7 @@ def nudge(config: Config, agent: Agent, waiting: Nudge) -> str:
 
 
 def _phase_kickoff(config: Config, agent: Agent, phase: Phase) -> str:
-    template = _read(config.loop.kickoff_template or resources.prompt("kickoff.md"))
+    template = _read(config.loop.kickoff_template or resources.prompt("kickoff"))
     # Not str.format: a template is prose and may hold braces of its own.
     for slot, value in (
         ("{phase_id}", phase.id),
@@ -45,7 +46,12 @@ def _role(config: Config, agent: Agent) -> str:
     """The role's standing text: the project's, else the one that comes with the engine, else none."""
     role = agent.role or agent.name
     own = os.path.join(config.loop.roles_dir, f"{role}.md") if config.loop.roles_dir else ""
-    return _read(own) or _read(resources.prompt(f"{role}.md"))
+    if own and os.path.isfile(own):
+        return _read(own)
+    try:
+        return _read(resources.prompt(role))
+    except LoopsError:  # a role of the project's own, without a text
+        return ""
 
 
 def _resume(agent: Agent, phase: Phase | None) -> str:
