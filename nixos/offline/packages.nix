@@ -41,7 +41,7 @@ let
       "types-jsonschema"
     ] package
     // {
-      buildPythonApplication =
+      buildPythonPackage =
         {
           pname,
           version,
@@ -50,23 +50,20 @@ let
           build-system,
           dependencies,
           optional-dependencies,
-          makeWrapperArgs,
           pythonImportsCheck,
           doCheck,
           nativeCheckInputs,
           enabledTestPaths,
           disabledTestPaths,
-          meta,
         }:
         assert pyproject;
-        derive "${pname}-${version}" ([ src ] ++ build-system ++ dependencies ++ makeWrapperArgs ++ lib.optional doCheck nativeCheckInputs) {
+        derive "${pname}-${version}" ([ src ] ++ build-system ++ dependencies ++ lib.optional doCheck nativeCheckInputs) {
           inherit
             pname
             version
             src
             dependencies
             optional-dependencies
-            meta
             ;
         };
 
@@ -85,6 +82,7 @@ let
     genAttrs [
       "bubblewrap"
       "git"
+      "makeBinaryWrapper"
       "nixfmt-tree"
       "shellcheck"
       "tmux"
@@ -96,6 +94,17 @@ let
         withPackages = choose: derive "python3-env" (choose pythonPackages) { };
       };
       mkShell = { packages, shellHook }: derive "nix-shell" packages { inherit shellHook; };
+      runCommand =
+        name:
+        {
+          pname,
+          version,
+          nativeBuildInputs,
+          passthru,
+          meta,
+        }:
+        script:
+        derive name (nativeBuildInputs ++ [ script ]) (passthru // { inherit pname version meta; });
       writeShellScript = name: text: derive name [ text ] { };
       callPackage =
         file: given:
