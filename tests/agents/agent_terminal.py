@@ -16,7 +16,7 @@ from typing import Any
 
 from loops.agents.demo_agent.sample import CHECK
 
-PROGRAM = Path(__file__).parents[2] / "engine/loops/agents/demo_agent"
+PROGRAM = Path(__file__).parents[2] / "engine/loops/agents/demo_agent/__main__.py"
 STUB = Path(__file__).parent / "stub_loops.py"
 DEADLINE = 30.0
 

@@ -11,7 +11,7 @@ from loops.agents.keys import bracketed_paste
 from loops.agents.port import Launch, Order, Screen, Signal, Typing
 from loops.config.model import Backend
 
-_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "demo_agent")
+_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "demo_agent", "__main__.py")
 _TASK_ROLE = "task"
 
 

@@ -2,5 +2,5 @@
 
 It stands in for a coding agent where none may be used: in tests, in the demonstration, and when somebody must see
 what the engine does with a crash, a hang or a false claim.  Standard library only, and only its quick parts are
-imported at the start (about 20 ms): ``python -I -S .../demo_agent``.
+imported at the start: ``python -I -S .../demo_agent/__main__.py``.
 """

@@ -1,4 +1,4 @@
-"""Entry by directory path: ``python -I -S engine/loops/agents/demo_agent --role builder KICKOFF``."""
+"""Entry by file path: ``python -I -S engine/loops/agents/demo_agent/__main__.py --role builder KICKOFF``."""
 
 import os
 import sys

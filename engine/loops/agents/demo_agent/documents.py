@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
 
 from loops.agents.demo_agent.clone import Clone
 
-_SCOPE = re.compile(r"\w+\(([^)]*)\)")
+_CLAIM = re.compile(r"claim\(([^)]*)\)")
 _STATUS_NAME = re.compile(r"STATUS-([\w.-]+?)\.md")
 _PHASE_NAME = re.compile(r"\bphase(?:\s+id)?\b[\s:=`*\"']*([\w.-]*\w)", re.IGNORECASE)
 
@@ -51,30 +50,35 @@ class Documents:
         with open(full, "w", encoding="utf-8") as file:
             file.write(text)
 
-    def claims(self, since: str = "") -> list[tuple[str, str]]:
-        """Return this phase's claims (commit, subject), newest first."""
-        return [c for c in self.clone.log(since, self.path("STATUS")) if c[1].startswith("claim(")]
+    def claim_of(self, item: str, since: str = "") -> str:
+        """Return the newest claim commit on *item* after *since*; empty when there is none."""
+        for commit, subject in self.clone.log(since, self.path("STATUS")):
+            if subject.startswith("claim(") and _names(item, subject):
+                return commit
+        return ""
 
-    def reviews(self, since: str = "") -> list[tuple[str, str]]:
-        """Return this phase's review commits (commit, subject), newest first."""
-        return [c for c in self.clone.log(since, self.path("REVIEW")) if c[1].startswith("review(")]
-
-    def verdicts(self, items: Iterable[str], since: str) -> dict[str, bool]:
-        """Return the newest verdict since *since* on each of *items* that has one: whether it passed."""
-        found: dict[str, bool] = {}
-        for commit, subject in self.reviews(since):
-            said = [subject, *self.clone.added(commit, self.path("REVIEW")).splitlines()]
-            for item in items:
-                judged = [line for line in said if re.search(rf"(?<![\w-]){re.escape(item)}(?![\w-])", line)]
-                if item not in found and any("PASS" in line or "FAIL" in line for line in judged):
-                    found[item] = not any("FAIL" in line for line in judged)
-        return found
-
-    def claimed_items(self, since: str, otherwise: list[str]) -> list[str]:
-        """Return the items claimed since *since*; *otherwise* when the subjects name none."""
+    def claimed_items(self) -> list[str]:
+        """Return the items of this phase that were ever claimed, by the brackets of the claims' subjects."""
         items: list[str] = []
-        for _, subject in reversed(self.claims(since)):
-            scope = _SCOPE.match(subject)
+        for _, subject in reversed(self.clone.log("", self.path("STATUS"))):
+            scope = _CLAIM.match(subject)
             words = re.split(r"[\s,+]+", scope[1]) if scope else []
             items += [word for word in words if word and word != self.phase and word not in items]
-        return items or otherwise
+        return items
+
+    def verdict_on(self, item: str) -> bool | None:
+        """Return whether *item* passed since its newest claim; None: not claimed, or not judged yet."""
+        claim = self.claim_of(item)
+        if not claim:
+            return None
+        for commit, subject in self.clone.log(claim, self.path("REVIEW")):
+            if subject.startswith("review("):
+                said = [subject, *self.clone.added(commit, self.path("REVIEW")).splitlines()]
+                judged = [line for line in said if _names(item, line) and ("PASS" in line or "FAIL" in line)]
+                if judged:
+                    return not any("FAIL" in line for line in judged)
+        return None
+
+
+def _names(item: str, line: str) -> bool:
+    return re.search(rf"(?<![\w-]){re.escape(item)}(?![\w-])", line) is not None

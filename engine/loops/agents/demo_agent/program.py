@@ -91,7 +91,7 @@ class Agent:
             wrong=rule.mode is Mode.FALSE_CLAIM,
         )
         self.terminal.status("Working")
-        steps = work_of(self.role)(task)
+        steps = work_of(self.role, self.phase)(task)
         done = 0
         try:
             for done, step in enumerate(steps, 1):

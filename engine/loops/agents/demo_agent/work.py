@@ -45,18 +45,28 @@ def builder(task: Task) -> Steps:
     clone = Clone(task.directory, task.agent)
     clone.recover()
     clone.pull()
-    clone_documents = Documents(clone, task.phase)
+    documents = Documents(clone, task.phase)
     yield "Read what others pushed"
-    claims = clone_documents.claims()
-    verdicts = clone_documents.verdicts(task.items, since=claims[0][0]) if claims else {}
-    failed = [item for item, passed in verdicts.items() if not passed]
-    if not claims or failed or _REFUSED.search(task.text):
-        yield from _build(task, clone, clone_documents, failed)
-    elif all(verdicts.get(item) for item in task.items):
-        yield from _finish(task, clone, clone_documents)
+    verdicts = {item: documents.verdict_on(item) for item in task.items}
+    failed = [item for item, passed in verdicts.items() if passed is False]
+    unclaimed = [item for item in task.items if not documents.claim_of(item, since=_work(task, clone))]
+    if failed or _REFUSED.search(task.text):
+        yield from _build(task, clone, documents, failed)
+        yield from _claim(task, clone, task.items)
+    elif unclaimed:
+        yield from _build(task, clone, documents, failed)
+        yield from _claim(task, clone, unclaimed)
+    elif all(verdicts.values()):
+        yield from _finish(task, clone, documents)
     else:
         clone.push()
         yield "Nothing to do: the claim waits for its verdict"
+
+
+def _work(task: Task, clone: Clone) -> str:
+    """Return the commit of the newest change to the source; empty before the first."""
+    commits = clone.log("", source_path(task.phase))
+    return commits[0][0] if commits else ""
 
 
 def _build(task: Task, clone: Clone, documents: Documents, failed: list[str]) -> Steps:
@@ -66,29 +76,31 @@ def _build(task: Task, clone: Clone, documents: Documents, failed: list[str]) ->
     with open(full, "w", encoding="utf-8") as file:
         file.write((WRONG if task.wrong else RIGHT).format(phase=task.phase))
     yield f"Wrote {source}"
-    verb = "fix" if failed else "feat"
-    clone.commit(
-        f"{verb}({task.phase}): {'answer the findings on ' + ', '.join(failed) if failed else 'add ' + source}",
-        [source],
-    )
+    subject = f"fix({task.phase}): answer the findings on {', '.join(failed)}" if failed else ""
+    clone.commit(subject or f"feat({task.phase}): add {source}", [source])
     yield f"Committed {source}"
-    reason = f"Again, for {', '.join(failed)} had failed." if failed else "The simplest thing that could be right."
+    reason = f"again, for {', '.join(failed)} had failed" if failed else "the simplest thing that could be right"
+    entry = f"- {source}, {reason}\n"
+    journal = documents.read("JOURNAL")
+    if entry not in journal:
+        documents.write("JOURNAL", journal + entry)
     documents.write("BACKLOG", "# Backlog\n\n## Build backlog\n" + "".join(f"- [x] {item}\n" for item in task.items))
-    documents.write("JOURNAL", documents.read("JOURNAL") + f"- {_stamp(0)} {source}: {reason}\n")
     documents.write("STATUS", _DONE.sub("", documents.read("STATUS")) or f"# STATUS {task.phase}\n")
-    clone.commit(
-        f"status({task.phase}): {source} is ready to be verified",
-        [documents.path(k) for k in ("BACKLOG", "JOURNAL", "STATUS")],
-    )
+    paths = [documents.path(kind) for kind in ("BACKLOG", "JOURNAL", "STATUS")]
+    clone.commit(f"status({task.phase}): {source} is ready to be verified", paths)
     clone.push()
     yield "Pushed the work and its documents"
-    for item in task.items:
-        facts = {
-            "what": f"{source}: the median of some numbers",
-            "how": f"./check.sh {task.phase}, from a fresh clone",
-            "expected": "3 examples passed",
-            "where": source,
-        }
+
+
+def _claim(task: Task, clone: Clone, items: list[str]) -> Steps:
+    source = source_path(task.phase)
+    facts = {
+        "what": f"{source}: the median of some numbers",
+        "how": f"./check.sh {task.phase}, from a fresh clone",
+        "expected": "3 examples passed",
+        "where": source,
+    }
+    for item in items:
         yield _said(f"Claimed {item}", claim_words(item, task.phase, facts), clone)
 
 
@@ -112,12 +124,10 @@ def adversary(task: Task) -> Steps:
     clone.pull()
     documents = Documents(clone, task.phase)
     yield "Read what others pushed"
-    reviews = documents.reviews()
-    since = reviews[0][0] if reviews else ""
-    if not documents.claims(since):
+    items = [item for item in documents.claimed_items() if documents.verdict_on(item) is None]
+    if not items:
         yield "Nothing to do: no claim waits"
         return
-    items = documents.claimed_items(since, task.items)
     check = subprocess.run(
         ("./check.sh", task.phase), cwd=clone.root, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
@@ -142,11 +152,12 @@ def report(task: Task) -> Steps:
     yield f"Wrote {path}"
 
 
-def work_of(role: str) -> Callable[[Task], Steps]:
-    """Return what an agent of *role* does; whoever has no work of its own acknowledges."""
-    if role.startswith("review"):
-        return adversary
-    return {"builder": builder, "adversary": adversary, "task": report}.get(role, orchestrator)
+def work_of(role: str, phase: str) -> Callable[[Task], Steps]:
+    """Return what an agent of *role* does; whoever has no work of its own, or no phase, acknowledges."""
+    role = "adversary" if role.startswith("review") else role  # one of several reviewers
+    if role == "task":
+        return report
+    return {"builder": builder, "adversary": adversary}.get(role, orchestrator) if phase else orchestrator
 
 
 def _said(title: str, words: list[str], clone: Clone) -> str:
