@@ -26,6 +26,7 @@ class Pending:
     __slots__ = ("data", "id")
 
     def __init__(self, id: str, data: bytes) -> None:
+        """*data* shrinks as it is taken."""
         self.id = id
         self.data = data
 
@@ -54,6 +55,7 @@ class Session:
         "rows",
         "start_time",
         "viewers",
+        "waiting",
         "written",
     )
 
@@ -82,6 +84,7 @@ class Session:
         self.pidfd = pidfd
         self.child = child
         self.hung_up = False
+        self.waiting = False
 
     def record(self) -> dict[str, Any]:
         """What another process must know of this session beside its descriptors: a `Held` as JSON."""
@@ -113,12 +116,13 @@ class Session:
             "master": self.master,
             "pidfd": self.pidfd,
             "child": self.child,
-            "ring": self.ring.bytes().decode("latin-1"),
+            "ring": self.ring.newest().decode("latin-1"),
             "pending": [(chunk.id, chunk.data.decode("latin-1")) for chunk in self.pending],
         }
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Session:
+        """Undo `state`."""
         session = cls(state, state["master"], state["pidfd"], child=state["child"])
         session.ring = Ring(state["ring"].encode("latin-1"), state["total"])
         session.pending.extend(Pending(id, data.encode("latin-1")) for id, data in state["pending"])
@@ -140,7 +144,7 @@ class Session:
         return len(data)
 
     def drain(self, now: float) -> None:
-        """After the leader's exit: take what it left behind.  End of file is not awaited, a grandchild may hold it open.
+        """After the leader's exit: take what it left.  A grandchild may hold it open: end of file is not awaited.
 
         A read that finds the buffer empty has waited for the kernel's line discipline, so that nothing which was
         written before the exit is missed.

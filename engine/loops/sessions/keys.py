@@ -16,11 +16,12 @@ _STRINGS = frozenset(b"]P_^X")
 
 
 class LineWatch:
-    """Feed it every key; `open` says whether a line is begun."""
+    """One session's line, whoever types at it."""
 
     __slots__ = ("_parameters", "_pasting", "_state", "_typed")
 
     def __init__(self) -> None:
+        """No line is open."""
         self._state = _GROUND
         self._typed = 0
         self._pasting = False
@@ -28,6 +29,7 @@ class LineWatch:
 
     @property
     def open(self) -> bool:
+        """Whether a line is begun."""
         return self._typed > 0
 
     def assume_open(self) -> None:
@@ -35,6 +37,7 @@ class LineWatch:
         self._typed = max(self._typed, 1)
 
     def feed(self, keys: bytes) -> None:
+        """Follow *keys*; sequences and characters may be cut anywhere."""
         for key in keys:
             if self._state == _GROUND:
                 self._plain(key)

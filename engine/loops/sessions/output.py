@@ -21,17 +21,20 @@ class Ring:
     __slots__ = ("_data", "total")
 
     def __init__(self, data: bytes = b"", total: int = 0) -> None:
+        """Begin with *data* as the end of a stream of *total* bytes."""
         self._data = bytearray(data)
         self.total = max(total, len(data))
 
     def add(self, data: bytes) -> None:
+        """Append to the stream, and forget what is beyond the bound."""
         self.total += len(data)
         self._data += data
         excess = len(self._data) - RING_BYTES
         if excess > 0:
             del self._data[:excess]
 
-    def bytes(self) -> bytes:
+    def newest(self) -> bytes:
+        """Everything that is kept."""
         return bytes(self._data)
 
     def since(self, offset: int) -> tuple[int, bytes]:
@@ -63,6 +66,7 @@ class Log:
         self._retry_at = 0.0
 
     def write(self, data: bytes) -> None:
+        """Append *data*, rotating first when it would not fit."""
         if not self.path:
             return
         if self._size and self._size + len(data) > self.limit:
@@ -77,6 +81,7 @@ class Log:
         self.dropped += len(data) - written
 
     def close(self) -> None:
+        """Let go of the file; a later `write` opens it again."""
         if self._fd >= 0:
             if self.dropped:
                 self._confess()
@@ -96,7 +101,7 @@ class Log:
                 self._fd = os.open(self.path, flags, 0o600)
             self._size = os.fstat(self._fd).st_size
         except OSError as error:
-            self.reason = error.strerror
+            self.reason = error.strerror or ""
             self._retry_at = now + REOPEN_AFTER
             return False
         return True
@@ -106,7 +111,7 @@ class Log:
         try:
             written = os.write(self._fd, data)
         except OSError as error:
-            self.reason = error.strerror
+            self.reason = error.strerror or ""
             return 0
         self._size += written
         if written < len(data):
@@ -137,7 +142,7 @@ class Log:
                 os.unlink(self.path)
         except OSError as error:
             # It cannot be moved away: the bound is kept all the same, by emptying it.
-            self.reason = error.strerror
+            self.reason = error.strerror or ""
             try:
                 os.truncate(self.path, 0)
             except OSError:

@@ -11,6 +11,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from loops.sessions import wire
 from loops.sessions.held import Session
@@ -27,15 +28,16 @@ class Connection:
     __slots__ = ("_want", "pid", "role", "sock")
 
     def __init__(self, sock: socket.socket, pid: int, want: Callable[[int, bool], None]) -> None:
+        """*pid* is the other end's; ``role`` is empty until it said hello."""
         self.sock = sock
         self.pid = pid
         self.role = ""
         self._want = want
 
-    def say(self, op: str, **head: object) -> None:
+    def say(self, message: bytes) -> None:
         """Send one small message, or nothing: for a last word or a greeting."""
         try:
-            wire.send(self.sock, wire.pack(op, **head))
+            wire.send(self.sock, message)
         except OSError:
             return
 
@@ -43,11 +45,11 @@ class Connection:
 class Link:
     """The supervisor's connection: first every session, then ``welcome``, then events in their order."""
 
-    __slots__ = ("_connection", "_queue", "_to_hand_over", "_waiting", "epoch")
+    __slots__ = ("_connection", "_queue", "_to_hand_over", "_waiting")
 
-    def __init__(self, connection: Connection, epoch: int, sessions: Sequence[Session]) -> None:
+    def __init__(self, connection: Connection, sessions: Sequence[Session]) -> None:
+        """*sessions* are handed over by `pump`."""
         self._connection = connection
-        self.epoch = epoch
         self._to_hand_over = deque(sessions)
         self._queue: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._waiting = False
@@ -55,6 +57,7 @@ class Link:
 
     @property
     def connection(self) -> Connection:
+        """Whose it is."""
         return self._connection
 
     def tell(self, message: bytes, descriptors: Sequence[int] = ()) -> None:
@@ -86,6 +89,7 @@ class Link:
             self._wait(True)
 
     def close(self) -> None:
+        """Give up what was not sent."""
         for _message, descriptors in self._queue:
             wire.close(descriptors)
         self._queue.clear()
@@ -110,6 +114,7 @@ class Viewer:
     __slots__ = ("_connection", "_fresh", "_incarnation", "_said_exit", "_waiting", "cols", "offset", "rows")
 
     def __init__(self, connection: Connection, rows: int, cols: int) -> None:
+        """A window of *rows* x *cols*; ``offset`` is how much of the session's output it was sent."""
         self._connection = connection
         self.rows = rows
         self.cols = cols
@@ -121,6 +126,7 @@ class Viewer:
 
     @property
     def connection(self) -> Connection:
+        """Whose it is."""
         return self._connection
 
     def pump(self, session: Session) -> None:
@@ -156,7 +162,7 @@ class Viewer:
             self._connection._want(self._connection.sock.fileno(), waiting)
 
 
-def ending(session: Session) -> dict[str, object]:
+def ending(session: Session) -> dict[str, Any]:
     """The head of an ``exit``."""
     ended = session.ended
     return {

@@ -21,10 +21,11 @@ class Place:
     __slots__ = ("_inode", "_lock", "listener", "path")
 
     def __init__(self, path: str, lock: int, listener: socket.socket) -> None:
+        """*lock* is the open, locked file; it stays so until the process ends."""
         self.path = path
         self._lock = lock
         self.listener = listener
-        self._inode = os.stat(path).st_ino
+        self._inode = inode(path)
 
     @classmethod
     def take(cls, path: str) -> Place:
@@ -40,7 +41,7 @@ class Place:
     def was_lost(self) -> bool:
         """Whether the socket's file is ours no more; if it is, keep it young: cleaners of /tmp go by age."""
         try:
-            if os.stat(self.path).st_ino != self._inode:
+            if inode(self.path) != self._inode:
                 return True
             os.utime(self.path)
             os.utime(lock_path(self.path))
@@ -62,28 +63,39 @@ class Place:
             return
         self.listener.close()
         self.listener = listener
-        self._inode = os.stat(self.path).st_ino
+        self._inode = inode(self.path)
 
     def leave(self) -> None:
         """Remove the socket; the lock goes with the process."""
         self.listener.close()
-        os.unlink(self.path)
+        if inode(self.path) == self._inode:
+            os.unlink(self.path)
 
     def state(self) -> dict[str, Any]:
+        """What a program that replaces ours must know; its numbers are descriptors."""
         return {"path": self.path, "lock": self._lock, "listener": self.listener.fileno()}
 
     @classmethod
     def of_state(cls, state: dict[str, Any]) -> Place:
-        os.set_inheritable(state["lock"], False)
-        os.set_inheritable(state["listener"], False)
+        """Undo `state`."""
         return cls(state["path"], state["lock"], socket.socket(fileno=state["listener"]))
 
 
+def inode(path: str) -> int:
+    """The inode of the file at *path*, 0 when there is none."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
+
+
 def lock_path(path: str) -> str:
+    """The lock that guards the socket at *path*."""
     return os.path.join(os.path.dirname(path), "holder.lock")
 
 
 def take_lock(path: str) -> int:
+    """Return the open, locked file.  PlaceTaken: another process holds it."""
     lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -23,6 +23,7 @@ class Respawn:
     __slots__ = ("_delay", "_started", "argv", "at", "child", "descriptor_limit", "env", "pid", "pidfd")
 
     def __init__(self, descriptor_limit: int) -> None:
+        """Nothing to start yet; *descriptor_limit* is the limit of open files that the process gets."""
         self.argv: list[str] = []
         self.env: dict[str, str] = {}
         self.pid = 0
@@ -35,6 +36,7 @@ class Respawn:
         self._started = 0.0
 
     def command(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        """Start this from now on; what runs is left alone."""
         self.argv = list(argv)
         self.env = dict(env)
 
@@ -87,6 +89,7 @@ class Respawn:
         }
 
     def restore(self, state: dict[str, Any], now: float) -> None:
+        """Undo `state`."""
         self.command(state["argv"], state["env"])
         self.pid = state["pid"]
         self.pidfd = state["pidfd"]

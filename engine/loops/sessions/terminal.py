@@ -26,6 +26,7 @@ class Ended:
     __slots__ = ("code", "core", "signal")
 
     def __init__(self, code: int | None = None, signal: int | None = None, core: bool = False) -> None:
+        """See the class."""
         self.code = code
         self.signal = signal
         self.core = core
@@ -92,7 +93,7 @@ def _spawn(
         program = find_program(argv[0], env.get("PATH", os.defpath))
         try:
             return os.posix_spawn(
-                program, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_SIGNALS
+                program, list(argv), env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_SIGNALS
             )
         except OSError as error:
             raise OSError(error.errno, error.strerror, program) from None

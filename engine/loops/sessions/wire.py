@@ -7,9 +7,9 @@ Who says what (``<-`` from a client to the holder, ``->`` from the holder):
 
 =================  ==========================================================================================
 supervisor
-``<- hello``       role "supervisor", epoch: a higher epoch supersedes the earlier supervisor (``-> superseded``, closed);
-                   a lower or equal one is refused (``-> refused`` reason, closed)
-``-> session``     once per held session: a `Held` as JSON in ``sessions`` (a batch), master and pidfd of each as descriptors
+``<- hello``       role "supervisor", epoch: a higher epoch supersedes the earlier supervisor (``-> superseded``,
+                   closed); a lower one, or an equal one beside a living link, is refused (``-> refused``, closed)
+``-> session``     a batch of `Held` as JSON in ``sessions``; descriptors: master and pidfd of each living one
 ``-> welcome``     after the last batch: holder pid, version; from here on events flow
 ``<- spawn``       a `SpawnOrder`; idempotent per (name, incarnation)
 ``-> spawned``     name, incarnation, pid, start_time; descriptors: master, pidfd
@@ -41,8 +41,8 @@ viewer
                    which begins with a ``welcome`` of its own.  ``-> refused`` reason: there is no such session
 =================  ==========================================================================================
 
-The newest size counts: the last viewer that came or was resized sets the terminal's.  A message too large for the socket
-(a kickoff in any argument may have 128 KiB) travels in a memfd; `send` and `receive` see to that.
+The newest size counts: the last viewer that came or was resized sets the terminal's.  A message too large for the
+socket (a kickoff in an argument may have 128 KiB) travels in a memfd; `send` and `receive` see to that.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class WireError(Exception):
     """The other side speaks something else."""
 
 
-def pack(op: str, data: bytes = b"", **head: Any) -> bytes:
+def pack(op: str, data: bytes = b"", **head: Any) -> bytes:  # noqa: ANN401 (it is JSON)
     """Return one message: *head* with its *op*, then *data*."""
     head["op"] = op
     return json.dumps(head, separators=(",", ":")).encode() + b"\n" + data
@@ -146,6 +146,7 @@ def receive(sock: socket.socket) -> tuple[dict[str, Any], bytes, list[int]] | No
 
 
 def close(descriptors: Sequence[int]) -> None:
+    """Close each of them."""
     for descriptor in descriptors:
         os.close(descriptor)
 
