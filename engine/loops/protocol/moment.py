@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from enum import Enum
 
 
@@ -31,7 +31,8 @@ class Moment:
 
 _MOMENT = re.compile(
     r"(?P<about>~)?(?P<date>\d{4}-\d{2}-\d{2})"
-    r"(?:(?:T|[ ]{1,2})(?P<about2>~)?(?P<time>\d{2}:\d{2}(?P<sec>:\d{2}(?:\.\d{1,9})?)?)[ ]?(?P<zone>Z\b|UTC\b|[+-]\d{2}:?\d{2})?)?"
+    r"(?:(?:T|[ ]{1,2})(?P<about2>~)?(?P<time>\d{2}:\d{2}(?P<sec>:\d{2}(?:\.\d{1,9})?)?)[ ]?"
+    r"(?P<zone>Z\b|UTC\b|[+-]\d{2}:?\d{2})?)?"
     r"|(?P<about3>~)?(?<![\d:])(?P<clock>\d{2}:\d{2}(?::\d{2})?)Z\b"
 )
 
@@ -56,7 +57,7 @@ def epoch_of(iso: str) -> float | None:
 
 def iso(epoch: float) -> str:
     """The canonical writing: UTC, seconds, ``Z``."""
-    return datetime.fromtimestamp(int(epoch), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _moment(found: re.Match[str]) -> Moment | None:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001, RUF002 (people write all kinds of dashes)
 """One grammar for "this gate or item has that result", shared by STATUS, REVIEW, BACKLOG and commit subjects.
 
 A statement begins its clause with its label and says the result in capitals: ``M1 — title: PASS @…``, ``D1 PASS``,
@@ -59,8 +60,12 @@ _LEAD = re.compile(
     r"(?:gates?|items?|milestones?|(?:final |cold )?verdicts?(?: (?:on|for))?|review|and)(?=[\s:—–-])|phase(?=\s))*",
     re.IGNORECASE,
 )
-_GROUP = re.compile(r"(?:ALL|All)(?: (?:the|\d{1,3}))?(?: (?:DoD|DOD)s?)?(?: (?:items?|gates?|milestones?))?(?=[\s:—–-])")
-_RANGE = re.compile(r"(?P<head>[A-Za-z]+-?)(?P<from>\d{1,3})\s?(?:–|—|-|\.\.|to)\s?(?P=head)(?P<to>\d{1,3})(?![\w-]*\w)")
+_GROUP = re.compile(
+    r"(?:ALL|All)(?: (?:the|\d{1,3}))?(?: (?:DoD|DOD)s?)?(?: (?:items?|gates?|milestones?))?(?=[\s:—–-])"
+)
+_RANGE = re.compile(
+    r"(?P<head>[A-Za-z]+-?)(?P<from>\d{1,3})\s?(?:–|—|-|\.\.|to)\s?(?P=head)(?P<to>\d{1,3})(?![\w-]*\w)"
+)
 _JOIN = re.compile(r"\s*(?:[,+&/]|and\b)\s*(?:and\s+)?")
 _QUALIFIERS = re.compile(
     r"(?:[\s:=—–✅❌✔✓-]|\b(?:full|fully|is|now|still|cold|re-?verified|verified|verdict|result|adversary|gate)\b)*",
@@ -68,8 +73,9 @@ _QUALIFIERS = re.compile(
 )
 _TITLE_END = re.compile(r"[:—–=→][\s✅❌✔✓]*$|\s-\s*$")
 _HEDGED = re.compile(
-    r"\b(?:expect\w*|builder\w*|claim(?:s|ed)?|says?|said|targets?|goals?|earlier|previous\w*|before|old|wants?|wanted|"
-    r"should|would|will|to be|needs?|requires?|await\w*|pending|not|never|if|when|once|until|unless|example|template)\b",
+    r"\b(?:expect\w*|builder\w*|claim(?:s|ed)?|says?|said|targets?|goals?|earlier|previous\w*|before|old|wants?|"
+    r"wanted|should|would|will|to be|needs?|requires?|await\w*|pending|not|never|if|when|once|until|unless|example|"
+    r"template)\b",
     re.IGNORECASE,
 )
 _FOLLOWS = re.compile(r"\s*(?:$|[@(\[:!✅❌✔✓~—–,;→⇒]|\.(?:\s|$)|-+[>\s]|\d|\b(?:at|logged|by|again|and)\b)")
@@ -79,7 +85,9 @@ _UNDONE = re.compile(
     r"to be confirmed|tbc|tbd|not verified|unverified|untested|not run)\b",
     re.IGNORECASE,
 )
-_AGAINST = re.compile(r"FAIL|PARTIAL|❌|✗|✘|🔴|\b(?:withdrawn|withdraw|revoked|retracted|superseded|void)\b", re.IGNORECASE)
+_AGAINST = re.compile(
+    r"FAIL|PARTIAL|❌|✗|✘|🔴|\b(?:withdrawn|withdraw|revoked|retracted|superseded|void)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (people write all kinds of dashes)
 """STATUS: what the Builder says of gates, the claim's four sections, and whether the phase is marked done."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from loops.protocol import statements
-from loops.protocol.markdown import Document, Line, LineKind, Unclosed, scan, without_code
+from loops.protocol.markdown import Document, Line, LineKind, Unclosed, scan
 from loops.protocol.statements import NO_VOCABULARY, Vocabulary, Word
 
 FIELDS = ("WHAT", "HOW", "EXPECTED", "WHERE")
@@ -36,6 +37,8 @@ class Gate:
 
 
 class DoneState(Enum):
+    """How the done marker stands in STATUS."""
+
     STANDING = "standing"
     PLACEHOLDER = "placeholder"
     ABSENT = "absent"
@@ -53,6 +56,8 @@ class DoneMark:
 
 @dataclass(frozen=True, slots=True)
 class Status:
+    """One STATUS document."""
+
     gates: tuple[Gate, ...]
     """The latest state of each gate, in the order of their first lines."""
     fields: Mapping[str, str]
@@ -78,11 +83,20 @@ _STATES = {
     Word.NOT_YET: GateState.NOT_YET,
 }
 _GATE = re.compile(r"gates?\b", re.IGNORECASE)
-_FIELD = re.compile(r"(?<![A-Za-z])(WHAT|HOW|EXPECTED|WHERE)\b([^:.\n]{0,80}?)[:.](?=\s|$)")
+_QUICK = re.compile(r"WHAT|HOW|EXPECTED|WHERE")
+# A label opens its section at the start of a line, in bold, or after an arrow; elsewhere it is a mention.
+_FIELD = re.compile(
+    r"(?:^\s{0,12}(?:(?:[-*+]|\d{1,3}[.)])\s{1,4})?|→\s{0,3}|(?=\*\*|__))(?:\*\*|__)?"
+    r"(WHAT|HOW|EXPECTED|WHERE)\b[^:.\n]{0,80}?[:.](?:\*\*|__)?(?=\s|$)"
+)
+_TITLED = re.compile(r"(WHAT|HOW|EXPECTED|WHERE)\b[^:.]{0,80}(?:[:.]\s*|$)")
+_CODE_SPAN = re.compile(r"(?<!`)(`{1,4})(?!`)[^`]*(?<!`)\1(?!`)")
 _PLACEHOLDER = re.compile(
-    r"[(\[*_\s]*(?:not yet\b|none(?: yet)?\b|nothing(?: yet)?\b|no\b|to be (?:written|filled|done)|tbd\b|todo\b|n/a\b|pending\b|"
-    r"written here only|will be\b|placeholder\b|empty\b|awaiting\b|not done\b|not claimed\b|only when\b|when all\b|"
-    r"reserved\b|<[^>]*>\s*$|[.…—–-]+\s*$)",
+    r"[(\[*_\s]*(?:not yet\b|none(?: yet)?\b(?! of)|nothing(?: yet)?\s*[.)]*\s*$|"
+    r"no(?: open| standing| active)?(?: vetoe?s?| verdicts?| gates?| findings?)?(?: yet)?\s*[.)]*\s*$|"
+    r"to be (?:written|filled|done)|tbd\b|todo\b|n/a\b|pending\b|written here only|will be (?:written|filled|added)|"
+    r"placeholder\b|empty\s*[.)]*\s*$|awaiting\b|not done\b|not claimed\b|only when\b|when all\b|reserved\b|"
+    r"<[^>]*>\s*$|[.…—–-]+\s*$)",
     re.IGNORECASE,
 )
 _NEGATED = re.compile(
@@ -191,54 +205,42 @@ def _fields(lines: tuple[Line, ...]) -> dict[str, str]:
 
     def close() -> None:
         value = "\n".join(body).strip()
-        if name and value and not is_placeholder(value.lstrip("*_ ")):
+        if name and not is_placeholder(value.lstrip("*_ ")):
             found[name] = value
 
     for line in lines:
-        heading = line.kind is LineKind.HEADING
-        begun = list(_FIELD.finditer(line.text)) if line.text else []
-        titled = re.match(r"(WHAT|HOW|EXPECTED|WHERE)\b", line.text) if heading else None
-        if titled:
+        if line.kind is LineKind.HEADING:
             close()
-            rest = line.text[begun[0].end() :] if begun and begun[0].start() == 0 else ""
-            name, body = titled[1], [rest]
-        elif heading:
+            titled = _TITLED.match(line.text)
+            name, body = (titled[1], [line.text[titled.end() :]]) if titled else ("", [""])
+            continue
+        before, *sections = _cut(line)
+        body.append(before[1])
+        for section in sections:
             close()
-            name, body = "", [""]
-        elif begun and _begins_field(line, begun[0]):
-            # The words between two labels are read from the source, where code spans still are.
-            source = _source_fields(line.source)
-            body.append(source[0][1])
-            for field_name, value in source[1:]:
-                close()
-                name, body = field_name, [value]
-        elif name:
-            body.append(line.source)
+            name, body = section[0], [section[1]]
     close()
     return found
 
 
-def _begins_field(line: Line, first: re.Match[str]) -> bool:
-    """A label opens its section at the start of a line, or in bold, or after an arrow; elsewhere it is a mention."""
-    return first.start() == 0 or bool(re.search(r"(?:\*\*|__|→\s*)(?:\*\*)?" + first[1], line.source))
+def _cut(line: Line) -> list[tuple[str, str]]:
+    """Cut a line at its labels: the words before the first, then (name, text) for each.
 
-
-def _source_fields(source: str) -> list[tuple[str, str]]:
-    """Cut a line at its labels: the words before the first, then (name, text) for each."""
-    masked = _mask(source)
-    cuts = list(re.finditer(r"(?:^\s*(?:[-*+]\s+)?|→\s*|(?=\*\*|__))(?:\*\*|__)?(WHAT|HOW|EXPECTED|WHERE)\b([^:.\n]{0,80}?)[:.](?:\*\*|__)?", masked))
+    The source is cut, not the visible text, because a section's body may well be a code span.
+    """
+    source = line.source
+    if not line.text or not _QUICK.search(source):
+        return [("", source)]
+    cuts = list(_FIELD.finditer(_masked(source)))
     parts = [("", source[: cuts[0].start()] if cuts else source)]
-    for index, cut in enumerate(cuts):
-        end = cuts[index + 1].start() if index + 1 < len(cuts) else len(source)
-        parts.append((cut[1], source[cut.end() : end].strip()))
+    for cut, following in zip(cuts, [*cuts[1:], None], strict=True):
+        parts.append((cut[1], source[cut.end() : following.start() if following else None].strip()))
     return parts
 
 
-def _mask(source: str) -> str:
+def _masked(source: str) -> str:
     """*source* with its code spans blanked, position for position."""
-    if "`" not in source:
-        return source
-    return re.sub(r"(?<!`)(`+)(?!`)[^`]*?(?<!`)\1(?!`)", lambda found: " " * len(found.group()), source[:20000]) + source[20000:]
+    return _CODE_SPAN.sub(lambda found: " " * len(found.group()), source) if "`" in source else source
 
 
 def _gate_fields(document: Document, words: Vocabulary) -> dict[str, Mapping[str, str]]:
