@@ -62,6 +62,30 @@ def _status(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--watch", action="store_true", help="show it again whenever it changes, until Ctrl-C")
 
 
+def _claim(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("label", metavar="LABEL", help="the gate or item, such as M1")
+    _phase_option(parser)
+    for name, help_text in (
+        ("what", "what is claimed"),
+        ("how", "how to verify it cold, from a fresh clone"),
+        ("expected", "what the verification must show"),
+        ("where", "which files, commits or pages"),
+    ):
+        parser.add_argument(f"--{name}", required=True, help=help_text)
+
+
+def _verdict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("items", nargs="*", metavar="ITEM=PASS|FAIL[:NOTE]", help="one verdict an item")
+    _phase_option(parser)
+    parser.add_argument("--finding", action="append", default=[], metavar="TEXT", help="file a finding in BACKLOG")
+    parser.add_argument("--veto", default="", metavar="REASON", help="raise a veto over done")
+    parser.add_argument("--withdraw-veto", action="store_true", help="withdraw the veto that stands")
+
+
+def _phase_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--phase", default="", metavar="ID", help="default: the phase that the agent was started for")
+
+
 VERBS: tuple[Verb, ...] = (
     Verb("up", "start what is not running", "loops up builder", "lifecycle:up", _up),
     Verb("down", "end agents, or the whole project", "loops down adversary", "lifecycle:down", _down),
