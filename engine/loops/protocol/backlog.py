@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 (people write all kinds of dashes)
+
 """BACKLOG: the Builder's work items and the Adversary's findings (which also appear in REVIEW)."""
 
 from __future__ import annotations

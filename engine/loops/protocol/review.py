@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 (people write all kinds of dashes)
+
 """REVIEW: the Adversary's verdicts, findings and vetoes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001, RUF002 (people write all kinds of dashes)
+
 """One grammar for "this gate or item has that result", shared by STATUS, REVIEW, BACKLOG and commit subjects.
 
 A statement begins its clause with its label and says the result in capitals: ``M1 — title: PASS @…``, ``D1 PASS``,

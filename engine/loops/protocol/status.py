@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 (people write all kinds of dashes)
+
 """STATUS: what the Builder says of gates, the claim's four sections, and whether the phase is marked done."""
 
 from __future__ import annotations

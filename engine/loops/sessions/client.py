@@ -331,7 +331,7 @@ class HolderClient:
         self._change(name, alive=False, code=head["code"], signal=head["signal"], core=head["core"], human=False)
         return Exited(name, incarnation, head["pid"], head["code"], head["signal"], head["core"])
 
-    def _change(self, name: str, **facts: Any) -> None:  # noqa: ANN401 (fields of `Held`)
+    def _change(self, name: str, **facts: Any) -> None:
         held = self._held.get(name)
         if held is not None:
             self._held[name] = dataclasses.replace(held, **facts)

@@ -70,7 +70,7 @@ class WireError(Exception):
     """The other side speaks something else."""
 
 
-def pack(op: str, data: bytes = b"", **head: Any) -> bytes:  # noqa: ANN401 (it is JSON)
+def pack(op: str, data: bytes = b"", **head: Any) -> bytes:
     """Return one message: *head* with its *op*, then *data*."""
     head["op"] = op
     return json.dumps(head, separators=(",", ":")).encode() + b"\n" + data

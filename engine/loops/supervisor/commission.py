@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Mapping
 
-from loops.agents.registry import adapter
 from loops.agents.port import Adapter, Launch, Order
+from loops.agents.registry import adapter
 from loops.config.model import Agent, Config, Kind
 from loops.places import Runtime
 from loops.places import State as StatePlaces
