@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from loops.config.positions import locate
 from loops.config.problems import DocPath, Value
@@ -149,6 +149,7 @@ def documents(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
+@settings(deadline=None)
 @given(documents())
 def test_every_path_of_any_document_is_found_and_no_other(text: str) -> None:
     try:
@@ -158,6 +159,7 @@ def test_every_path_of_any_document_is_found_and_no_other(text: str) -> None:
     assert locate(text).paths() == known
 
 
+@settings(deadline=None)
 @given(st.lists(values(), min_size=1, max_size=6))
 def test_lines_stay_true_after_values_of_any_shape(before: list[str]) -> None:
     text = "\n".join(f"k{index} = {value}" for index, value in enumerate(before))
