@@ -27,9 +27,10 @@ GOOD = '[defaults]\nsession_prefix = "p-"\nlog_dir = ".loops"\n'
 
 def facts(kind: Value) -> st.SearchStrategy[Any]:
     """Return every value that the annotation *kind* allows; unlike `st.from_type`, no field stays at its default."""
-    outer, inner = get_origin(kind), get_args(kind)
+    outer: Value = get_origin(kind)
+    inner = get_args(kind)
     if is_dataclass(kind):
-        return st.builds(kind, **{name: facts(of) for name, of in get_type_hints(kind).items()})
+        return st.builds(kind, **{name: facts(of) for name, of in get_type_hints(kind).items()})  # type: ignore[arg-type]
     if outer is tuple:
         return st.lists(facts(inner[0]), max_size=3).map(tuple)
     if outer is Mapping:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from loops.errors import ConfigError
 
+TYPE_CHECKING = False  # importing `typing` would take a quarter of a start from the cache
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    Value: TypeAlias = Any
+else:
+    Value = object
+"""A value of a document, or of JSON.  The schema is what vouches for its type."""
+
 DocPath: TypeAlias = tuple[str | int, ...]
 """Where something stands in a TOML document: table keys, and indices (from 0) into lists."""
-
-Value: TypeAlias = Any
-"""A value of a document, or of JSON.  The schema is what vouches for its type."""
 
 
 @dataclass(frozen=True, slots=True)
