@@ -1,0 +1,1 @@
+"""Agents: the backends behind one port (`loops.agents.port`)."""

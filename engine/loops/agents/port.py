@@ -27,6 +27,10 @@ class Order:
     kickoff: str
     conversation: str = ""
     resume: bool = False
+    fresh_id: str = ""
+    """An unused UUID 4 for a fresh conversation, where the agent lets us choose: adapters are pure and draw none."""
+    task: bool = False
+    """Run once and exit (kind ``task``), rather than wait for the next message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,7 @@ class TurnStarted:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The agent stopped.  ``waiting_until``: epoch seconds it said it would wait for; ``done``: it has nothing left to do."""
+    """The agent stopped.  ``waiting_until``: epoch seconds until which it said it would wait."""
 
     waiting_until: float | None = None
 
@@ -123,6 +127,8 @@ class DialogShown:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalAsked:
+    """The agent may not go on before somebody answers."""
+
     id: str
     text: str
 
@@ -137,6 +143,8 @@ class ApprovalEnded:
 
 @dataclass(frozen=True, slots=True)
 class ConversationNamed:
+    """The id under which this conversation can be resumed."""
+
     id: str
 
 

@@ -86,6 +86,8 @@ class Watchdog:
     limit_probe_fallback: float = 300.0
     limit_reset_slack: float = 45.0
     stall_grace: float = 180.0
+    hang_after: float = 1800.0
+    """A turn without any output or event for this long hangs (a silent tool call may well take half an hour)."""
     stop_grace: float = 10.0
     """Between the polite end of a session and the kill."""
     restart_backoff: Backoff = field(default_factory=Backoff)

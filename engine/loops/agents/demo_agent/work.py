@@ -1,0 +1,173 @@
+"""The honest part: what a Builder, an Adversary, an orchestrator and a task do in one turn.
+
+A turn is a generator of the steps done.  It looks at the repository and not at what it remembers, so that a turn that
+was cut off anywhere can simply be done again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+from loops.agents.demo_agent.clone import Clone
+from loops.agents.demo_agent.documents import Documents
+from loops.agents.demo_agent.engine_command import claim_words, run_loops, verdict_words
+from loops.agents.demo_agent.sample import RIGHT, WRONG, source_path
+
+_REFUSED = re.compile(r"\brefus", re.IGNORECASE)
+_DONE = re.compile(r"^## DONE.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+
+
+class Task:
+    """What one turn is about."""
+
+    __slots__ = ("agent", "directory", "items", "phase", "text", "wrong")
+
+    def __init__(self, agent: str, directory: str, phase: str, text: str, items: list[str], wrong: bool) -> None:
+        """See the attributes."""
+        self.agent = agent
+        self.directory = directory
+        self.phase = phase
+        self.text = text
+        self.items = items
+        self.wrong = wrong
+        """Whether to do the work wrongly and claim it all the same."""
+
+
+Steps = Iterator[str]
+
+
+def builder(task: Task) -> Steps:
+    """Build and claim, fix and claim again, or write DONE: whichever the repository calls for."""
+    clone = Clone(task.directory, task.agent)
+    clone.recover()
+    clone.pull()
+    documents = Documents(clone, task.phase)
+    yield "Read what others pushed"
+    verdicts = {item: documents.verdict_on(item) for item in task.items}
+    failed = [item for item, passed in verdicts.items() if passed is False]
+    unclaimed = [item for item in task.items if not documents.claim_of(item, since=_work(task, clone))]
+    if failed or _REFUSED.search(task.text):
+        yield from _build(task, clone, documents, failed)
+        yield from _claim(task, clone, task.items)
+    elif unclaimed:
+        yield from _build(task, clone, documents, failed)
+        yield from _claim(task, clone, unclaimed)
+    elif all(verdicts.values()):
+        yield from _finish(task, clone, documents)
+    else:
+        clone.push()
+        yield "Nothing to do: the claim waits for its verdict"
+
+
+def _work(task: Task, clone: Clone) -> str:
+    """Return the commit of the newest change to the source; empty before the first."""
+    commits = clone.log("", source_path(task.phase))
+    return commits[0][0] if commits else ""
+
+
+def _build(task: Task, clone: Clone, documents: Documents, failed: list[str]) -> Steps:
+    source = source_path(task.phase)
+    full = os.path.join(clone.root, source)
+    os.makedirs(os.path.dirname(full), exist_ok=True)
+    with open(full, "w", encoding="utf-8") as file:
+        file.write((WRONG if task.wrong else RIGHT).format(phase=task.phase))
+    yield f"Wrote {source}"
+    subject = f"fix({task.phase}): answer the findings on {', '.join(failed)}" if failed else ""
+    clone.commit(subject or f"feat({task.phase}): add {source}", [source])
+    yield f"Committed {source}"
+    reason = f"again, for {', '.join(failed)} had failed" if failed else "the simplest thing that could be right"
+    entry = f"- {source}, {reason}\n"
+    journal = documents.read("JOURNAL")
+    if entry not in journal:
+        documents.write("JOURNAL", journal + entry)
+    documents.write("BACKLOG", "# Backlog\n\n## Build backlog\n" + "".join(f"- [x] {item}\n" for item in task.items))
+    documents.write("STATUS", _DONE.sub("", documents.read("STATUS")) or f"# STATUS {task.phase}\n")
+    paths = [documents.path(kind) for kind in ("BACKLOG", "JOURNAL", "STATUS")]
+    clone.commit(f"status({task.phase}): {source} is ready to be verified", paths)
+    clone.push()
+    yield "Pushed the work and its documents"
+
+
+def _claim(task: Task, clone: Clone, items: list[str]) -> Steps:
+    source = source_path(task.phase)
+    facts = {
+        "what": f"{source}: the median of some numbers",
+        "how": f"./check.sh {task.phase}, from a fresh clone",
+        "expected": "3 examples passed",
+        "where": source,
+    }
+    for item in items:
+        yield _said(f"Claimed {item}", claim_words(item, task.phase, facts), clone)
+
+
+def _finish(task: Task, clone: Clone, documents: Documents) -> Steps:
+    if _DONE.search(documents.read("STATUS")):
+        clone.push()
+        yield "Nothing to do: the phase is marked done"
+        return
+    body = f"## DONE\n\nEvery item of phase {task.phase} has a PASS: {', '.join(task.items)}. Written {_stamp(0)}.\n"
+    documents.write("STATUS", documents.read("STATUS").rstrip() + "\n\n" + body)
+    yield f"Wrote DONE into {documents.path('STATUS')}"
+    clone.commit(f"status({task.phase}): ## DONE — every item has a PASS", [documents.path("STATUS")])
+    clone.push()
+    yield "Pushed DONE"
+
+
+def adversary(task: Task) -> Steps:
+    """Verify each claim that has no verdict yet by running the project's own check."""
+    clone = Clone(task.directory, task.agent)
+    clone.recover()
+    clone.pull()
+    documents = Documents(clone, task.phase)
+    yield "Read what others pushed"
+    items = [item for item in documents.claimed_items() if documents.verdict_on(item) is None]
+    if not items:
+        yield "Nothing to do: no claim waits"
+        return
+    check = subprocess.run(
+        ("./check.sh", task.phase), cwd=clone.root, stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    said = (check.stderr.strip() or check.stdout.strip() or f"exit {check.returncode}").splitlines()[-1]
+    yield f"Ran ./check.sh {task.phase}: {said}"
+    failure = f"check.sh says: {said}" if check.returncode else ""
+    words = verdict_words(dict.fromkeys(items, failure), task.phase, failure and f"./check.sh {task.phase}: {said}")
+    yield _said(f"Judged {', '.join(items)}: {'FAIL' if failure else 'PASS'}", words, clone)
+
+
+def orchestrator(task: Task) -> Steps:
+    """Acknowledge."""
+    first = (task.text.strip().splitlines() or [""])[0]
+    yield f"Noted: {first[:80]}"
+
+
+def report(task: Task) -> Steps:
+    """Write the report (``$LOOPS_REPORT``, else REPORT.md here)."""
+    path = os.environ.get("LOOPS_REPORT") or os.path.join(task.directory, "REPORT.md")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"# Report\n\nWritten by {task.agent} at {_stamp(0)}.\n\nAsked for:\n\n{task.text}\n")
+    yield f"Wrote {path}"
+
+
+def work_of(role: str, phase: str) -> Callable[[Task], Steps]:
+    """Return what an agent of *role* does; whoever has no work of its own, or no phase, acknowledges."""
+    role = "adversary" if role.startswith("review") else role  # one of several reviewers
+    if role == "task":
+        return report
+    return {"builder": builder, "adversary": adversary}.get(role, orchestrator) if phase else orchestrator
+
+
+def _said(title: str, words: list[str], clone: Clone) -> str:
+    """Run one engine command, once more on top of others' pushes if it fails; return what to print."""
+    code, output = run_loops(words)
+    if code:
+        clone.pull()
+        code, output = run_loops(words)
+    return title if code == 0 else f"{title}: refused ({code})\n{output}"
+
+
+def _stamp(ahead: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + ahead))

@@ -1,0 +1,103 @@
+"""The scripted agent as an honest worker: real commits in real clones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from agent_terminal import DemoAgent, Project
+
+KICKOFF = "You are the builder of phase 1. Status document: STATUS-1.md"
+Hire = Callable[..., DemoAgent]
+
+
+def test_builder_and_adversary_bring_a_phase_to_done(project: Project, hire: Hire) -> None:
+    builder, adversary = hire("builder"), hire("adversary")
+
+    builder.start(KICKOFF)
+    builder.wait_turn()
+    adversary.start(KICKOFF)
+    adversary.wait_turn()
+    builder.nudge("[nudge n1] review pushed: M1 PASS")
+
+    assert project.subjects() == [
+        "chore: begin",
+        "feat(1): add src/1.py",
+        "status(1): src/1.py is ready to be verified",
+        "claim(M1): ready",
+        "review(1): M1 PASS",
+        "status(1): ## DONE — every item has a PASS",
+    ]
+    assert "## DONE\n\nEvery item of phase 1 has a PASS" in project.show("machine-docs/STATUS-1.md")
+
+
+def test_a_false_claim_fails_cold_verification_and_is_fixed_once(project: Project, hire: Hire) -> None:
+    builder = hire("builder", {"rules": [{"role": "builder", "mode": "false-claim"}]})
+    adversary = hire("adversary")
+
+    builder.start(KICKOFF)
+    builder.wait_turn()
+    adversary.start(KICKOFF)
+    adversary.wait_turn()
+    builder.nudge("[nudge n1] review pushed: M1 FAIL")
+    builder.nudge("[nudge n2] still there?")
+    adversary.nudge("[nudge n1] claim pushed: M1")
+    builder.nudge("[nudge n3] review pushed: M1 PASS")
+
+    judged = [subject for subject in project.subjects() if subject.startswith(("claim(", "review("))]
+    assert judged == ["claim(M1): ready", "review(1): M1 FAIL", "claim(M1): ready", "review(1): M1 PASS"]
+    assert adversary.words[0] == [
+        "verdict",
+        "M1=FAIL:check.sh says: median([4, 1, 3, 2]) is 3, expected 2.5",
+        "--phase",
+        "1",
+        "--finding",
+        "./check.sh 1: median([4, 1, 3, 2]) is 3, expected 2.5",
+    ]
+    assert project.subjects()[-1] == "status(1): ## DONE — every item has a PASS"
+
+
+def test_a_refused_claim_is_made_again(project: Project, hire: Hire) -> None:
+    builder = hire("builder")
+    builder.start(KICKOFF)
+    builder.wait_turn()
+
+    builder.nudge("[nudge n1] the claim of M1 was refused: ./check.sh 1 fails in a fresh clone")
+
+    assert [words[:4] for words in builder.words] == [["claim", "M1", "--phase", "1"]] * 2
+
+
+def test_what_was_received_is_recorded_once_with_its_nudge_id(hire: Hire) -> None:
+    orchestrator = hire("orchestrator")
+    orchestrator.start("Watch the project.")
+    orchestrator.wait_turn()
+
+    orchestrator.nudge("[nudge n12] two\nlines")
+
+    assert [(entry["kind"], entry["id"], entry["text"], entry["incarnation"]) for entry in orchestrator.received] == [
+        ("kickoff", "", "Watch the project.", "1"),
+        ("nudge", "n12", "[nudge n12] two\nlines", "1"),
+    ]
+    assert [entry["nudge"] for entry in orchestrator.signals("turn.started")] == ["", "n12"]
+
+
+def test_a_turn_ends_with_the_time_it_waits_for(hire: Hire) -> None:
+    orchestrator = hire("orchestrator", {"wait": 120})
+    before = time.time()
+
+    orchestrator.start("Watch the project.")
+    orchestrator.wait_turn()
+
+    waiting_until = orchestrator.signals("turn.completed")[0]["waiting_until"]
+    assert before + 119 <= waiting_until <= time.time() + 120
+    shown = time.strftime("WAITING-UNTIL: %Y-%m-%dT%H:%M:%SZ", time.gmtime(waiting_until))
+    assert shown in orchestrator.tail()
+
+
+def test_a_task_writes_its_report_and_exits_0(hire: Hire) -> None:
+    task = hire("task")
+
+    task.start("Write the final report.")
+
+    assert task.wait_exit() == 0
+    assert "Write the final report." in (task.clone / "REPORT.md").read_text()
