@@ -146,6 +146,7 @@ class _Builder:
             limit_probe_fallback=table.time("limit_probe_fallback", usual.limit_probe_fallback),
             limit_reset_slack=table.time("limit_reset_slack", usual.limit_reset_slack),
             stall_grace=table.time("stall_grace", usual.stall_grace),
+            hang_after=table.time("hang_after", usual.hang_after),
             stop_grace=table.time("stop_grace", usual.stop_grace),
             restart_backoff=self._backoff(table.table("restart_backoff")),
             budget=self._budget(table),
