@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 from loops.agents import events
 from loops.agents.keys import bracketed_paste
-from loops.agents.port import Launch, Order, Screen, Signal, Typing
+from loops.agents.port import DialogShown, Launch, Order, Screen, Signal, Typing
+from loops.agents.screen import patterns_of, read_screen
 from loops.config.model import Backend
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "demo_agent", "__main__.py")
 _TASK_ROLE = "task"
+_DIALOG = patterns_of(Backend(name="demo", dialog_re="Enter to confirm"))
 
 
 class DemoAdapter:
@@ -48,5 +50,5 @@ class DemoAdapter:
         return events.read_line(line)
 
     def read_screen(self, screen: Screen, now: float) -> Sequence[Signal]:
-        """Nothing: the agent reports all that happens to it."""
-        return ()
+        """Find the one thing that the agent does not report: its dialog."""
+        return [signal for signal in read_screen(_DIALOG, screen, now) if isinstance(signal, DialogShown)]

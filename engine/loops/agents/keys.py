@@ -44,10 +44,15 @@ def plain_text(text: str) -> str:
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
+def one_line(text: str) -> bytes:
+    """Return *text* on one line, for a program that reads lines."""
+    return " ".join(plain_text(text).split("\n")).encode("utf-8", "replace")
+
+
 def bracketed_paste(text: str) -> bytes:
-    """Return *text* as one bracketed paste, in which a line break is text and not Enter.
+    """Return *text* as one bracketed paste, in which a line break (sent as CR, as terminals do) is text and not Enter.
 
     Without the brackets a long text arrives in pieces and its Enter is swallowed (upstream incident 16).  An end
     mark within the text could not close the paste early: its Escape is a control character.
     """
-    return _PASTE_BEGIN + plain_text(text).encode("utf-8", "replace") + _PASTE_END
+    return _PASTE_BEGIN + plain_text(text).replace("\n", "\r").encode("utf-8", "replace") + _PASTE_END

@@ -1,7 +1,7 @@
 """When a usage limit ends, from the words of its banner.
 
 Banners change from version to version, carry seldom a date and sometimes no zone, and are wrong now and then; a
-structured reset time is always better.  What cannot be told for sure gives None; the caller then probes at a flat interval.
+structured reset time is always better.  What cannot be told for sure gives None, and the caller probes instead.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _WHEN = re.compile(
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])", re.IGNORECASE)
 
 
-def parse_reset(text: str, now: float, zone: tzinfo) -> float | None:
+def parse_reset(text: str, now: float, zone: tzinfo | None = None) -> float | None:
     """Return when the limit that *text* speaks of ends, as epoch seconds after *now*; None when that cannot be told.
 
-    The last time in the text wins, for a terminal shows the newest banner at the bottom.  A time of day without a
-    date and zone is read in *zone* and means its next occurrence, with two exceptions that protect from waiting a day
-    for a banner that has just expired:
+    The last time in the text wins, for a terminal shows the newest banner at the bottom.  A time of day without a date
+    and zone is read in *zone* (None: the machine's) and means its next occurrence, with two exceptions that protect
+    from waiting a day for a banner that has just expired:
 
     - already past today: tomorrow counts only if it is less than 12 hours ahead ("resets 2am" read at 23:50, but not
       "resets 3pm" read at 15:01);
@@ -64,7 +64,7 @@ def parse_reset(text: str, now: float, zone: tzinfo) -> float | None:
     return moment if moment is not None and now < moment <= now + _FARTHEST else None
 
 
-def _moment(found: re.Match[str], now: float, zone: tzinfo) -> float | None:
+def _moment(found: re.Match[str], now: float, zone: tzinfo | None) -> float | None:
     if found["epoch"]:
         return float(found["epoch"][:10])
     if found["span"]:
@@ -74,8 +74,9 @@ def _moment(found: re.Match[str], now: float, zone: tzinfo) -> float | None:
         return (read if read.tzinfo else read.replace(tzinfo=zone)).timestamp()
     if not (found["half"] or found["minute"]):
         return None  # "resets 15" might be anything
-    place = _zone(found["named"] or found["bare"] or "", zone)
-    if place is None:
+    name = found["named"] or found["bare"]
+    place = _zone(name) if name else zone
+    if name and place is None:
         return None
     clock = _Clock(
         _hour(int(found["hour"]), found["half"]), int(found["minute"] or 0), int(found["second"] or 0), place
@@ -96,7 +97,7 @@ class _Clock:
     hour: int
     minute: int
     second: int
-    zone: tzinfo
+    zone: tzinfo | None
 
     def on(self, day: date) -> tuple[float, float]:
         """Return the instants of this time on *day*: two when the clocks go back, else twice the same."""
@@ -122,10 +123,8 @@ def _hour(hour: int, half: str | None) -> int:
     return hour % 12 + (12 if half[0] in "pP" else 0)
 
 
-def _zone(name: str, otherwise: tzinfo) -> tzinfo | None:
-    """Return the zone called *name* (*otherwise* when it is empty); None for one that nobody knows."""
-    if not name:
-        return otherwise
+def _zone(name: str) -> tzinfo | None:
+    """Return the zone called *name*; None for one that nobody knows."""
     if name.upper() in ("UTC", "GMT", "Z"):
         return UTC
     from zoneinfo import ZoneInfo  # reads the machine's database

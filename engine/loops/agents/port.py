@@ -180,6 +180,8 @@ class Screen:
     """What a terminal shows: its rendered lines, top to bottom, without escapes and trailing blanks."""
 
     lines: tuple[str, ...]
+    ours: tuple[str, ...] = ()
+    """Texts that the engine typed into it lately: what they say is no evidence (upstream incident 4)."""
 
 
 class Adapter(Protocol):

@@ -67,7 +67,9 @@ VERBS: tuple[Verb, ...] = (
     Verb("down", "end agents, or the whole project", "loops down adversary", "lifecycle:down", _down),
     Verb("status", "one table of everything; starts nothing", "loops status --json", "show:status", _status),
     Verb("stop", "emergency stop", "loops stop --all-now", "lifecycle:stop", _stop),
-    Verb("watchdog", "run the supervisor in the foreground", "loops watchdog --takeover", "lifecycle:watchdog", _watchdog),
+    Verb(
+        "watchdog", "run the supervisor in the foreground", "loops watchdog --takeover", "lifecycle:watchdog", _watchdog
+    ),
 )
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import time
+from typing import Any
 
 from loops.cli.project import Project, of, overrides, say
 from loops.errors import ConfigError, LoopsError, SessionError
@@ -37,8 +38,8 @@ def up(args: argparse.Namespace) -> int:
     return 0
 
 
-def _up_running(project: Project, names: list[str], once: dict[str, dict[str, str]]) -> dict[str, object] | None:
-    started: list[object] = []
+def _up_running(project: Project, names: list[str], once: dict[str, dict[str, str]]) -> dict[str, Any] | None:
+    started: list[dict[str, str]] = []
     answer = None
     # One-shot overrides belong to single agents, so those are asked for one by one.
     for name, facts in once.items():
@@ -54,7 +55,7 @@ def _up_running(project: Project, names: list[str], once: dict[str, dict[str, st
     return {"started": started + answer["started"]}
 
 
-def _up_fresh(project: Project, names: list[str], once: dict[str, dict[str, str]]) -> dict[str, object]:
+def _up_fresh(project: Project, names: list[str], once: dict[str, dict[str, str]]) -> dict[str, Any]:
     from loops.sessions.launch import ensure_holder
     from loops.supervisor.run import supervisor_command
     from loops.supervisor.watching import compiled

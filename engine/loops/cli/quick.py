@@ -6,9 +6,8 @@ out of the ordinary - another option, no supervisor - is left to the full comman
 
 from __future__ import annotations
 
-import os
-
 import _socket
+import os
 
 TIMEOUT = 2.0
 

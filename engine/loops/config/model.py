@@ -106,6 +106,8 @@ class Backend:
     bin: str = ""
     flags: tuple[str, ...] = ()
     resume_flags: tuple[str, ...] = ("--resume", "{id}")
+    session_flags: tuple[str, ...] = ()
+    """How a fresh conversation is given an id of our choice (``["--session-id", "{id}"]``); empty: it cannot be."""
     prompt_delivery: Delivery = Delivery.ARG
     process_name: str = ""
     submit_key: str = "Enter"

@@ -56,6 +56,16 @@ def ensure_holder(
             time.sleep(0.01)  # another start holds the lock, and listens in a moment
 
 
+def holder_pid(runtime: Runtime, timeout: float = 5.0) -> int | None:
+    """The pid of the project's holder, None when none runs.  Raises SessionError when it does not answer."""
+    try:
+        return _introduce(runtime.holder_socket, None, {}, False, time.monotonic() + timeout)
+    except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
+        return None
+    except (OSError, wire.WireError) as error:
+        raise SessionError(f"{runtime.holder_socket}: the holder does not answer: {error}") from error
+
+
 def _introduce(
     path: str, supervisor: Sequence[str] | None, env: Mapping[str, str], itself: bool, deadline: float
 ) -> int:

@@ -17,7 +17,8 @@ from loops.errors import LoopsError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import client as held
-from loops.sessions import send, tree
+from loops.sessions import send as verified
+from loops.sessions import tree
 from loops.supervisor import commission, texts
 from loops.supervisor.action import End, Look, RunChecks, Send, Start
 from loops.supervisor.clock import Clock
@@ -55,7 +56,7 @@ class Sessions:
         self._see = see
         self._before_exit = before_exit
         self._typed: dict[str, str] = {}
-        self._sendings: dict[str, send.Sending] = {}
+        self._sendings: dict[str, verified.Sending] = {}
         self._endings: dict[str, tree.Ending] = {}
         self._exits: dict[str, held.Exited] = {}
         self._looks: dict[int, str] = {}
@@ -196,39 +197,39 @@ class Sessions:
             return
         try:
             typing = adapter.typing(texts.nudge(config, spec, act.nudge))
-            sending, steps = send.begin(act.nudge.id, act.incarnation, typing, self._clock.now())
+            sending, steps = verified.begin(act.nudge.id, act.incarnation, typing, self._clock.now())
         except LoopsError as error:
             self._see(Sent(self._clock.now(), act.agent, act.nudge.id, str(error)))
             return
         self._sendings[act.agent] = sending
         self._carry(act.agent, steps)
 
-    def _carry(self, name: str, steps: list[send.Step]) -> None:
+    def _carry(self, name: str, steps: list[verified.Step]) -> None:
         sending = self._sendings[name]
         for step in steps:
-            if isinstance(step, send.Write):
+            if isinstance(step, verified.Write):
                 self.holder.write(name, sending.incarnation, step.write_id, step.data, guard=step.guard)
             else:
                 del self._sendings[name]
                 self._reactor.at(f"send {name}", None, lambda: None)
                 self._see(Sent(self._clock.now(), name, sending.id, _OUTCOMES[step.outcome]))
                 return
-        when = send.due(sending)
-        self._reactor.at(f"send {name}", when, partial(self.sending_saw, name, send.Tick()))
+        when = verified.due(sending)
+        self._reactor.at(f"send {name}", when, partial(self.sending_saw, name, verified.Tick()))
 
-    def sending_saw(self, name: str, seen: send.Seen) -> None:
+    def sending_saw(self, name: str, seen: verified.Seen) -> None:
         """Tell the send that is under way in this session, if any."""
         sending = self._sendings.get(name)
         if sending is None:
             return
-        self._sendings[name], steps = send.advance(sending, seen, self._clock.now())
+        self._sendings[name], steps = verified.advance(sending, seen, self._clock.now())
         self._carry(name, steps)
 
     def _written(self, event: held.Written) -> None:
         sending = self._sendings.get(event.name)
         if sending is None:
             return
-        self.sending_saw(event.name, send.Accepted(event.id))
+        self.sending_saw(event.name, verified.Accepted(event.id))
         agent = self._state().agents.get(event.name)
         if event.repeated and ".submit." in event.id and agent is not None and agent.turn is Turn.WORKING:
             # An earlier supervisor had pressed the key, and the turn it started was journaled before that one was killed.
@@ -301,7 +302,7 @@ class Sessions:
             case held.Written():
                 self._written(event)
             case held.NotWritten(name=name, id=write_id, reason=reason):
-                self.sending_saw(name, send.Refused(write_id, reason))
+                self.sending_saw(name, verified.Refused(write_id, reason))
             case held.Tail():
                 self._tail(event)
             case held.Activity(name=name) | held.Quiet(name=name):
@@ -324,9 +325,9 @@ class Sessions:
 
 
 _OUTCOMES = {
-    send.Outcome.DELIVERED: "delivered",
-    send.Outcome.UNCONFIRMED: "unconfirmed",
-    send.Outcome.BLOCKED_BY_HUMAN: "human",
-    send.Outcome.BLOCKED: "human",
-    send.Outcome.GONE: "gone",
+    verified.Outcome.DELIVERED: "delivered",
+    verified.Outcome.UNCONFIRMED: "unconfirmed",
+    verified.Outcome.BLOCKED_BY_HUMAN: "human",
+    verified.Outcome.BLOCKED: "human",
+    verified.Outcome.GONE: "gone",
 }

@@ -169,9 +169,7 @@ def _conversation(step: Step, name: str, signal: port.ConversationNamed) -> None
 
 def _usage(step: Step, name: str, signal: port.UsageReported) -> None:
     agent = step.agent(name)
-    step.emit(
-        ev.UsageUpdated(name, step.at, agent.phase, signal.input_tokens, signal.output_tokens, signal.usd)
-    )
+    step.emit(ev.UsageUpdated(name, step.at, agent.phase, signal.input_tokens, signal.output_tokens, signal.usd))
     _check_budget(step, name)
 
 

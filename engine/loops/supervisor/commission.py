@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 
-from loops.agents import adapter
+from loops.agents.registry import adapter
 from loops.agents.port import Adapter, Launch, Order
 from loops.config.model import Agent, Config, Kind
 from loops.places import Runtime
@@ -28,6 +28,7 @@ def marker(runtime: Runtime, name: str, incarnation: int) -> str:
 
 
 def signals_file(places: StatePlaces, name: str, incarnation: int) -> str:
+    """Where the hooks of this incarnation write their JSON lines."""
     return os.path.join(places.signals, f"{name}.{incarnation}.jsonl")
 
 
@@ -130,4 +131,5 @@ def check_order(config: Config, runtime: Runtime, phase: str, commit: str, numbe
 
 
 def check_answer(places: StatePlaces, number: int) -> str:
+    """Where a run of the checks leaves its answer."""
     return os.path.join(places.checks, f"{number}.json")

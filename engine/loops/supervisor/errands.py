@@ -58,8 +58,7 @@ class Errands:
             return
         errand = _Errand(process, then)
         self._running.add(errand)
-        assert process.stdout is not None and process.stderr is not None
-        for stream in (process.stdout, process.stderr):
+        for stream in errand.streams():
             os.set_blocking(stream.fileno(), False)
             self._reactor.watch(stream.fileno(), partial(self._read, errand, stream))
         self._reactor.at(errand.key, self._now() + timeout, partial(self._late, errand))
@@ -112,8 +111,10 @@ class _Errand:
         self._error: list[bytes] = []
 
     def streams(self) -> tuple[IO[bytes], IO[bytes]]:
-        assert self.process.stdout is not None and self.process.stderr is not None
-        return self.process.stdout, self.process.stderr
+        output, error = self.process.stdout, self.process.stderr
+        assert output is not None
+        assert error is not None
+        return output, error
 
     def keep(self, stream: IO[bytes], chunk: bytes) -> None:
         (self._output if stream is self.process.stdout else self._error).append(chunk)

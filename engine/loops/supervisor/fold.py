@@ -258,9 +258,7 @@ def _conversation_dropped(work: Fold, e: ev.ConversationDropped) -> None:
 
 @_on(ev.TurnStarted)
 def _turn_started(work: Fold, e: ev.TurnStarted) -> None:
-    work.change(
-        e.agent, turn=Turn.WORKING, turn_since=e.at, waiting_until=0.0, last_output=0.0, resuming=False
-    )
+    work.change(e.agent, turn=Turn.WORKING, turn_since=e.at, waiting_until=0.0, last_output=0.0, resuming=False)
 
 
 @_on(ev.TurnGoesOn)

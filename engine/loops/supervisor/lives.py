@@ -200,6 +200,7 @@ def end(
 
 
 def spawned(step: Step, seen: Spawned) -> None:
+    """The holder has started the session."""
     agent = step.agent(seen.agent)
     if agent.life is Life.STARTING and agent.incarnation == seen.incarnation:
         step.emit(ev.SessionStarted(seen.agent, step.at, seen.incarnation, seen.pid))
@@ -207,6 +208,7 @@ def spawned(step: Step, seen: Spawned) -> None:
 
 
 def spawn_refused(step: Step, seen: SpawnRefused) -> None:
+    """The session could not be started at all: back off, and park it when that goes on."""
     agent = step.agent(seen.agent)
     if agent.life is not Life.STARTING or agent.incarnation != seen.incarnation:
         return
@@ -215,7 +217,7 @@ def spawn_refused(step: Step, seen: SpawnRefused) -> None:
     parked = failures >= backoff.park_after
     delay = PARKED_RETRY if parked else max(backoff.first, _delay(backoff, failures + 1, agent))
     step.emit(ev.SessionFailed(seen.agent, step.at, seen.incarnation, seen.reason, delay, parked))
-    if parked and agent.life is not Life.PARKED:
+    if failures == backoff.park_after:
         step.act(Notice(f"{seen.agent} cannot be started: {seen.reason}"))
     step.touch(seen.agent)
 

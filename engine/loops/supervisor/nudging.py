@@ -180,9 +180,9 @@ def due(step: Step, name: str) -> float | None:
         if agent.hold is not None and agent.turn is Turn.IDLE:
             times.append(agent.hold.until)
         spec = step.spec(name)
-        if spec is not None and spec.wake is not None and agent.wake_at and agent.hold is None:
-            if not (spec.kind is Kind.LOOP and step.loop.complete):
-                times.append(agent.wake_at)
+        wakes = spec is not None and spec.wake is not None and not (spec.kind is Kind.LOOP and step.loop.complete)
+        if wakes and agent.wake_at and agent.hold is None:
+            times.append(agent.wake_at)
         if agent.turn is Turn.IDLE and not agent.question and not any(n.sending for n in agent.nudges):
             times.extend(n.retry_at for n in agent.nudges if n.retry_at and agent.hold is None)
         silence = silence_due(step, name)

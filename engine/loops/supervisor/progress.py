@@ -73,7 +73,9 @@ def _open_claim(step: Step, evidence: PhaseEvidence, handoff: Handoff) -> None:
         f"A claim waits for your verdict ({claim.at.sha[:10]}, {', '.join(claim.labels)}). Pull in your own clone, verify "
         f"cold what {_status_name(step)} says under HOW, and give your verdict for each item with `loops verdict`."
     )
-    _tell(step, handoff.adversary, NudgeKind.CLAIM, text, claim.at.sha, f"claim {claim.at.sha[:10]} is open", "open-claim")
+    _tell(
+        step, handoff.adversary, NudgeKind.CLAIM, text, claim.at.sha, f"claim {claim.at.sha[:10]} is open", "open-claim"
+    )
 
 
 def _inbox(step: Step, file: str, digest: str, commit: str, handoff: Handoff) -> None:

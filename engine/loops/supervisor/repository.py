@@ -156,9 +156,7 @@ class Repository:
                 continue
             self._busy = True
             reading = _Reading(clone, new, subject)
-            argv = (
-                gitlog.new_commits(clone, subject.head, new) if subject.head else gitlog.all_commits(clone, new)
-            )
+            argv = gitlog.new_commits(clone, subject.head, new) if subject.head else gitlog.all_commits(clone, new)
             self._errands.run(argv, partial(self._log, reading))
 
     def _done(self) -> None:
@@ -185,9 +183,7 @@ class Repository:
             self._done()
             return
         argv = gitlog.all_commits(reading.clone, reading.new)
-        self._errands.run(
-            argv, lambda r: self._read_documents(reading, gitlog.parse_log(r.output)[1], rewritten=True)
-        )
+        self._errands.run(argv, lambda r: self._read_documents(reading, gitlog.parse_log(r.output)[1], rewritten=True))
 
     def _read_documents(self, reading: _Reading, commits: list[Commit], *, rewritten: bool) -> None:
         subject = reading.subject

@@ -49,9 +49,9 @@ class Requests:
 
     def _table(self, *, colour: bool) -> bytes:
         now = self._clock.now()
-        return table.text(
-            self._state(), now, supervisor_pid=os.getpid(), started=self._started, colour=colour
-        ).encode("utf-8", "replace")
+        return table.text(self._state(), now, supervisor_pid=os.getpid(), started=self._started, colour=colour).encode(
+            "utf-8", "replace"
+        )
 
     def _dispatch(self, request: Request) -> Request:
         verb = str(request["verb"])

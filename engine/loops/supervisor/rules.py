@@ -13,7 +13,7 @@ RULES: dict[str, str] = {
     "heal": "an agent that is watched is started again when its process ends: at once the first time, then with backoff",
     "crash-loop": "too many quick ends in a row are a crash loop: the agent is parked, shown, and tried again once an hour",
     "clean-task": "a task runs once; its end is its result, and nothing starts it again by itself",
-    "unwatched": "an agent with watch = \"none\" is not started again by itself",
+    "unwatched": 'an agent with watch = "none" is not started again by itself',
     "limit-window": "inside a limit window nothing is healed, nudged or woken",
     "lost": "a session that vanished with its holder, or with a reboot, is resumed once, at once",
     "resume-failed": "when a resumed conversation ends before its first turn, one fresh start follows",

@@ -18,8 +18,8 @@ from loops.config.model import Config
 from loops.errors import JournalError, LoopsError, SessionError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
-from loops.sessions import client as held
 from loops.sessions import attach, launch
+from loops.sessions import client as held
 from loops.sessions.view import Failed, ServerGone, TmuxMissing, View
 from loops.supervisor import action, notify, watching
 from loops.supervisor.acts import Sessions
@@ -106,7 +106,7 @@ class Supervisor:
             state=lambda: self.state,
             see=self.see,
         )
-        relay = attach.command(self._runtime.holder_socket)
+        relay = [sys.executable, "-I", "-S", "-E", attach.__file__, "--no-detach", self._runtime.holder_socket]
         self._view = View(self._runtime.tmux_socket, relay)
         requests = Requests(
             clock,

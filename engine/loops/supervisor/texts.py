@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from loops import resources
-from loops.errors import LoopsError
 from loops.config.model import Agent, Config, Kind, Phase
+from loops.errors import LoopsError
 from loops.supervisor.state import Nudge, NudgeKind
 
 
