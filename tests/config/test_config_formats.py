@@ -104,7 +104,7 @@ def test_every_new_key_has_its_meaning(shipped: Shipped) -> None:
     assert (project.watchdog.stop_grace, project.watchdog.stall_grace) == (15, 180)
     local = project.backends["local"]
     assert (local.bin, local.flags) == (f"{ROOT}/tools/local-agent", ("--name", "two words"))
-    assert local.resume_flags == ("--continue", "{id}")
+    assert (local.resume_flags, local.session_flags) == (("--continue", "{id}"), ("--new", "{id}"))
     assert local.env == {"LOCAL_HOME": "/var/lib/local"}
     builder, adversary = project.agents["builder"], project.agents["adversary"]
     assert (builder.env, builder.budget, builder.isolate) == ({"TZ": "UTC"}, Budget(usd=3), None)

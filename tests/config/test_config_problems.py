@@ -72,7 +72,7 @@ RULES = [
     ("[watchdog]\nrestart_backoff.factor = 0.5\n", 6, "watchdog.restart_backoff.factor", "must be at least 1, not 0.5"),
     (f"{AGENT}wake = {{ interval = 0, prompt_file = 'p' }}\n", 7, "agent.a.wake.interval", "of at least 0.1 s"),
     # -- forms
-    ("[[agent]]\nname = 'a b'\n", 6, "agent.a b.name", "must be a name: letters, digits, - and _"),
+    ("[[agent]]\nname = 'a b'\n", 6, 'agent."a b".name', "must be a name: letters, digits, - and _"),
     (f"{AGENT}dir = '~/x'\n", 7, "agent.a.dir", "to the directory of this file (~ is not expanded)"),
     (f"{AGENT}dir = ''\n", 7, "agent.a.dir", "must be a path"),
     (f"{AGENT}env = {{ '1A' = 'x' }}\n", 7, 'agent.a.env.1A', "must be the name of an environment variable"),
@@ -246,3 +246,12 @@ def test_a_file_that_may_not_be_read_is_told_apart(write: Write) -> None:
             config.load(path)
     finally:
         os.seteuid(me)
+
+
+def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(problems: Problems) -> None:
+    escape = '"\\u001b[2J\\u009b\\n"'
+    found = problems(f"{HEAD}{AGENT}session = {escape}\n{escape} = 1\nkind = {escape}\n")
+    assert len(found) == 3
+    for problem in found:
+        assert str(problem).isprintable()
+        assert "\\u001b[2J\\u009b" in str(problem)

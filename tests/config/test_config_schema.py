@@ -8,6 +8,9 @@ from dataclasses import fields
 
 import jsonschema
 from loops import resources
+from loops.agents.keys import KEYS
+from loops.agents.registry import adapter
+from loops.config.backends import BUILT_IN
 from loops.config.model import Agent, Backend, Backoff, Budget, Done, Handoff, Watchdog
 from loops.config.problems import Value
 
@@ -73,6 +76,17 @@ def test_every_fact_of_an_agent_and_a_backend_can_be_written_in_the_file() -> No
     agent = {*SCHEMA["$defs"]["agent"]["properties"], *SCHEMA["$defs"]["service"]["properties"]}
     assert {item.name for item in fields(Agent)} == agent
     assert {item.name for item in fields(Backend)} - {"name"} == {*SCHEMA["$defs"]["backend"]["properties"]}
+
+
+def test_the_submit_keys_are_those_that_the_agents_know() -> None:
+    assert SCHEMA["$defs"]["backend"]["properties"]["submit_key"]["enum"] == list(KEYS)
+
+
+def test_the_adapters_are_those_that_the_agents_have() -> None:
+    for name in SCHEMA["$defs"]["backend"]["properties"]["adapter"]["enum"]:
+        adapter(Backend("x", adapter=name, bin="x"))  # raises for one that there is not
+    for backend in BUILT_IN.values():
+        adapter(backend)
 
 
 def _types(about: dict[str, Value]) -> list[str]:

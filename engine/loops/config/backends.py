@@ -14,6 +14,7 @@ BUILT_IN: Mapping[str, Backend] = {
             name="claude",
             bin="claude",
             flags=("--dangerously-skip-permissions",),
+            session_flags=("--session-id", "{id}"),
             process_name="claude",
             remote_control=True,
             supports_resume=True,

@@ -197,6 +197,7 @@ class _Builder:
             adapter=table.get("adapter", usual.adapter),
             bin=program,
             flags=table.words("flags", usual.flags),
+            session_flags=table.words("session_flags", usual.session_flags),
             resume_flags=table.words("resume_flags", usual.resume_flags),
             prompt_delivery=delivery,
             process_name=table.get("process_name", usual.process_name),

@@ -87,7 +87,7 @@ _CONVERTED |= {
     Wake: {},
     Done: {},
     Watchdog: {"restart_backoff": _record(Backoff), "budget": _record(Budget), "token_granularity": Granularity},
-    Backend: {"flags": tuple, "resume_flags": tuple, "prompt_delivery": Delivery},
+    Backend: {"flags": tuple, "resume_flags": tuple, "session_flags": tuple, "prompt_delivery": Delivery},
     Agent: {
         "kind": Kind,
         "watch": Watch,

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loops import resources
-from loops.config.problems import DocPath, nearest
+from loops.config.problems import DocPath, nearest, quoted
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -133,7 +133,7 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return "a list" if value else "an empty list"
     if isinstance(value, bool | int | float | str):
-        text = json.dumps(value, ensure_ascii=False)
+        text = quoted(value) if isinstance(value, str) else json.dumps(value)
         return text if len(text) <= 60 else f"{text[:60]}…"
     return f"the date or time {value}"
 

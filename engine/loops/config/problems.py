@@ -44,6 +44,14 @@ class ConfigProblems(ConfigError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+def quoted(text: str) -> str:
+    """Return *text* in quotes, on one line and without anything that a terminal would obey."""
+    import json
+
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in shown)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a question that names the known word nearest to *word*, or nothing when none is near."""
     import difflib  # only needed when something is wrong
