@@ -134,7 +134,7 @@ def _marker(evidence: PhaseEvidence, phase: Phase, done: Done) -> Iterator[Refus
     elif mark.state is DoneState.PLACEHOLDER:
         yield Refusal(
             Rule.MARKER_PLACEHOLDER,
-            f"{where} only keeps its place; say below it what was done and where it was verified",
+            f"{where} only keeps its place; say below it what was done and verified",
         )
     elif mark.state is DoneState.UNCLEAR:
         yield Refusal(
@@ -162,9 +162,7 @@ def _item(evidence: PhaseEvidence, item: Item, done: Done, now: float) -> Iterat
     if verdict.result is Result.FAIL:
         yield Refusal(Rule.VERDICT_FAILED, f"{where} is a FAIL; fix it and claim again")
     elif verdict.result is Result.PROVISIONAL:
-        yield Refusal(
-            Rule.VERDICT_PROVISIONAL, f"{where} is provisional, which is not a PASS; it needs a final verdict"
-        )
+        yield Refusal(Rule.VERDICT_PROVISIONAL, f"{where} is provisional, which is not a PASS")
     elif verdict.result is Result.UNCLEAR:
         yield Refusal(
             Rule.UNCLEAR,
@@ -181,12 +179,11 @@ def _pass(
     if age > done.verdict_max_age:
         yield Refusal(
             Rule.VERDICT_STALE_AGE,
-            f"{where} is {age / 3600:.1f} h old, more than verdict_max_age ({done.verdict_max_age / 3600:g} h); verify again",
+            f"{where} is {age / 3600:.1f} h old, more than verdict_max_age "
+            f"({done.verdict_max_age / 3600:g} h); verify again",
         )
     elif age < -_CLOCK_SKEW:
-        yield Refusal(
-            Rule.VERDICT_STALE_AGE, f"{where} is dated {-age:.0f} s in the future; set the clocks, verify again"
-        )
+        yield Refusal(Rule.VERDICT_STALE_AGE, f"{where} is dated {-age:.0f} s in the future; set the clocks")
     change = last_change(evidence, item)
     if change and change.at.position >= verdict.at.position:
         yield Refusal(

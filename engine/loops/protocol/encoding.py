@@ -1,4 +1,4 @@
-"""`PhaseEvidence` as JSON values, for the journal's snapshots.  ``decode(encode(x)) == x``, through ``json`` as well."""
+"""`PhaseEvidence` as JSON values, for the journal's snapshots.  ``decode(encode(x)) == x``, also through ``json``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def encode(evidence: PhaseEvidence) -> Mapping[str, Json]:
 
 
 def decode(value: Mapping[str, Json]) -> PhaseEvidence:
-    """The evidence that `encode` wrote.  JournalError when it did not: a broken snapshot must not pass for no evidence."""
+    """The evidence that `encode` wrote.  JournalError when it did not: broken is not empty."""
     try:
         claim = value["claim"]
         return PhaseEvidence(

@@ -2,8 +2,8 @@
 
 Only facts are kept here; `loops.protocol.done` judges them.  The rules of the fold:
 
-- A verdict counts from a ``review(`` commit alone, for the lines that this commit adds to REVIEW and for what its subject
-  says; subject and document that contradict each other make the item UNCLEAR.
+- A verdict counts from a ``review(`` commit alone, for the lines that it adds to REVIEW and for what its subject says;
+  subject and document that contradict each other make the item UNCLEAR.
 - Lines of verdict that any other commit adds make their items UNCLEAR until a review commit judges them again (upstream
   incident 30: ownership stood in prose only).  The same holds for a PASS whose line has gone from REVIEW.
 - A veto may be raised by anybody and is withdrawn by a review commit alone.
@@ -23,7 +23,7 @@ from loops.protocol import documents as files
 from loops.protocol import verdicts as folding
 from loops.protocol.review import Review, Stated, parse_review
 from loops.protocol.statements import Vocabulary
-from loops.protocol.status import FIELDS, DoneMark, DoneState, GateState, Status, parse_status
+from loops.protocol.status import FIELDS, NOT_MARKED, DoneMark, DoneState, GateState, Status, parse_status
 from loops.protocol.subjects import Subject, SubjectKind, parse_subject
 from loops.protocol.verdicts import Point, Verdict
 
@@ -118,7 +118,7 @@ class PhaseEvidence:
     """The latest claim of each label."""
     claim: Claim | None = None
     vetoes: tuple[str, ...] = ()
-    done: DoneMark = DoneMark(DoneState.ABSENT)
+    done: DoneMark = NOT_MARKED
     unclear: tuple[Unclear, ...] = ()
     claimers: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
@@ -140,7 +140,7 @@ def classify(
 ) -> Classification:
     """Say what *commit* is, and for which phase, from its subject and paths alone.
 
-    *others*: the ids of the other phases.  A review commit may still turn out to be a VERDICT when its document is read.
+    *others*: the ids of the other phases.  A review commit may still turn out a VERDICT when its document is read.
     """
     if commit.merge or not commit.subject.startswith((handoff.claim, handoff.review)):
         return Classification(Kind.OTHER, phase_id)

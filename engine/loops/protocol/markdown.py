@@ -1,8 +1,8 @@
 """Markdown read line by line: what a reader sees as the author's own words, and what is only quoted.
 
 All parsers of the protocol stand on this one.  `Line.text` holds nothing that sits in a code fence, an indented block,
-a block quote, a code span or an HTML comment, nor what is struck out, so that *a mention is never a marker*: a rule that
-looks at ``text`` cannot take ``no standing `## VETO` `` for a veto.  ``source`` keeps the line as written, for bodies.
+a block quote, a code span or an HTML comment, nor what is struck out, so that *a mention is never a marker*: a rule
+that looks at ``text`` cannot take ``no standing `## VETO` `` for a veto.  ``source`` keeps the line as written.
 
 The block rules are CommonMark's as far as they decide what is quoted.  Every step is linear in the length of the text.
 """
@@ -59,7 +59,7 @@ class Document:
     unclosed: tuple[Unclosed, ...] = ()
 
     def body(self, index: int) -> tuple[Line, ...]:
-        """The lines below heading *index* up to the next heading that is not deeper (below a plain line: any heading)."""
+        """The lines below heading *index* up to the next one not deeper; below a plain line, up to any heading."""
         level = self.lines[index].level
         end = index + 1
         while end < len(self.lines):

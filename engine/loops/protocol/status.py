@@ -54,6 +54,9 @@ class DoneMark:
     text: str = ""
 
 
+NOT_MARKED = DoneMark(DoneState.ABSENT)
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """One STATUS document."""
@@ -161,7 +164,7 @@ def done_mark(document: Document, marker: str = "## DONE") -> DoneMark:
         for mark in marks:
             if mark.state is state:
                 return mark
-    return DoneMark(DoneState.ABSENT)
+    return NOT_MARKED
 
 
 def _mark(document: Document, index: int, name: str, level: int) -> DoneMark | None:

@@ -137,7 +137,7 @@ def _decide(said: Sequence[Stated], before: Verdict | None) -> tuple[Result, Sta
         return _agree(clear)
     if against:
         return Result.UNCLEAR, against[0]
-    if before is not None and before.result is Result.PASS:
+    if (before is not None and before.result is Result.PASS) or any(one.item == ALL for one in said):
         return None
     return (Result.UNCLEAR, said[0]) if said else None
 

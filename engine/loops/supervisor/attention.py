@@ -101,6 +101,8 @@ def _hold(step: Step, name: str, kind: str, until: float, probes: int, text: str
     if standing is not None and not _again(standing, step.at, until):
         return
     step.emit(ev.HoldBegan(name, step.at, kind, until, probes, text, why, kind))
+    if step.agent(name).turn is Turn.WORKING:  # whatever it was doing, it does not do it any more
+        step.emit(ev.TurnCompleted(name, step.at))
     if standing is None or standing.kind != kind:
         step.act(Notice(f"{name}: {why}"))
     for nudge in step.agent(name).nudges:

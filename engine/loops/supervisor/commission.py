@@ -96,6 +96,7 @@ def environment(
         "LOOPS_RUNTIME_DIR": os.path.dirname(runtime.root),
         "LOOPS_AGENT": name,
         "LOOPS_PHASE": phase,
+        "LOOPS_INCARNATION": str(incarnation),
         "LOOPS_SIGNALS": signals_file(places, name, incarnation),
         "LOOPS_RECEIVED": os.path.join(places.root, "received", f"{name}.jsonl"),
         "LOOPS_DEMO_STATE": os.path.join(places.root, "demo", f"{name}.json"),
