@@ -90,6 +90,20 @@ VERBS: tuple[Verb, ...] = (
     Verb("up", "start what is not running", "loops up builder", "lifecycle:up", _up),
     Verb("down", "end agents, or the whole project", "loops down adversary", "lifecycle:down", _down),
     Verb("status", "one table of everything; starts nothing", "loops status --json", "show:status", _status),
+    Verb(
+        "claim",
+        "claim a gate: write, commit, push",
+        "loops claim M1 --what … --how … --expected … --where …",
+        "protocol:claim",
+        _claim,
+    ),
+    Verb(
+        "verdict",
+        "give verdicts: write, commit, push",
+        "loops verdict M1=PASS M2=FAIL:why",
+        "protocol:verdict",
+        _verdict,
+    ),
     Verb("stop", "emergency stop", "loops stop --all-now", "lifecycle:stop", _stop),
     Verb(
         "watchdog", "run the supervisor in the foreground", "loops watchdog --takeover", "lifecycle:watchdog", _watchdog

@@ -62,7 +62,8 @@ class Supervisor:
         self._runtime.create()
         config = watching.compiled(config_path)
         self._places = StatePlaces(config.log_dir)
-        os.makedirs(self._places.root, mode=0o700, exist_ok=True)
+        for directory in self._places.directories():
+            os.makedirs(directory, mode=0o700, exist_ok=True)
         self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
         self.state = self._ledger.state
         self._clock = Clock(self.state.steady)
