@@ -85,7 +85,7 @@ def test_incident_4_our_own_words_about_a_limit_are_no_limit() -> None:
 
 
 def test_incident_4_our_own_words_beside_a_side_bar_are_no_limit() -> None:
-    shown = "  ┃  Is the usage limit over?                      0 tokens\n  ┃  Then go on.                      $0.00 spent\n"
+    shown = "  ┃  Is the usage limit over?             0 tokens\n  ┃  Then go on.             $0.00 spent\n"
 
     assert seen(shown, "Is the usage limit over? Then go on.") == [Idle()]
 
