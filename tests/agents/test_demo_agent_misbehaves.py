@@ -16,7 +16,7 @@ WHOLE_PHASE = [
     "chore: begin",
     "feat(1): add src/1.py",
     "status(1): src/1.py is ready to be verified",
-    "claim(M1): ready",
+    "claim(1 M1): Gate M1 CLAIMED",
 ]
 
 
@@ -34,7 +34,7 @@ def test_a_crash_after_any_step_is_made_good_by_the_resumed_agent(project: Proje
     builder.start(resume=True)
     builder.wait_turn()
 
-    assert project.subjects() == [*WHOLE_PHASE, "claim(M2): ready"]
+    assert project.subjects() == [*WHOLE_PHASE, "claim(1 M2): Gate M2 CLAIMED"]
     assert [words[1] for words in builder.words] == ["M1", "M2"]
     assert [entry["kind"] for entry in builder.received] == ["kickoff"]
 

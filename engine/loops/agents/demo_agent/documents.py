@@ -9,7 +9,7 @@ from loops.agents.demo_agent.clone import Clone
 
 _CLAIM = re.compile(r"claim\(([^)]*)\)")
 _STATUS_NAME = re.compile(r"STATUS-([\w.-]+?)\.md")
-_PHASE_NAME = re.compile(r"\bphase(?:\s+id)?\b[\s:=`*\"']*([\w.-]*\w)", re.IGNORECASE)
+_PHASE_NAME = re.compile(r"\bphase(?:[\s_]id)?\b[\s:=`*\"']*([\w.-]*\w)", re.IGNORECASE)
 
 
 def phase_of(text: str) -> str:
