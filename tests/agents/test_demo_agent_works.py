@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
-from agent_terminal import DemoAgent, Project
+from agent_terminal import PROGRAM, DemoAgent, Project
 from loops.agents.demo_agent.clone import Clone
 from loops.agents.demo_agent.documents import Documents, phase_of
 
@@ -112,6 +114,36 @@ def test_a_verdict_is_taken_for_the_item_that_it_names(
 )
 def test_the_phase_is_found_in_the_kickoff(kickoff: str, phase: str) -> None:
     assert phase_of(kickoff) == phase
+
+
+def test_a_push_that_was_overtaken_goes_on_top(project: Project) -> None:
+    ours, theirs = (Clone(str(project.clone(name)), name) for name in ("ours", "theirs"))
+    for clone, name in ((ours, "a"), (theirs, "b")):
+        (project.root / clone.root / name).write_text(name)
+        clone.commit(f"feat: {name}", [name])
+
+    theirs.push()
+    ours.push()
+
+    assert project.subjects() == ["chore: begin", "feat: b", "feat: a"]
+
+
+def test_on_a_plain_pipe_each_line_is_a_message(project: Project) -> None:
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", str(PROGRAM), "--role", "orchestrator", "Watch."],
+        input="one\ntwo",
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=project.root,
+    ).stdout
+
+    assert [line for line in said.splitlines() if line.startswith("●")] == [
+        "● Noted: Watch.",
+        "● Noted: one",
+        "● Noted: two",
+    ]
+    assert "\x1b" not in said
 
 
 def test_what_was_received_is_recorded_once_with_its_nudge_id(hire: Hire) -> None:

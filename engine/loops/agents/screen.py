@@ -20,6 +20,8 @@ _BOTTOM = 8
 """Lines that are not empty."""
 _QUOTES = ("⎿", "\u276f", "\u203a", "│", ">")
 """What agents draw before a tool's output, a person's prompt and a box: words that are somebody else's."""
+_ERROR_REPLY = re.compile(r"\s*⎿\s+API Error\b")
+"""The program's own words, although they stand where a tool's output does."""
 _DECORATION = " \t\u00a0●⏺•│┃|>\u276f\u203a⎿╭╮╰╯─"
 _COUNTER_SAMPLE = "not your usage limit"
 """A plain refusal for haste, which names the limit only to say that it is not meant."""
@@ -70,12 +72,16 @@ def read_screen(patterns: Patterns, screen: Screen, now: float) -> Sequence[Sign
     """
     theirs = _without_ours(screen)
     shown = [theirs[index] for index, line in enumerate(screen.lines) if line.strip()]
+    if not shown:
+        return ()  # not painted yet: no evidence of anything
     bottom = [line.replace("\u2019", "'") for line in shown[-_BOTTOM:] if line.strip()]
     active = _last(patterns.active, bottom) is not None
-    if not active and (found := _last(patterns.fatal, _unquoted(bottom, but="⎿"))) is not None:
-        return (Fatal(_unquoted(bottom, but="⎿")[found].strip(_DECORATION)),)
-    if not active and (limit := _limit(patterns.limit, _unquoted(bottom), now)):
-        return (limit,)
+    if not active:
+        own = _own_words(bottom)
+        if (found := _last(patterns.fatal, own)) is not None:
+            return (Fatal(own[found].strip(_DECORATION)),)
+        if limit := _limit(patterns.limit, own, now):
+            return (limit,)
     if _last(patterns.dialog, bottom) is not None:
         return (DialogShown("\n".join(bottom)),)
     if active:
@@ -98,8 +104,9 @@ def _without_ours(screen: Screen) -> list[str]:
     ]
 
 
-def _unquoted(lines: Sequence[str], but: str = "") -> list[str]:
-    return [line for line in lines if not line.lstrip().startswith(tuple(q for q in _QUOTES if q != but))]
+def _own_words(lines: Sequence[str]) -> list[str]:
+    """Return the lines in which the agent program itself speaks."""
+    return [line for line in lines if not line.lstrip().startswith(_QUOTES) or _ERROR_REPLY.match(line)]
 
 
 def _last(pattern: re.Pattern[str] | None, lines: Sequence[str]) -> int | None:
