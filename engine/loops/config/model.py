@@ -20,10 +20,12 @@ class Watch(Enum):
 
     @property
     def heals(self) -> bool:
+        """Whether a dead session is started again."""
         return self is not Watch.NONE
 
     @property
     def stalls(self) -> bool:
+        """Whether an idle agent is nudged, then restarted."""
         return self is Watch.HEAL_STALL
 
 
@@ -53,7 +55,7 @@ class Granularity(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The first restart is immediate; the n-th after it waits up to ``first * factor**(n-1)``, at most ``max`` seconds."""
+    """The first restart is immediate; the n-th after it waits up to ``first * factor**(n-1)`` seconds, or ``max``."""
 
     first: float = 1.0
     factor: float = 2.0
@@ -75,12 +77,17 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Watchdog:
+    """The supervisor's times and limits."""
+
     signal_interval: float = 30.0
     """The net below the events: fetch, rescan, look again."""
     heavy_interval: float = 300.0
+    """Of the earlier engine's format, and not used: exits are seen at once."""
     limit_probe_fallback: float = 300.0
     limit_reset_slack: float = 45.0
     stall_grace: float = 180.0
+    hang_after: float = 1800.0
+    """A turn without any output or event for this long hangs (a silent tool call may well take half an hour)."""
     stop_grace: float = 10.0
     """Between the polite end of a session and the kill."""
     restart_backoff: Backoff = field(default_factory=Backoff)
@@ -150,7 +157,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """How work passes between the agents.  ``builder`` and ``adversary`` are agent names; there may be several reviewers."""
+    """How work passes between the agents.  ``builder`` and ``adversary`` are agents; there may be several reviewers."""
 
     repo: str
     branch: str = "main"
@@ -164,13 +171,15 @@ class Handoff:
 
 @dataclass(frozen=True, slots=True)
 class Done:
+    """When a phase may count as done."""
+
     marker: str = "## DONE"
     verdict_max_age: float = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something that needs a fresh PASS.  ``covers``: globs of the paths whose change makes an old PASS stale (empty: all code)."""
+    """What needs a fresh PASS.  ``covers``: globs of the paths whose change makes a PASS stale (empty: all code)."""
 
     id: str
     covers: tuple[str, ...] = ()
@@ -178,8 +187,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
+    """One step of the plan."""
+
     id: str
     plan: str = ""
+    """As the file writes it, for the kickoff names it to the agents; relative to the project, or to their clones."""
     status: str = ""
     """File name of the status document; ``STATUS-<id>.md`` unless the file says otherwise."""
     models: Mapping[str, str] = field(default_factory=dict)
@@ -191,7 +203,10 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
+    """The plan, and how the agents of kind LOOP move through it."""
+
     roles_dir: str = ""
+    """Directory of the role files; empty: those that come with the engine."""
     kickoff_template: str = ""
     """Path of the template; empty: the one that comes with the engine."""
     handoff: Handoff | None = None

@@ -1,0 +1,1 @@
+"""The agents' shared documents and commit subjects, read as claims, verdicts and done."""

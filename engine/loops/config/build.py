@@ -1,0 +1,307 @@
+"""From a checked TOML document to frozen facts, and where in the document each of them came from.
+
+Nothing here can fail: `contract` and `rules` have let the document pass.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from loops.config.backends import BUILT_IN
+from loops.config.model import (
+    Agent,
+    Backend,
+    Backoff,
+    Budget,
+    Config,
+    Delivery,
+    Done,
+    Granularity,
+    Handoff,
+    Item,
+    Kind,
+    Loop,
+    Phase,
+    Wake,
+    Watch,
+    Watchdog,
+)
+from loops.config.problems import DocPath, Value
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The facts; and by row key, such as ``agent.builder.model``, the place of each value that the file gives."""
+
+    config: Config
+    sources: Mapping[str, DocPath]
+
+
+def build(document: Mapping[str, Any], path: str, digest: str) -> Built:
+    """Fill in the defaults.  *path* is the absolute path of the file, *digest* the SHA-256 of its bytes."""
+    builder = _Builder(document, os.path.dirname(path))
+    return Built(builder.config(path, digest), builder.sources)
+
+
+def seconds(value: float | str) -> float:
+    """Read a duration of the file: a number of seconds, or a text such as ``90s``, ``15m``, ``24h``, ``2d``."""
+    return float(value[:-1]) * _UNITS[value[-1]] if isinstance(value, str) else float(value)
+
+
+class _Table:
+    """One table of the document.  What is read from it is noted in ``sources`` under the table's row key."""
+
+    def __init__(self, values: Mapping[str, Any], path: DocPath, row: str, sources: dict[str, DocPath]) -> None:
+        self._values, self._path, self._row, self._sources = values, path, row, sources
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
+    def get(self, key: str, default: Value, row: str = "") -> Value:
+        """Return the value of *key*; *row* is the name of the fact when it differs from the key."""
+        if key not in self._values:
+            return default
+        self._sources[f"{self._row}.{row or key}"] = (*self._path, key)
+        return self._values[key]
+
+    def time(self, key: str, default: float) -> float:
+        return seconds(self.get(key, default))
+
+    def texts(self, key: str, default: Sequence[str] = ()) -> tuple[str, ...]:
+        return tuple(self.get(key, default))
+
+    def words(self, key: str, default: Sequence[str] = ()) -> tuple[str, ...]:
+        """A list, or a text that is split as a shell would."""
+        value = self.get(key, default)
+        return tuple(shlex.split(value) if isinstance(value, str) else value)
+
+    def table(self, key: str, row: str = "") -> _Table:
+        return _Table(
+            self._values.get(key, {}), (*self._path, key), f"{self._row}.{row or key}".lstrip("."), self._sources
+        )
+
+    def tables(self, key: str, row: str, named: str) -> list[_Table]:
+        """The tables of a list; the value of *named* ends the row key of each."""
+        return [
+            _Table(values, (*self._path, key, index), f"{row}.{values[named]}", self._sources)
+            for index, values in enumerate(self._values.get(key, ()))
+        ]
+
+    def names(self) -> list[str]:
+        return list(self._values)
+
+
+class _Builder:
+    def __init__(self, document: Mapping[str, Any], root: str) -> None:
+        self.sources: dict[str, DocPath] = {}
+        self._root = root
+        self._top = _Table(document, (), "", self.sources)
+        self._defaults = self._top.table("defaults")
+        self._prefix: str = self._defaults.get("session_prefix", "")
+        self._notes: list[str] = []
+
+    def config(self, path: str, digest: str) -> Config:
+        agents = [self._agent(table) for table in self._top.tables("agent", "agent", "name")]
+        services = [self._service(table) for table in self._top.tables("service", "service", "name")]
+        return Config(
+            path=path,
+            root=self._root,
+            digest=digest,
+            session_prefix=self._prefix,
+            log_dir=self._path(self._defaults, "log_dir"),
+            watchdog=self._watchdog(),
+            backends=self._backends(agents),
+            agents={member.name: member for member in (*agents, *services)},
+            loop=self._loop(agents),
+            notes=tuple(self._notes),
+        )
+
+    def _path(self, table: _Table, key: str, default: str = "") -> str:
+        given: str = table.get(key, default)
+        return os.path.normpath(os.path.join(self._root, given)) if given else ""
+
+    def _inherited(self, table: _Table, row: str, key: str, default: str) -> str:
+        """The value of an agent or a service, else that of [defaults]."""
+        if key in table or key not in self._defaults:
+            own: str = table.get(key, default)
+            return own
+        self.sources[f"{row}.{key}"] = ("defaults", key)
+        inherited: str = self._defaults.get(key, default)
+        return inherited
+
+    def _watchdog(self) -> Watchdog:
+        table, usual = self._top.table("watchdog"), Watchdog()
+        loop = self._top.table("loop", row="watchdog")
+        if "heavy_interval" in table:
+            self._notes.append("watchdog.heavy_interval is accepted and not used: a dead session is seen at once")
+        return Watchdog(
+            signal_interval=table.time("signal_interval", usual.signal_interval),
+            heavy_interval=table.time("heavy_interval", usual.heavy_interval),
+            limit_probe_fallback=table.time("limit_probe_fallback", usual.limit_probe_fallback),
+            limit_reset_slack=table.time("limit_reset_slack", usual.limit_reset_slack),
+            stall_grace=table.time("stall_grace", usual.stall_grace),
+            hang_after=table.time("hang_after", usual.hang_after),
+            stop_grace=table.time("stop_grace", usual.stop_grace),
+            restart_backoff=self._backoff(table.table("restart_backoff")),
+            budget=self._budget(table),
+            log_tokens=table.get("log_tokens", loop.get("log_tokens", usual.log_tokens)),
+            token_granularity=Granularity(table.get("token_granularity", usual.token_granularity.value)),
+        )
+
+    def _backoff(self, table: _Table) -> Backoff:
+        usual = Backoff()
+        return Backoff(
+            first=table.time("first", usual.first),
+            factor=float(table.get("factor", usual.factor)),
+            max=table.time("max", usual.max),
+            jitter=float(table.get("jitter", usual.jitter)),
+            healthy_after=table.time("healthy_after", usual.healthy_after),
+            park_after=int(table.get("park_after", usual.park_after)),
+        )
+
+    def _budget(self, owner: _Table) -> Budget:
+        table = owner.table("budget")
+        return Budget(
+            tokens=int(table.get("tokens", 0)),
+            usd=float(table.get("usd", 0.0)),
+            wall=table.time("wall", 0.0),
+        )
+
+    def _backends(self, agents: Sequence[Agent]) -> dict[str, Backend]:
+        """Those with a table in the order of the file, then the built-in ones that an agent uses."""
+        tables = self._top.table("backend")
+        described = {name: self._backend(name, tables.table(name)) for name in tables.names()}
+        used = dict.fromkeys(agent.backend for agent in agents if agent.backend not in described)
+        return described | {name: BUILT_IN[name] for name in used}
+
+    def _backend(self, name: str, table: _Table) -> Backend:
+        usual = BUILT_IN.get(name, Backend(name=name))
+        delivery = Delivery(table.get("prompt_delivery", usual.prompt_delivery.value))
+        if delivery is Delivery.EXEC:
+            # The text of `bin` is the whole process: there is nothing that the adapter of that name could drive.
+            usual = replace(usual, adapter="command")
+        if "bin" in table:
+            # Another program than the built-in one would be taken for a wrong one by its name.
+            usual = replace(usual, process_name="")
+        program: str = table.get("bin", usual.bin)
+        if delivery is not Delivery.EXEC and "/" in program:
+            program = os.path.normpath(os.path.join(self._root, program))
+        return Backend(
+            name=name,
+            adapter=table.get("adapter", usual.adapter),
+            bin=program,
+            flags=table.words("flags", usual.flags),
+            session_flags=table.words("session_flags", usual.session_flags),
+            resume_flags=table.words("resume_flags", usual.resume_flags),
+            prompt_delivery=delivery,
+            process_name=table.get("process_name", usual.process_name),
+            submit_key=table.get("submit_key", usual.submit_key),
+            stall_idle=table.time("stall_idle", usual.stall_idle),
+            active_re=table.get("active_re", usual.active_re),
+            limit_re=table.get("limit_re", usual.limit_re),
+            fatal_re=table.get("fatal_re", usual.fatal_re),
+            ready_re=table.get("ready_re", usual.ready_re),
+            dialog_re=table.get("dialog_re", usual.dialog_re),
+            remote_control=table.get("remote_control", usual.remote_control),
+            supports_resume=table.get("supports_resume", usual.supports_resume),
+            preamble=table.get("preamble", usual.preamble),
+            env=dict(table.get("env", usual.env)),
+        )
+
+    def _agent(self, table: _Table) -> Agent:
+        name: str = table.get("name", "")
+        row = f"agent.{name}"
+        wake = table.table("wake")
+        return Agent(
+            name=name,
+            session=table.get("session", self._prefix + name),
+            kind=Kind(table.get("kind", "loop")),
+            dir=self._path(table, "dir", "."),
+            role=table.get("role", ""),
+            backend=self._inherited(table, row, "backend", ""),
+            model=self._inherited(table, row, "model", ""),
+            watch=Watch(self._inherited(table, row, "watch", "none")),
+            enabled=table.get("enabled", True),
+            resume=table.get("resume", False),
+            prompt_file=self._path(table, "prompt_file"),
+            wake=Wake(wake.time("interval", 0.0), self._path(wake, "prompt_file")) if "wake" in table else None,
+            env=dict(table.get("env", {})),
+            budget=self._budget(table),
+            isolate=table.get("isolate", None),
+            blind=table.texts("blind"),
+        )
+
+    def _service(self, table: _Table) -> Agent:
+        name: str = table.get("name", "")
+        command: str | list[str] = table.get("command", [])
+        watch = Watch(self._inherited(table, f"service.{name}", "watch", "none"))
+        return Agent(
+            name=name,
+            session=table.get("session", self._prefix + name),
+            kind=Kind.SERVICE,
+            dir=self._path(table, "dir", "."),
+            watch=Watch.HEAL if watch.heals else Watch.NONE,  # without turns nothing can stall
+            enabled=table.get("enabled", True),
+            command=("/bin/sh", "-c", command) if isinstance(command, str) else tuple(command),
+            env=dict(table.get("env", {})),
+        )
+
+    def _loop(self, agents: Sequence[Agent]) -> Loop:
+        table = self._top.table("loop")
+        return Loop(
+            roles_dir=self._path(table, "roles_dir"),
+            kickoff_template=self._path(table, "kickoff_template"),
+            handoff=self._handoff(table.table("handoff"), agents) if "handoff" in table else None,
+            on_complete=table.table("on_complete").get("run", ""),
+            done=self._done(table),
+            done_nudge=table.get("done_nudge", True),
+            phases=tuple(self._phase(phase) for phase in table.tables("phases", "loop.phases", "id")),
+        )
+
+    def _done(self, loop: _Table) -> Done:
+        table, usual = loop.table("done"), Done()
+        return Done(
+            marker=table.get("marker", loop.get("done_marker", usual.marker, row="done.marker")),
+            verdict_max_age=table.time("verdict_max_age", usual.verdict_max_age),
+        )
+
+    def _handoff(self, table: _Table, agents: Sequence[Agent]) -> Handoff:
+        def who(key: str) -> tuple[str, ...]:
+            if key in table:
+                named: str | list[str] = table.get(key, [])
+                return (named,) if isinstance(named, str) else tuple(named)
+            by_role = tuple(agent.name for agent in agents if agent.role == key)
+            return by_role or tuple(agent.name for agent in agents if agent.name == key)
+
+        return Handoff(
+            repo=self._path(table, "repo"),
+            branch=table.get("branch", "main"),
+            remote=table.get("remote", "origin"),
+            claim=table.get("claim", "claim("),
+            review=table.get("review", "review("),
+            inbox=table.get("inbox", "machine-docs"),
+            builder=who("builder"),
+            adversary=who("adversary"),
+        )
+
+    def _phase(self, table: _Table) -> Phase:
+        phase_id: str = table.get("id", "")
+        items: list[str | Mapping[str, Any]] = table.get("items", [])
+        return Phase(
+            id=phase_id,
+            plan=table.get("plan", ""),
+            status=table.get("status", f"STATUS-{phase_id}.md"),
+            models=dict(table.get("models", {})),
+            items=tuple(
+                Item(item) if isinstance(item, str) else Item(item["id"], tuple(item.get("covers", ())))
+                for item in items
+            ),
+            checks=tuple(table.get("checks", ())),
+            check_timeout=table.time("check_timeout", 3600.0),
+        )

@@ -1,0 +1,115 @@
+"""The checked configuration, kept as JSON, so that starting costs neither a TOML parser nor a validator.
+
+The check itself runs in a process of its own (``python -m loops.config``): the validator takes 15 MB, which a
+supervisor that lives for weeks would never give back.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import loops
+from loops import resources
+from loops.config.codec import decode, encode
+from loops.config.model import Config
+from loops.config.problems import ConfigProblems, Problem, Value
+from loops.errors import ConfigError
+
+_PATIENCE = 60.0
+"""Seconds for a check that takes a quarter of one."""
+
+_TICK = 0.02
+"""Seconds; two changes of a file within the same tick of the file system's clock can have equal times."""
+
+
+def compile(path: str, cache_path: str) -> Config:
+    """Return the configuration at *path*, from *cache_path* when that was made from the very same file by this engine.
+
+    Raises ConfigProblems when the file is bad; the cache is then left as it was.  A cache that cannot be written
+    (a full disk, a missing directory) only costs time.
+    """
+    path = os.path.abspath(path)
+    cached = _cached(path, cache_path)
+    return cached if cached is not None else _checked(path, cache_path)
+
+
+def _cached(path: str, cache_path: str) -> Config | None:
+    try:
+        with open(cache_path, "rb") as file:
+            kept = json.loads(file.read())
+        if kept["made_from"] != made_from(path, os.stat(path)):
+            return None
+        return decode(kept["config"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None  # missing, torn, or of another engine: it is made anew
+
+
+def made_from(path: str, about: os.stat_result) -> dict[str, object]:
+    """Return what must be equal for a cache to hold: the file, the engine, and the schema."""
+    schema = os.stat(resources.schema("agents"))
+    return {
+        "path": path,
+        "file": [about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns],
+        "engine": loops.__version__,
+        "schema": [schema.st_size, schema.st_mtime_ns],
+    }
+
+
+def _checked(path: str, cache_path: str) -> Config:
+    import subprocess
+
+    command = [sys.executable, "-P", "-m", "loops.config", path]
+    # The same import path as ours: we may run from a checkout, or from a wrapper that set it up.
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        ran = subprocess.run(
+            command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigError(
+            f"{path}: the check could not be run ({error}); try again, or run `{' '.join(command)}`"
+        ) from error
+    if ran.returncode == ConfigError.exit_code:
+        raise ConfigProblems(Problem(**problem) for problem in json.loads(ran.stdout))
+    if ran.returncode != 0:
+        said = ran.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"status {ran.returncode}"]
+        raise ConfigError(f"{path}: the check failed ({said[0]}); run `{' '.join(command)}` to see all of it")
+    _write(cache_path, ran.stdout)
+    return decode(json.loads(ran.stdout)["config"])
+
+
+def _write(cache_path: str, raw: bytes) -> None:
+    """Replace the cache in one step; readable by its owner alone, for tables `env` may hold secrets."""
+    part = f"{cache_path}.{os.getpid()}"
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(raw)
+        os.replace(part, cache_path)
+    except OSError:
+        if os.path.exists(part):
+            os.unlink(part)
+
+
+def check(path: str) -> tuple[int, str]:
+    """The work of the process of its own: return its exit status and its output, the cache or the problems as JSON."""
+    import time
+
+    from loops.config.loading import read
+
+    try:
+        loaded = read(path)
+        if abs(time.time_ns() - loaded.about.st_mtime_ns) < _TICK * 1e9:
+            time.sleep(_TICK)
+            loaded = read(path)
+    except ConfigProblems as problems:
+        return problems.exit_code, json.dumps([_plain(problem) for problem in problems.problems])
+    config = loaded.built.config
+    return 0, json.dumps(
+        {"made_from": made_from(config.path, loaded.about), "config": encode(config)}, separators=(",", ":")
+    )
+
+
+def _plain(problem: Problem) -> dict[str, Value]:
+    return {"path": problem.path, "line": problem.line, "key": problem.key, "message": problem.message}

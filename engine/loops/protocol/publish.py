@@ -1,0 +1,270 @@
+"""``loops claim`` and ``loops verdict``: write the canonical form into the agent's own clone, commit it and push it.
+
+All or nothing: what fails leaves the work tree, the branch and the remote as they were.  Nothing is ever forced.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from loops.config.model import Handoff, Phase
+from loops.errors import ProtocolError
+from loops.protocol import writers
+from loops.protocol.clone import Clone, GitError
+from loops.protocol.documents import is_document, names
+from loops.protocol.moment import iso
+from loops.protocol.review import Result, parse_review, veto_reason
+from loops.protocol.writers import ItemVerdict
+
+_PUSHES = 5
+"""How often a push that somebody else overtook is tried on top of theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was pushed: the commit, its subject, and the document (from the clone's root)."""
+
+    sha: str
+    subject: str
+    document: str
+
+
+def claim(
+    directory: str,
+    phase: Phase,
+    handoff: Handoff,
+    label: str,
+    fields: Mapping[str, str],
+    *,
+    agent: str = "",
+    now: float | None = None,
+) -> Published:
+    """Claim gate *label* from the clone at *directory*; *fields* are the texts of WHAT, HOW, EXPECTED and WHERE.
+
+    *agent*: who claims, when that is known; only the Builder writes STATUS.  ProtocolError: nothing was written.
+    """
+    when = time.time() if now is None else now
+    _may(agent, handoff.builder, names(phase).status, "the Builder")
+    block = writers.claim_block(label, dict(fields), when)
+    clone = _ready(directory, handoff)
+    document = _place(clone, handoff, names(phase).status)
+    others = [path for _, path in clone.changes() if path != document]
+    if others:
+        raise ProtocolError(
+            f"{clone.root}: {_listed(others)} not committed, but a claim speaks of what is pushed; "
+            "commit or ignore these files, then claim again"
+        )
+    subject = writers.claim_subject(handoff.claim, phase.id, label, fields["WHAT"])
+    return _publish(clone, handoff, document, lambda text: writers.with_claim(text, label, block), subject)
+
+
+def verdict(
+    directory: str,
+    phase: Phase,
+    handoff: Handoff,
+    items: Sequence[ItemVerdict],
+    *,
+    veto: str = "",
+    withdraw: bool = False,
+    agent: str = "",
+    now: float | None = None,
+) -> Published:
+    """Give verdicts on *items*, raise the *veto* or *withdraw* the one that stands, from the clone at *directory*.
+
+    A PASS is refused when code has changed on the remote since the commit that is checked out here: it would count for
+    what was not seen.  ProtocolError: nothing was written.
+    """
+    when = time.time() if now is None else now
+    _may(agent, handoff.adversary, names(phase).review, "the Adversary")
+    if not items and not veto and not withdraw:
+        raise ProtocolError("a verdict names at least one item with PASS or FAIL, or a veto")
+    twice = {one.item for one in items if sum(other.item == one.item for other in items) > 1}
+    if twice:
+        raise ProtocolError(f"{', '.join(sorted(twice))}: named twice in one verdict")
+    blocks = [writers.verdict_block(one, when) for one in items]
+    if veto:
+        blocks.append(writers.veto_block(veto, when))
+    clone = _ready(directory, handoff)
+    document = _place(clone, handoff, names(phase).review)
+    _only_untracked(clone, document)
+    subject = writers.verdict_subject(handoff.review, phase.id, items, veto, when)
+    if withdraw:
+        subject = f"{subject.removesuffix(f' @{iso(when)}').rstrip(': ')}: VETO withdrawn"
+
+    def edit(text: str) -> str:
+        parts = [writers.veto_withdrawal(_standing_veto(text, document), when)] if withdraw else []
+        for block in (*parts, *blocks):
+            text = writers.appended(text, block)
+        return text
+
+    judged = clone.head()
+    passes = any(one.result is Result.PASS for one in items)
+    return _publish(clone, handoff, document, edit, subject, judged if passes else "")
+
+
+def _standing_veto(text: str, document: str) -> str:
+    standing = parse_review(text).standing
+    if len(standing) != 1:
+        told = "no veto stands" if not standing else "several vetoes stand"
+        raise ProtocolError(f"{document}: {told}; withdraw one by hand with a heading that quotes its reason")
+    return veto_reason(standing[0].text)
+
+
+def _may(agent: str, allowed: Sequence[str], document: str, owner: str) -> None:
+    if agent and agent not in allowed:
+        raise ProtocolError(
+            f"{document} is written by {owner} ({', '.join(allowed)}) alone, and you are {agent}; "
+            "send a message through the inbox file instead"
+        )
+
+
+def _ready(directory: str, handoff: Handoff) -> Clone:
+    clone = Clone(directory)
+    busy = clone.busy()
+    if busy:
+        raise ProtocolError(
+            f"{clone.root}: a {busy} is half-done; finish it (git {busy} --continue) or end it (--abort)"
+        )
+    branch = clone.branch()
+    if branch != handoff.branch:
+        here = f"is on branch {branch}" if branch else "has a detached head"
+        raise ProtocolError(
+            f"{clone.root}: {here}, but the handoff is on {handoff.branch}; git switch {handoff.branch}"
+        )
+    if not clone.commit_of("HEAD"):
+        raise ProtocolError(f"{clone.root}: has no commit yet; commit and push the work first")
+    return clone
+
+
+def _place(clone: Clone, handoff: Handoff, name: str) -> str:
+    """Where the document lies or belongs: in the inbox directory when there is one, else in the root."""
+    home = handoff.inbox.strip("/")
+    for directory in (home, ""):
+        if Path(clone.root, directory, name).is_file():
+            return f"{directory}/{name}" if directory else name
+    return f"{home}/{name}" if home and Path(clone.root, home).is_dir() else name
+
+
+def _only_untracked(clone: Clone, document: str) -> None:
+    """An Adversary may have probes lying about, but nothing that a rebase would stumble over."""
+    others = [path for state, path in clone.changes() if path != document and state != "??"]
+    if others:
+        raise ProtocolError(
+            f"{clone.root}: {_listed(others)} changed and not committed; commit or restore, then judge again"
+        )
+
+
+def _listed(paths: Sequence[str]) -> str:
+    shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
+    return f"{shown} {'is' if len(paths) == 1 else 'are'}"
+
+
+def _publish(
+    clone: Clone, handoff: Handoff, document: str, edit: Callable[[str], str], subject: str, judged: str = ""
+) -> Published:
+    """Edit, commit, rebase onto the remote branch, push; *judged*: the commit a PASS was given on."""
+    upstream = f"refs/remotes/{handoff.remote}/{handoff.branch}"
+    _fetch(clone, handoff)
+    _still_judged(clone, handoff, judged, upstream)
+    with _undone_on_failure(clone, document):
+        path = Path(clone.root, document)
+        text = path.read_text("utf-8") if path.exists() else ""
+        _replace(path, edit(text))
+        clone.commit(subject, (document,))
+        for _ in range(_PUSHES):
+            if clone.commit_of(upstream):
+                _rebase(clone, upstream)
+            try:
+                clone.run("push", "--quiet", handoff.remote, f"HEAD:refs/heads/{handoff.branch}", network=True)
+            except GitError as error:
+                refused = error
+            else:
+                return Published(clone.head(), subject, document)
+            _fetch(clone, handoff)
+            _still_judged(clone, handoff, judged, upstream)
+            if clone.commit_of(upstream) and _contains(clone, upstream):
+                break
+        raise ProtocolError(f"{clone.root}: the push was rejected and everything was taken back: {refused}")
+
+
+def _fetch(clone: Clone, handoff: Handoff) -> None:
+    refspec = f"+refs/heads/{handoff.branch}:refs/remotes/{handoff.remote}/{handoff.branch}"
+    try:
+        clone.run("fetch", "--quiet", handoff.remote, refspec, network=True)
+    except GitError as error:
+        if "couldn't find remote ref" in str(error):
+            return
+        raise ProtocolError(f"{clone.root}: the remote {handoff.remote} cannot be read: {error}") from error
+
+
+def _still_judged(clone: Clone, handoff: Handoff, judged: str, upstream: str) -> None:
+    if not judged or not clone.commit_of(upstream):
+        return
+    code = [path for path in clone.changed_between(judged, upstream) if not is_document(path, handoff.inbox)]
+    if code:
+        raise ProtocolError(
+            f"{clone.root}: {_listed(code)} changed on {handoff.remote}/{handoff.branch} after {judged[:10]}, "
+            "which you judged; git pull --rebase, verify again, then give the verdict"
+        )
+
+
+def _rebase(clone: Clone, upstream: str) -> None:
+    try:
+        clone.run("rebase", "--quiet", upstream)
+    except GitError as error:
+        with suppress(GitError):
+            clone.run("rebase", "--abort")
+        raise ProtocolError(
+            f"{clone.root}: your commits conflict with {upstream.removeprefix('refs/remotes/')}; "
+            f"git pull --rebase, resolve, and try again ({error})"
+        ) from error
+
+
+def _contains(clone: Clone, upstream: str) -> bool:
+    """Whether ours already contains the remote's tip: then the push failed for another reason than a race."""
+    return clone.run("merge-base", "HEAD", upstream) == clone.commit_of(upstream)
+
+
+@contextmanager
+def _undone_on_failure(clone: Clone, document: str) -> Iterator[None]:
+    """Put the branch and the document back when the body fails, be it by an interrupt."""
+    path = Path(clone.root, document)
+    before = path.read_bytes() if path.exists() else None
+    head = clone.head()
+    try:
+        yield
+    except BaseException:
+        if clone.busy():
+            clone.run("rebase", "--abort")
+        if clone.head() != head:
+            # --keep, not --hard: it touches only what our own commits changed and never a file somebody edits just now.
+            clone.run("reset", "--quiet", "--keep", head)
+        if before is None:
+            with suppress(GitError):
+                clone.run("rm", "--quiet", "--cached", "--ignore-unmatch", "--", document)
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(before)
+            with suppress(GitError):
+                clone.run("reset", "--quiet", "--", document)
+        raise
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the whole file or nothing of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        raise

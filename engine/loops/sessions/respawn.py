@@ -1,0 +1,102 @@
+"""The supervisor's own supervisor: start it, and start it again when it dies.
+
+Standard library only, for the holder imports this.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from loops.sessions import terminal
+
+SLOWEST = 5.0
+HEALTHY_AFTER = 10.0
+"""Seconds; one that lived longer is started again at once."""
+
+
+class Respawn:
+    """One command, at most one process of it.  Times are seconds of the clock that the caller passes in."""
+
+    __slots__ = ("_delay", "_started", "argv", "at", "child", "descriptor_limit", "env", "pid", "pidfd")
+
+    def __init__(self, descriptor_limit: int) -> None:
+        """Nothing to start yet; *descriptor_limit* is the limit of open files that the process gets."""
+        self.argv: list[str] = []
+        self.env: dict[str, str] = {}
+        self.pid = 0
+        self.pidfd = -1
+        self.child = True
+        self.at = 0.0
+        """When it must be started; 0 when it need not."""
+        self.descriptor_limit = descriptor_limit
+        self._delay = 0.0
+        self._started = 0.0
+
+    def command(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        """Start this from now on; what runs is left alone."""
+        self.argv = list(argv)
+        self.env = dict(env)
+
+    def start(self, now: float) -> str:
+        """Start it unless it runs; return why that failed, or nothing."""
+        self.at = 0.0
+        if self.pid or not self.argv:
+            return ""
+        self._started = now
+        try:
+            self.pid = terminal.start_detached(self.argv, self.env, self.descriptor_limit)
+            self.child = True
+        except OSError as error:
+            self._postpone(now)
+            return f"the supervisor could not be started: {terminal.explain(error, '/')}"
+        return ""
+
+    def adopt(self, pid: int, now: float) -> None:
+        """It runs already, as a child of somebody else.  OSError: it does not."""
+        self.pidfd = os.pidfd_open(pid)
+        self.pid = pid
+        self.child = False
+        self.at = 0.0
+        self._started = now
+
+    def ended(self, ended: terminal.Ended, now: float) -> None:
+        """It ended: with status 0 it was asked to, else it is started again."""
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+        self.pid = 0
+        self.pidfd = -1
+        if ended.code == 0:
+            self._delay = 0.0
+            return
+        if now - self._started >= HEALTHY_AFTER:
+            self._delay = 0.0
+        self._postpone(now)
+        how = f"signal {ended.signal}" if ended.signal else f"status {ended.code}"
+        sys.stderr.write(f"holder: the supervisor ended with {how}; again in {self.at - now:.1f} s\n")
+
+    def state(self) -> dict[str, Any]:
+        """What a holder that replaces this one must know."""
+        return {
+            "argv": self.argv,
+            "env": self.env,
+            "pid": self.pid,
+            "pidfd": self.pidfd,
+            "child": self.child,
+            "due": self.at > 0,
+        }
+
+    def restore(self, state: dict[str, Any], now: float) -> None:
+        """Undo `state`."""
+        self.command(state["argv"], state["env"])
+        self.pid = state["pid"]
+        self.pidfd = state["pidfd"]
+        self.child = state["child"]
+        self._started = now
+        self.at = now if state["due"] else 0.0
+
+    def _postpone(self, now: float) -> None:
+        self.at = now + self._delay
+        self._delay = min(self._delay * 2 or 0.2, SLOWEST)

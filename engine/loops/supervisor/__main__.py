@@ -1,0 +1,25 @@
+"""``python -m loops.supervisor CONFIG``: the process that the holder, a service manager or ``loops watchdog`` starts."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main(argv: list[str]) -> int:
+    """Run the supervisor of the project at ``argv[1]``."""
+    from loops.errors import LoopsError
+    from loops.supervisor.run import Supervisor
+
+    try:
+        return Supervisor(argv[1], up="--up" in argv[2:], holder="--no-holder" not in argv[2:]).run()
+    except LoopsError as error:
+        print(f"loops: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    # A new session: the terminal from which somebody typed `loops up` must not take us down with it.
+    if os.getpid() != os.getsid(0) and not sys.stdin.isatty():
+        os.setsid()
+    sys.exit(main(sys.argv))

@@ -1,0 +1,70 @@
+"""What the supervisor does.  Every action is written into the journal as an intent before it is carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loops.supervisor.state import Nudge
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Ask the holder for a session; idempotent by (agent, incarnation)."""
+
+    agent: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End the session's whole tree: politely, then by force after ``grace`` seconds."""
+
+    agent: str
+    incarnation: int
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Type a nudge and verify that its turn starts; idempotent by the nudge's id and the incarnation."""
+
+    agent: str
+    incarnation: int
+    nudge: Nudge
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Render the session's screen and read it."""
+
+    agent: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunChecks:
+    """Run the phase's own checks in a fresh clone of ``commit``; idempotent by number."""
+
+    phase: str
+    commit: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHistory:
+    """Read the whole handoff branch again (a phase began: its documents have other names)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something the operator should hear of."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Everything has ended as asked: the supervisor ends too."""
+
+
+Action = Start | End | Send | Look | RunChecks | ReadHistory | Notice | Leave

@@ -1,0 +1,333 @@
+"""Carries the supervisor's actions out on sessions, and turns what the holder says into observations.
+
+Every act can be asked for again after a crash: the holder knows sessions by (name, incarnation) and writes by their id.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from loops.agents import port
+from loops.config.model import Config
+from loops.errors import LoopsError
+from loops.places import Runtime
+from loops.places import State as StatePlaces
+from loops.sessions import client as held
+from loops.sessions import send as verified
+from loops.sessions import tree
+from loops.supervisor import commission, texts
+from loops.supervisor.action import End, Look, RunChecks, Send, Start
+from loops.supervisor.clock import Clock
+from loops.supervisor.decide import CHECK_SESSION
+from loops.supervisor.observation import CheckEnded, Exited, Looked, Observation, Sent, Spawned, SpawnRefused
+from loops.supervisor.reactor import Reactor
+from loops.supervisor.state import State, Turn
+
+TREE_STEP = 0.02
+"""Seconds between two steps of ending a tree."""
+SETTLED = 1.0
+"""Seconds of silence after which a screen is worth reading."""
+
+
+class Sessions:
+    """The supervisor's hands.  *state* gives the state of the moment, *see* takes an observation."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        clock: Clock,
+        runtime: Runtime,
+        holder: held.HolderClient,
+        *,
+        state: Callable[[], State],
+        see: Callable[[Observation], None],
+        before_exit: Callable[[str], None],
+    ) -> None:
+        self._reactor = reactor
+        self._clock = clock
+        self._runtime = runtime
+        self.holder = holder
+        self.holder_pid = 0
+        self._state = state
+        self._see = see
+        self._before_exit = before_exit
+        self._typed: dict[str, str] = {}
+        self._sendings: dict[str, verified.Sending] = {}
+        self._endings: dict[str, tree.Ending] = {}
+        self._exits: dict[str, held.Exited] = {}
+        self._looks: dict[int, str] = {}
+        self._looking: set[str] = set()
+
+    # ---- starting --------------------------------------------------------------------------------------------------
+
+    def start(self, act: Start) -> None:
+        """Ask the holder for the session whose intent is in the state."""
+        state = self._state()
+        agent = state.agents[act.agent]
+        assert state.config is not None, "an intent exists only after a configuration"
+        spec = state.config.agents.get(act.agent)
+        if spec is None or agent.incarnation != act.incarnation:
+            return
+        try:
+            ready = commission.launch(state.config, spec, agent)
+            order = commission.spawn_order(state.config, self._runtime, spec, agent, ready)
+        except (LoopsError, OSError) as error:
+            self._see(SpawnRefused(self._clock.now(), act.agent, act.incarnation, str(error)))
+            return
+        self._typed[act.agent] = ready.typed
+        self._drop_signals(state.config, act.agent, act.incarnation)
+        self.holder.spawn(order)
+
+    def typed(self, name: str) -> str:
+        """The kickoff that has to be typed into this session once it is ready; empty: none."""
+        return self._typed.get(name, "")
+
+    def _drop_signals(self, config: Config, name: str, incarnation: int) -> None:
+        """Only the living incarnation's signals are of use; its file exists from the start, so that it can be watched."""
+        places = StatePlaces(config.log_dir)
+        for old in (incarnation - 1, incarnation - 2):
+            path = commission.signals_file(places, name, old)
+            if old > 0 and os.path.exists(path):
+                os.unlink(path)
+
+    # ---- ending ----------------------------------------------------------------------------------------------------
+
+    def end(self, act: End) -> None:
+        """End the session's whole tree, step by step."""
+        session = self.holder.sessions().get(act.agent)
+        leader = None
+        if session is not None and session.incarnation == act.incarnation and session.alive:
+            leader = tree.Process(session.pid, session.start_time)
+        elif session is None or session.incarnation != act.incarnation:
+            self._see(Exited(self._clock.now(), act.agent, act.incarnation, None, None))
+            return
+        self._begin_ending(act.agent, act.incarnation, leader, act.grace)
+
+    def _begin_ending(self, name: str, incarnation: int, leader: tree.Process | None, grace: float) -> None:
+        mark = commission.marker(self._runtime, name, incarnation)
+        reapers = (self.holder_pid, 1)
+        self._endings[name] = tree.Ending(leader, reapers, mark, grace=grace, now=self._clock.now())
+        self._step_ending(name)
+
+    def _step_ending(self, name: str) -> None:
+        ending = self._endings[name]
+        try:
+            done = ending.step(self._clock.now())
+        except PermissionError:
+            done = True  # a setuid descendant: not ours to end
+        if not done:
+            self._reactor.at(f"end {name}", self._clock.now() + TREE_STEP, partial(self._step_ending, name))
+            return
+        del self._endings[name]
+        exit = self._exits.pop(name, None)
+        if exit is not None:
+            self._tell_exit(exit)
+
+    def _exited(self, event: held.Exited) -> None:
+        """A leader ended.  Its end is told only when its whole tree has: no second copy beside a leftover."""
+        self._exits[event.name] = event
+        if event.name in self._endings:
+            return
+        if self._strays():
+            self._begin_ending(event.name, event.incarnation, None, 0.0)
+        else:
+            self._tell_exit(self._exits.pop(event.name))
+
+    def _strays(self) -> bool:
+        """Whether the holder has children that lead no session: then somebody's leftovers must be looked for."""
+        leaders = {session.pid for session in self.holder.sessions().values()}
+        return any(pid not in leaders for pid in tree.children(self.holder_pid))
+
+    def _tell_exit(self, event: held.Exited) -> None:
+        at = self._clock.now()
+        self._sendings.pop(event.name, None)
+        self._looking.discard(event.name)
+        if event.name.startswith(CHECK_SESSION):
+            self._check_ended(event)
+            return
+        self._before_exit(event.name)  # what it said last counts before that it ended
+        self._see(Exited(at, event.name, event.incarnation, event.code, event.signal))
+
+    # ---- checks ----------------------------------------------------------------------------------------------------
+
+    def run_checks(self, act: RunChecks, source: str) -> None:
+        """Run the phase's checks; a run that the holder already has is left alone."""
+        config = self._state().config
+        assert config is not None
+        session = self.holder.sessions().get(f"{CHECK_SESSION}{act.number}")
+        if session is not None and not session.alive:
+            code, signal = session.code, session.signal
+            self._check_ended(held.Exited(session.name, 1, session.pid, code, signal, session.core))
+        elif session is None:
+            os.makedirs(StatePlaces(config.log_dir).checks, exist_ok=True)
+            order = commission.check_order(config, self._runtime, act.phase, act.commit, act.number, source)
+            self.holder.spawn(order)
+
+    def _check_ended(self, event: held.Exited) -> None:
+        state = self._state()
+        check = state.loop.check
+        self.holder.forget(event.name)
+        if state.config is None or check is None or event.name != f"{CHECK_SESSION}{check.number}":
+            return
+        path = commission.check_answer(StatePlaces(state.config.log_dir), check.number)
+        try:
+            with open(path, encoding="utf-8") as file:
+                answer = json.load(file)
+            ok, text = bool(answer["ok"]) and answer["commit"] == check.commit, str(answer["text"])
+            os.unlink(path)
+        except (OSError, ValueError, KeyError):  # fail closed: no answer is a failed check
+            ok, text = False, f"the checks gave no answer (exit {event.code}, signal {event.signal})"
+        self._see(CheckEnded(self._clock.now(), check.phase, check.commit, ok, text))
+
+    # ---- sending ---------------------------------------------------------------------------------------------------
+
+    def send(self, act: Send) -> None:
+        """Type a nudge and verify it; asked again for the same nudge and incarnation, nothing is typed twice."""
+        state = self._state()
+        agent = state.agents[act.agent]
+        config = state.config
+        spec = config.agents.get(act.agent) if config is not None else None
+        adapter = commission.adapter_of(config, agent) if config is not None else None
+        if config is None or spec is None or adapter is None or agent.incarnation != act.incarnation:
+            self._see(Sent(self._clock.now(), act.agent, act.nudge.id, "gone"))
+            return
+        try:
+            typing = adapter.typing(texts.nudge(config, spec, act.nudge))
+            sending, steps = verified.begin(act.nudge.id, act.incarnation, typing, self._clock.now())
+        except LoopsError as error:
+            self._see(Sent(self._clock.now(), act.agent, act.nudge.id, str(error)))
+            return
+        self._sendings[act.agent] = sending
+        self._carry(act.agent, steps)
+
+    def _carry(self, name: str, steps: list[verified.Step]) -> None:
+        sending = self._sendings[name]
+        for step in steps:
+            if isinstance(step, verified.Write):
+                self.holder.write(name, sending.incarnation, step.write_id, step.data, guard=step.guard)
+            else:
+                del self._sendings[name]
+                self._reactor.at(f"send {name}", None, lambda: None)
+                self._see(Sent(self._clock.now(), name, sending.id, _OUTCOMES[step.outcome]))
+                return
+        when = verified.due(sending)
+        self._reactor.at(f"send {name}", when, partial(self.sending_saw, name, verified.Tick()))
+
+    def sending_saw(self, name: str, seen: verified.Seen) -> None:
+        """Tell the send that is under way in this session, if any."""
+        sending = self._sendings.get(name)
+        if sending is None:
+            return
+        self._sendings[name], steps = verified.advance(sending, seen, self._clock.now())
+        self._carry(name, steps)
+
+    def _written(self, event: held.Written) -> None:
+        sending = self._sendings.get(event.name)
+        if sending is None:
+            return
+        self.sending_saw(event.name, verified.Accepted(event.id))
+        agent = self._state().agents.get(event.name)
+        if event.repeated and ".submit." in event.id and agent is not None and agent.turn is Turn.WORKING:
+            # An earlier supervisor had pressed the key, and the turn it started was journaled before that one was killed.
+            self.sending_saw(event.name, port.TurnStarted(sending.id))
+
+    # ---- looking ---------------------------------------------------------------------------------------------------
+
+    def look(self, act: Look) -> None:
+        """Ask for the newest output; the screen is rendered when it comes."""
+        session = self.holder.sessions().get(act.agent)
+        if act.agent in self._looking or session is None or not session.alive:
+            return
+        self._looking.add(act.agent)
+        self._looks[self.holder.ask_tail(act.agent)] = act.agent
+
+    def is_looking(self, name: str) -> bool:
+        return name in self._looking
+
+    def _tail(self, event: held.Tail) -> None:
+        name = self._looks.pop(event.tag, "")
+        self._looking.discard(name)
+        state = self._state()
+        agent = state.agents.get(name)
+        session = self.holder.sessions().get(name)
+        if agent is None or session is None or state.config is None or not agent.alive:
+            return
+        adapter = commission.adapter_of(state.config, agent)
+        signals: tuple[port.Signal, ...] = ()
+        if adapter is not None and not adapter.structured:
+            from loops.sessions.screen import render
+
+            screen = render(event.data, commission.ROWS, commission.COLUMNS)
+            signals = self.in_steady_time(tuple(adapter.read_screen(screen, self._clock.wall())))
+            for signal in signals:
+                if isinstance(signal, port.Working):
+                    self.sending_saw(name, port.TurnStarted())
+                elif isinstance(signal, port.DialogShown):
+                    self.sending_saw(name, signal)
+        last = self._clock.from_boottime(session.last_output)
+        self._see(Looked(self._clock.now(), name, agent.incarnation, signals, last))
+
+    def in_steady_time(self, signals: tuple[port.Signal, ...]) -> tuple[port.Signal, ...]:
+        """Turn the wall times that an agent or a provider named into steady ones."""
+        return tuple(self._steady(signal) for signal in signals)
+
+    def _steady(self, signal: port.Signal) -> port.Signal:
+        if isinstance(signal, port.TurnEnded | port.Idle) and signal.waiting_until is not None:
+            return replace(signal, waiting_until=self._clock.steady(signal.waiting_until))
+        if isinstance(signal, port.LimitReached) and signal.resets_at is not None:
+            return replace(signal, resets_at=self._clock.steady(signal.resets_at))
+        return signal
+
+    # ---- what the holder says --------------------------------------------------------------------------------------
+
+    def heard(self, event: held.Event) -> None:
+        """Take in one event of the holder (the loop itself handles `HolderGone` and `Superseded`)."""
+        at = self._clock.now()
+        match event:
+            case held.Spawned(name=name, incarnation=incarnation, pid=pid):
+                if not name.startswith(CHECK_SESSION):
+                    self._see(Spawned(at, name, incarnation, pid))
+                    self.watch_screen(name)
+            case held.SpawnFailed(name=name, incarnation=incarnation, reason=reason):
+                if name.startswith(CHECK_SESSION):
+                    self._check_ended(held.Exited(name, 1, 0, None, None, False))
+                else:
+                    self._see(SpawnRefused(at, name, incarnation, reason))
+            case held.Exited():
+                self._exited(event)
+            case held.Written():
+                self._written(event)
+            case held.NotWritten(name=name, id=write_id, reason=reason):
+                self.sending_saw(name, verified.Refused(write_id, reason))
+            case held.Tail():
+                self._tail(event)
+            case held.Activity(name=name) | held.Quiet(name=name):
+                self._look_soon(name)
+
+    def watch_screen(self, name: str) -> None:
+        """Follow the output's edges where the screen is the only witness."""
+        state = self._state()
+        agent = state.agents.get(name)
+        if agent is None or state.config is None:
+            return
+        adapter = commission.adapter_of(state.config, agent)
+        if adapter is not None and not adapter.structured:
+            self.holder.watch(name, SETTLED)
+
+    def _look_soon(self, name: str) -> None:
+        agent = self._state().agents.get(name)
+        if agent is not None:
+            self.look(Look(name, agent.incarnation))
+
+
+_OUTCOMES = {
+    verified.Outcome.DELIVERED: "delivered",
+    verified.Outcome.UNCONFIRMED: "unconfirmed",
+    verified.Outcome.BLOCKED_BY_HUMAN: "human",
+    verified.Outcome.BLOCKED: "human",
+    verified.Outcome.GONE: "gone",
+}

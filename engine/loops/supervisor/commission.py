@@ -1,0 +1,136 @@
+"""What exactly is run for an agent: its command line, its environment, its files.  Reads the prompt files, nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+from loops.agents.port import Adapter, Launch, Order
+from loops.agents.registry import adapter
+from loops.config.model import Agent, Config, Kind
+from loops.places import Runtime
+from loops.places import State as StatePlaces
+from loops.sessions.client import SpawnOrder
+from loops.supervisor import texts
+from loops.supervisor.state import AgentState
+
+_FOREIGN = ("TMUX", "TMUX_PANE", "CLAUDECODE", "STY", "COLUMNS", "LINES")
+"""Left over from the shell that started us; an agent must not believe that it runs inside somebody's session."""
+
+ROWS, COLUMNS = 50, 200
+
+
+def marker(runtime: Runtime, name: str, incarnation: int) -> str:
+    """The mark by which a session's processes are known, whoever became their parent."""
+    return f"{os.path.basename(runtime.root)}/{name}/{incarnation}"
+
+
+def signals_file(places: StatePlaces, name: str, incarnation: int) -> str:
+    """Where the hooks of this incarnation write their JSON lines."""
+    return os.path.join(places.signals, f"{name}.{incarnation}.jsonl")
+
+
+def adapter_of(config: Config, agent: AgentState) -> Adapter | None:
+    """The adapter of the backend that the agent's session was started with; a service has none."""
+    backend = config.backends.get(agent.backend)
+    return adapter(backend) if backend is not None else None
+
+
+def launch(config: Config, spec: Agent, agent: AgentState) -> Launch:
+    """Return what to run for the incarnation that *agent* is about to start.  *agent* is its state with the intent folded."""
+    found = adapter_of(config, agent)
+    if spec.kind is Kind.SERVICE or found is None:
+        return Launch(spec.command)
+    phase = next((p for p in config.loop.phases if p.id == agent.phase), None)
+    kind = "resume" if agent.resuming else "kickoff" if spec.kind is Kind.LOOP else "prompt"
+    return found.launch(
+        Order(
+            agent=spec.name,
+            session=spec.session,
+            role=spec.role or spec.name,
+            model=agent.model,
+            directory=spec.dir,
+            kickoff=texts.kickoff(config, spec, phase, kind),
+            conversation=agent.conversation if agent.resuming else "",
+            resume=agent.resuming,
+            fresh_id="" if agent.resuming else agent.conversation,
+            task=spec.kind is Kind.TASK,
+        )
+    )
+
+
+def spawn_order(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, ready: Launch) -> SpawnOrder:
+    """Return the holder's order for *ready*."""
+    places = StatePlaces(config.log_dir)
+    return SpawnOrder(
+        name=spec.name,
+        incarnation=agent.incarnation,
+        argv=ready.argv,
+        env=environment(config, runtime, spec.name, agent.incarnation, agent.phase, {**ready.env, **spec.env}),
+        cwd=spec.dir,
+        rows=ROWS,
+        cols=COLUMNS,
+        log_path=places.session_log(spec.name),
+    )
+
+
+def environment(
+    config: Config, runtime: Runtime, name: str, incarnation: int, phase: str, extra: Mapping[str, str]
+) -> dict[str, str]:
+    """The whole environment of a session: the supervisor's, less what is foreign, plus what `loops` inside it needs."""
+    places = StatePlaces(config.log_dir)
+    own = {k: v for k, v in os.environ.items() if k not in _FOREIGN and not k.startswith("AGENT_")}
+    # `loops claim` must work inside: the command's own directory goes last, so that it shadows nothing of the agent's.
+    beside = os.path.dirname(os.path.abspath(sys.executable))
+    path = own.get("PATH", os.defpath)
+    if beside not in path.split(os.pathsep):
+        path = f"{path}{os.pathsep}{beside}"
+    return {
+        **own,
+        "PATH": path,
+        "TERM": "xterm-256color",
+        "LOOPS_SESSION": marker(runtime, name, incarnation),
+        "LOOPS_CONFIG": config.path,
+        "LOOPS_RUNTIME_DIR": os.path.dirname(runtime.root),
+        "LOOPS_AGENT": name,
+        "LOOPS_PHASE": phase,
+        "LOOPS_INCARNATION": str(incarnation),
+        "LOOPS_SIGNALS": signals_file(places, name, incarnation),
+        "LOOPS_RECEIVED": os.path.join(places.root, "received", f"{name}.jsonl"),
+        "LOOPS_DEMO_STATE": os.path.join(places.root, "demo", f"{name}.json"),
+        "LOOPS_BIN": json.dumps([sys.executable, "-m", "loops"]),
+        **extra,
+    }
+
+
+def check_order(config: Config, runtime: Runtime, phase: str, commit: str, number: int, source: str) -> SpawnOrder:
+    """Return the holder's order for one run of a phase's own checks (`loops.supervisor.checking`)."""
+    places = StatePlaces(config.log_dir)
+    spec = next(p for p in config.loop.phases if p.id == phase)
+    order = {
+        "source": source,
+        "commit": commit,
+        "work": os.path.join(places.checks, f"{number}"),
+        "answer": check_answer(places, number),
+        "commands": list(spec.checks),
+        "timeout": spec.check_timeout,
+    }
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "checking.py")
+    name = f"check:{number}"
+    return SpawnOrder(
+        name=name,
+        incarnation=1,
+        argv=(sys.executable, "-I", "-S", program, json.dumps(order)),
+        env=environment(config, runtime, name, 1, phase, {}),
+        cwd=places.root,
+        rows=ROWS,
+        cols=COLUMNS,
+        log_path=places.session_log("checks"),
+    )
+
+
+def check_answer(places: StatePlaces, number: int) -> str:
+    """Where a run of the checks leaves its answer."""
+    return os.path.join(places.checks, f"{number}.json")

@@ -1,0 +1,222 @@
+"""``decide(state, observation) -> (state, events, actions)``: the supervisor's brain, one pure function.
+
+It reads no clock, no file, no process and no random number, so every decision can be replayed, explained, property-tested
+and simulated.  The returned state is exactly the fold of the returned events (a test holds that), which is why the events,
+once they are durable, are all that must survive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from loops.config.model import Kind
+from loops.supervisor import attention, lives, nudging, progress
+from loops.supervisor import events as ev
+from loops.supervisor.action import Action, End, Leave, RunChecks, Send, Start
+from loops.supervisor.observation import (
+    Adopted,
+    Began,
+    CheckEnded,
+    ConfigBroken,
+    ConfigRead,
+    Exited,
+    Looked,
+    Observation,
+    Pushed,
+    Sent,
+    Signalled,
+    Spawned,
+    SpawnRefused,
+    Tick,
+    Told,
+)
+from loops.supervisor.state import Life, NudgeKind, State
+from loops.supervisor.step import Step
+
+CHECK_SESSION = "check:"
+"""Prefix of the sessions in which the engine runs a phase's checks; their number follows."""
+
+
+def decide(state: State, seen: Observation) -> tuple[State, list[ev.Event], list[Action]]:
+    """Return the new state, the events that made it (to be journaled first) and the actions that follow."""
+    step = Step(state, max(seen.at, state.steady))
+    if state.config is None and not isinstance(seen, ConfigRead | ConfigBroken):
+        return state, [], []
+    _HANDLERS[type(seen)](step, seen)
+    for name in list(step.touched):
+        lives.settle(step, name)
+        nudging.settle(step, name)
+    return step.finish(step.at), step.events, step.actions
+
+
+def due(state: State, name: str) -> float | None:
+    """When the agent needs its next `Tick`, steady seconds; None: no timer."""
+    if state.config is None or name not in state.agents:
+        return None
+    return nudging.due(Step(state, state.steady), name)
+
+
+# ---- the supervisor comes, or comes back -------------------------------------------------------------------------------
+
+
+def _began(step: Step, seen: Began) -> None:
+    rebooted = bool(step.state.boot_id) and seen.boot_id != step.state.boot_id
+    alive = sum(1 for session in seen.sessions if session.alive)
+    step.emit(ev.SupervisorStarted(step.at, seen.pid, seen.epoch, seen.boot_id, seen.version, alive))
+    if seen.up and not step.state.up:
+        step.emit(ev.OperatorAsked(step.at, "up"))
+    held = {session.name: session for session in seen.sessions}
+    for name in list(step.agents):
+        _reconcile(step, name, held.get(name), rebooted)
+        step.touch(name)
+    for session in seen.sessions:
+        if session.alive and session.name not in step.agents and not session.name.startswith(CHECK_SESSION):
+            step.act(End(session.name, session.incarnation, 0.0))
+    check = step.loop.check
+    if check is not None and check.ok is None:
+        step.act(RunChecks(check.phase, check.commit, check.number))
+    progress.keep_place(step)
+
+
+def _reconcile(step: Step, name: str, held: Adopted | None, rebooted: bool) -> None:
+    """Compare what the journal says of one session with what the holder really has."""
+    agent = step.agent(name)
+    if held is not None and held.incarnation != agent.incarnation:
+        if held.alive:
+            step.act(End(name, held.incarnation, 0.0))
+        held = None
+    if not agent.alive:
+        return
+    if held is None:
+        if agent.life is Life.STARTING:
+            step.act(Start(name, agent.incarnation))  # the intent stands; the holder never heard of it
+        else:
+            why = "the machine was rebooted" if rebooted else "its session was gone when the supervisor came back"
+            lives.exited(step, Exited(step.at, name, agent.incarnation, None, None), lost=why)
+        return
+    if agent.life is Life.STARTING:
+        step.emit(ev.SessionStarted(name, step.at, held.incarnation, held.pid))
+    if not held.alive:
+        lives.exited(step, Exited(step.at, name, held.incarnation, held.code, held.signal))
+        return
+    if agent.life is Life.ENDING:
+        step.act(End(name, agent.incarnation, step.config.watchdog.stop_grace))
+    for nudge in agent.nudges:
+        if nudge.sending == agent.incarnation:
+            step.act(Send(name, agent.incarnation, nudge))
+
+
+# ---- configuration -----------------------------------------------------------------------------------------------------
+
+
+def _config_read(step: Step, seen: ConfigRead) -> None:
+    known = step.state.config
+    if known is not None and known.digest == seen.config.digest:
+        return
+    step.emit(ev.ConfigLoaded(step.at, seen.config.digest, seen.document))
+    for name in list(step.agents):
+        step.touch(name)
+    if known is not None:
+        progress.keep_place(step)
+        progress.consider(step)
+
+
+def _config_broken(step: Step, seen: ConfigBroken) -> None:
+    if step.state.refused_config != seen.digest:
+        step.emit(ev.ConfigRefused(step.at, seen.digest, seen.problems))
+
+
+# ---- sessions and screens ----------------------------------------------------------------------------------------------
+
+
+def _exited(step: Step, seen: Exited) -> None:
+    lives.exited(step, seen)
+    if not step.state.up and not any(agent.alive for agent in step.agents.values()):
+        step.act(Leave())
+
+
+def _looked(step: Step, seen: Looked) -> None:
+    if step.agent(seen.agent).incarnation != seen.incarnation:
+        return
+    attention.read(step, seen.agent, seen.signals)
+    nudging.judge_silence(step, seen.agent, seen.last_output)
+    step.touch(seen.agent)
+
+
+def _tick(step: Step, seen: Tick) -> None:
+    for name in seen.agents:
+        if name in step.agents:
+            nudging.look_when_silent(step, name)
+            step.touch(name)
+
+
+# ---- the operator --------------------------------------------------------------------------------------------------------
+
+
+def _told(step: Step, seen: Told) -> None:
+    handler = _TOLD.get(seen.verb)
+    if handler is not None:
+        handler(step, seen)
+
+
+def _told_up(step: Step, seen: Told) -> None:
+    tasks = tuple(n for n in seen.names if (spec := step.spec(n)) is not None and spec.kind is Kind.TASK)
+    others = tuple(n for n in seen.names if n not in tasks)
+    if tasks:
+        step.emit(ev.OperatorAsked(step.at, "run", tasks, seen.model, seen.backend))
+    if others or not seen.names:
+        step.emit(ev.OperatorAsked(step.at, "up", others, seen.model, seen.backend))
+    _touch(step, seen.names)
+    progress.keep_place(step)
+
+
+def _told_down(step: Step, seen: Told) -> None:
+    step.emit(ev.OperatorAsked(step.at, seen.verb, seen.names))
+    _touch(step, seen.names)
+    if not seen.names and not any(agent.alive for agent in step.agents.values()):
+        step.act(Leave())
+
+
+def _told_nudge(step: Step, seen: Told) -> None:
+    for name in seen.names:
+        cause = f"operator at {step.at:.3f}"
+        step.queue(name, NudgeKind.OPERATOR, seen.detail, cause=cause, why="loops nudge", rule="operator")
+
+
+def _told_answered(step: Step, seen: Told) -> None:
+    for name in seen.names:
+        if step.agent(name).question:
+            step.emit(ev.QuestionEnded(name, step.at, step.agent(name).question_id, seen.detail))
+            step.touch(name)
+
+
+def _touch(step: Step, names: tuple[str, ...]) -> None:
+    for name in names or tuple(step.agents):
+        step.touch(name)
+
+
+_TOLD: dict[str, Callable[[Step, Told], None]] = {
+    "up": _told_up,
+    "down": _told_down,
+    "estop": _told_down,
+    "phase": progress.told_phase,
+    "nudge": _told_nudge,
+    "answered": _told_answered,
+}
+
+_HANDLERS: dict[type, Callable[[Step, Any], None]] = {
+    Began: _began,
+    ConfigRead: _config_read,
+    ConfigBroken: _config_broken,
+    Spawned: lives.spawned,
+    SpawnRefused: lives.spawn_refused,
+    Exited: _exited,
+    Signalled: attention.signalled,
+    Looked: _looked,
+    Sent: nudging.sent,
+    Pushed: progress.pushed,
+    CheckEnded: progress.check_ended,
+    Told: _told,
+    Tick: _tick,
+}

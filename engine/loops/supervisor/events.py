@@ -1,0 +1,471 @@
+"""What the supervisor writes into the journal: one frozen class an event, and nothing else changes its state.
+
+Every event that is a decision carries ``why`` (what was observed, in words) and ``rule`` (a name in
+`loops.supervisor.rules`), so that ``loops explain`` needs no second source.  Times are steady seconds (see
+`loops.supervisor.clock`); field values are plain JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events.  ``type`` is the CloudEvents type after ``dev.loops.``; ``subject`` what it is about."""
+
+    type: ClassVar[str] = ""
+
+    @property
+    def subject(self) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class AboutAgent(Event):
+    agent: str
+
+    @property
+    def subject(self) -> str:
+        return self.agent
+
+
+@dataclass(frozen=True, slots=True)
+class AboutPhase(Event):
+    phase: str
+
+    @property
+    def subject(self) -> str:
+        return self.phase
+
+
+# ---- the supervisor itself -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorStarted(Event):
+    type = "supervisor.started"
+    at: float
+    pid: int
+    epoch: int
+    boot_id: str
+    version: str
+    adopted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorEnded(Event):
+    type = "supervisor.ended"
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigLoaded(Event):
+    """``document`` is the whole configuration (`loops.config.encode`), so that a replay needs no other file."""
+
+    type = "config.loaded"
+    at: float
+    digest: str
+    document: Any
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRefused(Event):
+    type = "config.refused"
+    at: float
+    digest: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAsked(Event):
+    """``verb``: up, down, run, estop.  ``names`` empty means all.  The overrides hold for the next start only."""
+
+    type = "operator.asked"
+    at: float
+    verb: str
+    names: tuple[str, ...] = ()
+    model: str = ""
+    backend: str = ""
+
+
+# ---- sessions ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarting(AboutAgent):
+    """The intent: written before the holder is asked."""
+
+    type = "session.starting"
+    at: float
+    incarnation: int
+    conversation: str
+    fresh_id: str
+    phase: str
+    model: str
+    backend: str
+    kickoff: str
+    """Which text it gets: kickoff, prompt, resume, or none."""
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted(AboutAgent):
+    type = "session.started"
+    at: float
+    incarnation: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFailed(AboutAgent):
+    """It could not be started at all."""
+
+    type = "session.failed"
+    at: float
+    incarnation: int
+    reason: str
+    delay: float
+    parked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnding(AboutAgent):
+    """The intent to end a session; ``again``: start it once more when it has ended."""
+
+    type = "session.ending"
+    at: float
+    incarnation: int
+    again: bool
+    fresh: bool
+    grace: float
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded(AboutAgent):
+    """``delay`` < 0: it is not started again by itself."""
+
+    type = "session.ended"
+    at: float
+    incarnation: int
+    code: int | None
+    signal: int | None
+    lived: float
+    delay: float
+    failures: int
+    parked: bool
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCancelled(AboutAgent):
+    """A restart that was waiting for its time is no longer wanted."""
+
+    type = "session.cancelled"
+    at: float
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationKnown(AboutAgent):
+    type = "session.conversation"
+    at: float
+    conversation: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationDropped(AboutAgent):
+    """The next start is a fresh one."""
+
+    type = "session.conversation_dropped"
+    at: float
+    conversation: str
+    why: str
+    rule: str
+
+
+# ---- turns, limits, questions ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TurnStarted(AboutAgent):
+    type = "turn.started"
+    at: float
+    nudge: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnCompleted(AboutAgent):
+    """``waiting_until``: steady seconds, 0 when the agent named none."""
+
+    type = "turn.completed"
+    at: float
+    waiting_until: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnGoesOn(AboutAgent):
+    """A long turn was looked at: it printed something at ``last_output``."""
+
+    type = "turn.observed"
+    at: float
+    last_output: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldBegan(AboutAgent):
+    """A limit window, or a provider that is away: nothing is healed, nudged or woken until ``until``."""
+
+    type = "limit.reached"
+    at: float
+    kind: str
+    """limit or provider."""
+    until: float
+    probes: int
+    text: str
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded(AboutAgent):
+    type = "limit.cleared"
+    at: float
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked(AboutAgent):
+    """``id`` empty: an unknown dialog; else an approval that `loops approve` can answer."""
+
+    type = "approval.requested"
+    at: float
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionEnded(AboutAgent):
+    type = "approval.ended"
+    at: float
+    id: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageUpdated(AboutAgent):
+    type = "usage.updated"
+    at: float
+    phase: str
+    input_tokens: int
+    output_tokens: int
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetExceeded(AboutAgent):
+    type = "budget.exceeded"
+    at: float
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalsRead(AboutAgent):
+    """How far the agent's signals file has been taken over (bytes)."""
+
+    type = "signals.read"
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class StallSuspected(AboutAgent):
+    type = "stall.suspected"
+    at: float
+    why: str
+    rule: str
+
+
+# ---- nudges --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NudgeQueued(AboutAgent):
+    type = "nudge.queued"
+    at: float
+    id: str
+    kind: str
+    text: str
+    cause: str
+    """What it is about: a commit, a file, a time; with ``kind`` it makes a nudge unique."""
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class NudgeSending(AboutAgent):
+    type = "nudge.sending"
+    at: float
+    id: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class NudgeDelivered(AboutAgent):
+    type = "nudge.delivered"
+    at: float
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class NudgeReturned(AboutAgent):
+    """It did not get through; it stays in the queue and is tried again no sooner than ``retry_at``."""
+
+    type = "nudge.returned"
+    at: float
+    id: str
+    reason: str
+    retry_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class NudgeDropped(AboutAgent):
+    type = "nudge.dropped"
+    at: float
+    id: str
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeScheduled(AboutAgent):
+    type = "wake.scheduled"
+    at: float
+    due: float
+
+
+# ---- handoff, phases -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSeen(AboutPhase):
+    type = "commit.seen"
+    at: float
+    sha: str
+    author: str
+    subject_line: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceTaken(AboutPhase):
+    """What the pushed commits up to ``head`` prove for the phase (`loops.protocol.evidence.encode`)."""
+
+    type = "evidence.taken"
+    at: float
+    head: str
+    document: Any
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRewritten(Event):
+    type = "history.rewritten"
+    at: float
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStarted(AboutPhase):
+    type = "check.started"
+    at: float
+    commit: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckCompleted(AboutPhase):
+    type = "check.completed"
+    at: float
+    commit: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoneRefused(AboutPhase):
+    type = "done.refused"
+    at: float
+    commit: str
+    rules: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted(AboutPhase):
+    type = "phase.started"
+    at: float
+    index: int
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseDone(AboutPhase):
+    type = "phase.done"
+    at: float
+    commit: str
+    items: tuple[str, ...]
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceCompleted(Event):
+    """The last phase is done.  ``task``: the on_complete agent, which runs once; empty: none."""
+
+    type = "sequence.completed"
+    at: float
+    phases: int
+    task: str
+
+
+# ---- encoding ------------------------------------------------------------------------------------------------------
+
+
+def _leaves(base: type[Event]) -> dict[str, type[Event]]:
+    found: dict[str, type[Event]] = {}
+    for each in base.__subclasses__():
+        if each.type:
+            found[each.type] = each
+        found.update(_leaves(each))
+    return found
+
+
+TYPES: dict[str, type[Event]] = _leaves(Event)
+_FIELDS: dict[str, tuple[str, ...]] = {name: tuple(f.name for f in fields(kind)) for name, kind in TYPES.items()}
+
+
+def encode(event: Event) -> dict[str, Any]:
+    """Return the event's ``data`` object."""
+    return {name: getattr(event, name) for name in _FIELDS[event.type]}
+
+
+def decode(type_name: str, data: dict[str, Any]) -> Event | None:
+    """Return the event, or None for a type this version does not know (a later engine wrote it)."""
+    kind = TYPES.get(type_name)
+    if kind is None:
+        return None
+    known = {name: data[name] for name in _FIELDS[type_name] if name in data}
+    for name, value in known.items():
+        if type(value) is list:
+            known[name] = tuple(value)
+    return kind(**known)

@@ -1,0 +1,86 @@
+"""The journal as the supervisor uses it: typed events in, the folded state out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from loops.journal import Event as JournalEvent
+from loops.journal import Journal, Record, read
+from loops.supervisor import events as ev
+from loops.supervisor import snapshot
+from loops.supervisor.fold import fold
+from loops.supervisor.state import State
+
+SNAPSHOT_EVERY = 5000
+"""Events between two snapshots: a start then replays at most so many."""
+
+
+class Ledger:
+    """An open journal and what it folds to."""
+
+    def __init__(self, directory: str, source: str) -> None:
+        self._journal = Journal.open(directory, source=source)
+        self._since_snapshot = 0
+        self._sequence = 0
+        kept = self._journal.latest_snapshot()
+        state = snapshot.decode(kept[1]) if kept is not None else None
+        after = kept[0] if kept is not None and state is not None else 0
+        self.state = fold(state or State(), self._typed(self._journal.replay(after)))
+
+    @property
+    def epoch(self) -> int:
+        return self._journal.epoch
+
+    @property
+    def writable(self) -> bool:
+        """Whether we are still the journal's writer."""
+        return self._journal.ours
+
+    @property
+    def reports(self) -> tuple[str, ...]:
+        """What the operator should hear of how the journal was found."""
+        repaired = (str(self._journal.repaired),) if self._journal.repaired else ()
+        return repaired + self._journal.notes
+
+    def _typed(self, records: Iterable[Record]) -> Iterator[ev.Event]:
+        for record in records:
+            self._sequence = record.sequence
+            self._since_snapshot += 1
+            event = ev.decode(record.type, dict(record.data))
+            if event is not None:
+                yield event
+
+    def append(self, events: Iterable[ev.Event]) -> None:
+        """Add *events* to the batch; `commit` makes them durable."""
+        records = self._journal.append(JournalEvent(e.type, e.subject, ev.encode(e)) for e in events)
+        if records:
+            self._sequence = records[-1].sequence
+            self._since_snapshot += len(records)
+
+    def commit(self) -> None:
+        """Make the batch durable.  Raises JournalError; the batch is kept for the next call."""
+        self._journal.commit()
+
+    def keep_snapshot(self, state: State, *, force: bool = False) -> None:
+        """Write a snapshot of *state*, which is the fold of all that is durable, when enough came since the last."""
+        if self._sequence and (force or self._since_snapshot >= SNAPSHOT_EVERY):
+            self._journal.snapshot(self._sequence, snapshot.encode(state))
+            self._since_snapshot = 0
+
+    def close(self) -> None:
+        self._journal.close()
+
+
+def peek(directory: str) -> State:
+    """The state that the journal in *directory* folds to, without becoming its writer."""
+    return fold(State(), (event for _, event in history(directory)))
+
+
+def history(directory: str) -> Iterator[tuple[Record, ev.Event]]:
+    """The journal's events with their records, oldest first; records of unknown types are left out."""
+    for record in read(directory):
+        data: dict[str, Any] = dict(record.data)
+        event = ev.decode(record.type, data)
+        if event is not None:
+            yield record, event

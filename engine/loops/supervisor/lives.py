@@ -1,0 +1,306 @@
+"""Starting, ending and healing of sessions: the part of `decide` that keeps what runs equal to what is wanted."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import Enum
+
+from loops.config.model import Backend, Backoff, Kind
+from loops.supervisor import events as ev
+from loops.supervisor.action import End, Notice, Start
+from loops.supervisor.observation import Exited, Spawned, SpawnRefused
+from loops.supervisor.state import AgentState, Asked, Life
+from loops.supervisor.step import Step
+
+PARKED_RETRY = 3600.0
+"""Seconds between tries of a parked agent: a week's work must not be lost to an hour of a full disk."""
+
+
+class Want(Enum):
+    RUN = "run"
+    LEAVE = "leave"
+    """Neither start nor end it: a disabled agent may have a live session (upstream's ``RUNNING (disabled)``)."""
+    END = "end"
+
+
+def wanted(step: Step, name: str) -> tuple[Want, str]:
+    """Say whether the agent should run, and why."""
+    spec = step.spec(name)
+    agent = step.agent(name)
+    if spec is None:
+        return Want.END, "it is no longer in agents.toml"
+    if step.state.stopped:
+        return Want.END, "emergency stop"
+    if agent.asked is Asked.DOWN:
+        return Want.END, "stopped by the operator"
+    if agent.over_budget:
+        return Want.END, "its budget is used up"
+    if spec.kind is Kind.TASK:
+        return (Want.RUN, "the task was asked for") if agent.task_wanted else (Want.END, "no run was asked for")
+    if spec.kind is Kind.LOOP and step.loop.complete:
+        return Want.END, "all phases are done"
+    if agent.asked is Asked.UP:
+        return Want.RUN, "the operator asked for it"
+    if not step.state.up:
+        return Want.END, "the project is down"
+    if not spec.enabled:
+        return Want.LEAVE, "disabled"
+    return Want.RUN, "enabled"
+
+
+def settle(step: Step, name: str) -> None:
+    """Bring the agent's session nearer to what is wanted: at most one start or end."""
+    agent = step.agent(name)
+    want, why = wanted(step, name)
+    if want is Want.END:
+        if agent.life is Life.RUNNING:
+            end(step, name, why=why, rule="not-wanted", grace=0.0 if step.state.stopped else None)
+        elif agent.life in (Life.BACKOFF, Life.PARKED):
+            step.emit(ev.SessionCancelled(name, step.at, why, "not-wanted"))
+        elif agent.life is Life.ENDING and agent.again:
+            step.emit(ev.SessionEnding(name, step.at, agent.incarnation, False, False, 0.0, why, "not-wanted"))
+        return
+    if want is Want.LEAVE:
+        return
+    if _phase_changed(step, agent):
+        _restart_for_phase(step, agent)
+        return
+    if agent.life is Life.OFF:
+        start(step, name, why=why, rule="operator" if agent.asked is Asked.UP else "wanted")
+    elif agent.life in (Life.BACKOFF, Life.PARKED) and step.at >= restart_due(agent):
+        start(step, name, why=agent.why, rule="crash-loop" if agent.life is Life.PARKED else "heal")
+
+
+def restart_due(agent: AgentState) -> float:
+    """When a waiting restart may happen: never inside a limit window (incident 3)."""
+    return max(agent.restart_at, agent.hold.until if agent.hold is not None else 0.0)
+
+
+def _phase_changed(step: Step, agent: AgentState) -> bool:
+    spec = step.spec(agent.name)
+    phase = step.phase
+    return (
+        spec is not None
+        and spec.kind is Kind.LOOP
+        and phase is not None
+        and agent.incarnation > 0
+        and agent.phase != phase.id
+        and agent.life not in (Life.STARTING, Life.OFF)
+    )
+
+
+def _restart_for_phase(step: Step, agent: AgentState) -> None:
+    if agent.life is Life.RUNNING:
+        why = f"phase {step.loop.phase} began"
+        end(step, agent.name, why=why, rule="phase-changed", again=True, fresh=True)
+    elif agent.life in (Life.ENDED, Life.BACKOFF, Life.PARKED):
+        start(step, agent.name, why=f"phase {step.loop.phase} began", rule="phase-changed")
+
+
+# ---- starting ------------------------------------------------------------------------------------------------------
+
+
+def backend_of(step: Step, name: str) -> Backend | None:
+    """The backend that the agent's next start uses."""
+    spec = step.spec(name)
+    if spec is None:
+        return None
+    return step.config.backends.get(step.agent(name).once_backend or spec.backend)
+
+
+def effective_model(step: Step, name: str) -> str:
+    """The model of the next start: one-shot override, else the phase's (by agent name or role), else the agent's."""
+    spec = step.spec(name)
+    agent = step.agent(name)
+    if spec is None or spec.kind is Kind.SERVICE:
+        return ""
+    if agent.once_model:
+        return agent.once_model
+    phase = step.phase
+    if phase is not None and spec.kind is Kind.LOOP:
+        return phase.models.get(name) or phase.models.get(spec.role) or spec.model
+    return spec.model
+
+
+def start(step: Step, name: str, *, why: str, rule: str) -> None:
+    """Write the intent of a start and ask for it."""
+    spec = step.spec(name)
+    assert spec is not None, "only a configured agent is started"
+    agent = step.agent(name)
+    phase = step.phase.id if step.phase is not None and spec.kind is Kind.LOOP else ""
+    backend = backend_of(step, name)
+    conversation = ""
+    resumes = backend is not None and (backend.supports_resume or backend.adapter == "demo")
+    same_phase = spec.kind is not Kind.LOOP or agent.phase == phase
+    if resumes and agent.conversation and same_phase and not agent.fresh_next and spec.kind is not Kind.TASK:
+        conversation = agent.conversation
+    incarnation = agent.incarnation + 1
+    if agent.hold is not None and step.at >= agent.hold.until:
+        # The start itself is the probe: a limit that still stands is reported anew by the agent.
+        over = "limit-over" if agent.hold.kind == "limit" else "provider-back"
+        step.emit(ev.HoldEnded(name, step.at, "the window passed while the agent was not running", over))
+    step.emit(
+        ev.SessionStarting(
+            name,
+            step.at,
+            incarnation,
+            conversation,
+            "" if conversation else _fresh_id(step, name, incarnation),
+            phase,
+            effective_model(step, name),
+            backend.name if backend is not None else "",
+            _kickoff(spec.kind, bool(conversation)),
+            why,
+            rule,
+        )
+    )
+    step.act(Start(name, incarnation))
+
+
+def _kickoff(kind: Kind, resuming: bool) -> str:
+    if kind is Kind.SERVICE:
+        return "none"
+    if resuming:
+        return "resume"
+    return "kickoff" if kind is Kind.LOOP else "prompt"
+
+
+def _fresh_id(step: Step, name: str, incarnation: int) -> str:
+    """A conversation id in UUID form: the same at every replay, another at every start."""
+    seed = f"{step.config.path}\0{name}\0{incarnation}\0{step.at!r}".encode()
+    raw = bytearray(hashlib.sha256(seed).digest()[:16])
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+# ---- ending --------------------------------------------------------------------------------------------------------
+
+
+def end(
+    step: Step,
+    name: str,
+    *,
+    why: str,
+    rule: str,
+    again: bool = False,
+    fresh: bool = False,
+    grace: float | None = None,
+) -> None:
+    """Write the intent of an end and ask for it.  ``again``: start once more afterwards; ``fresh``: without resume."""
+    agent = step.agent(name)
+    seconds = step.config.watchdog.stop_grace if grace is None else grace
+    step.emit(ev.SessionEnding(name, step.at, agent.incarnation, again, fresh, seconds, why, rule))
+    step.act(End(name, agent.incarnation, seconds))
+
+
+# ---- what the holder says --------------------------------------------------------------------------------------------
+
+
+def spawned(step: Step, seen: Spawned) -> None:
+    """The holder has started the session."""
+    agent = step.agent(seen.agent)
+    if agent.life is Life.STARTING and agent.incarnation == seen.incarnation:
+        step.emit(ev.SessionStarted(seen.agent, step.at, seen.incarnation, seen.pid))
+    step.touch(seen.agent)
+
+
+def spawn_refused(step: Step, seen: SpawnRefused) -> None:
+    """The session could not be started at all: back off, and park it when that goes on."""
+    agent = step.agent(seen.agent)
+    if agent.life is not Life.STARTING or agent.incarnation != seen.incarnation:
+        return
+    backoff = step.config.watchdog.restart_backoff
+    failures = agent.failures + 1
+    parked = failures >= backoff.park_after
+    delay = PARKED_RETRY if parked else max(backoff.first, _delay(backoff, failures + 1, agent))
+    step.emit(ev.SessionFailed(seen.agent, step.at, seen.incarnation, seen.reason, delay, parked))
+    if failures == backoff.park_after:
+        step.act(Notice(f"{seen.agent} cannot be started: {seen.reason}"))
+    step.touch(seen.agent)
+
+
+def exited(step: Step, seen: Exited, *, lost: str = "") -> None:
+    """A session's process has ended.  ``lost``: why it vanished together with its holder (then it is no crash)."""
+    agent = step.agent(seen.agent)
+    if agent.incarnation != seen.incarnation or not agent.alive:
+        return
+    step.touch(seen.agent)
+    lived = max(0.0, step.at - agent.since)
+    fate = _fate(step, agent, seen, lived, lost)
+    if agent.resuming and fate.rule == "heal":
+        why = f"the resumed session ended before its first turn: {fate.why}"
+        step.emit(ev.ConversationDropped(seen.agent, step.at, agent.conversation, why, "resume-failed"))
+    step.emit(
+        ev.SessionEnded(
+            seen.agent,
+            step.at,
+            seen.incarnation,
+            seen.code,
+            seen.signal,
+            lived,
+            fate.delay,
+            fate.failures,
+            fate.parked,
+            fate.why,
+            fate.rule,
+        )
+    )
+    if fate.notice:
+        step.act(Notice(fate.notice))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What becomes of an ended session.  ``delay`` in seconds until the restart; < 0: none."""
+
+    delay: float
+    why: str
+    rule: str
+    failures: int = 0
+    parked: bool = False
+    notice: str = ""
+
+
+def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) -> _Fate:
+    spec = step.spec(agent.name)
+    if agent.life is Life.ENDING:
+        return _Fate(0.0, agent.why, "wanted") if agent.again else _Fate(-1.0, agent.why, "not-wanted")
+    if lost:  # with its holder, or in a reboot: no fault of the agent, whatever it is
+        return _Fate(0.0, lost, "lost", agent.failures)
+    how = status_text(seen.code, seen.signal)
+    if spec is not None and spec.kind is Kind.TASK:
+        notice = "" if seen.code == 0 else f"task {agent.name} ended badly: {how}"
+        return _Fate(-1.0, f"the task ended: {how}", "clean-task", notice=notice)
+    if spec is None or not spec.watch.heals:
+        return _Fate(-1.0, how, "unwatched")
+    backoff = step.config.watchdog.restart_backoff
+    failures = 1 if lived >= backoff.healthy_after else agent.failures + 1
+    if failures < backoff.park_after:
+        return _Fate(_delay(backoff, failures, agent), how, "heal", failures)
+    notice = f"{agent.name} is in a crash loop: {how}; it is tried again once an hour"
+    why = f"{failures} quick ends in a row, the last: {how}"
+    return _Fate(PARKED_RETRY, why, "crash-loop", failures, True, notice if failures == backoff.park_after else "")
+
+
+def _delay(backoff: Backoff, failures: int, agent: AgentState) -> float:
+    """Seconds to wait before the restart after this many failures in a row: 0 the first time.
+
+    The jitter comes from a digest, not from a random number: a replay must decide the same.
+    """
+    if failures <= 1:
+        return 0.0
+    full = min(backoff.max, backoff.first * backoff.factor ** min(failures - 2, 64))
+    spread = int.from_bytes(hashlib.sha256(f"{agent.name}/{agent.incarnation}".encode()).digest()[:4], "big") / 2**32
+    return full * (1.0 - backoff.jitter * spread)
+
+
+def status_text(code: int | None, signal: int | None) -> str:
+    """Say how a process ended, in words."""
+    if code is not None:
+        return f"exit {code}"
+    if signal is not None:
+        return f"killed by signal {signal}"
+    return "ended, nobody could say how"

@@ -1,0 +1,191 @@
+"""Nudges: when one may be typed, what came of it, and the ones that time itself asks for (probes, wakes, stalls)."""
+
+from __future__ import annotations
+
+from loops.config.model import Kind
+from loops.supervisor import events as ev
+from loops.supervisor.action import Look, Notice, Send
+from loops.supervisor.lives import backend_of, end, restart_due
+from loops.supervisor.observation import Sent
+from loops.supervisor.state import AgentState, Life, Nudge, NudgeKind, Turn
+from loops.supervisor.step import Step
+
+RETRY = 2.0
+"""Seconds before a nudge that met a person's open line is tried again."""
+UNCONFIRMED_RETRY = 30.0
+"""Seconds before the submit key of an unconfirmed nudge is pressed again; its text is never pasted twice."""
+MAX_TRIES = 5
+
+
+def deliverable(agent: AgentState, at: float) -> Nudge | None:
+    """The nudge that may be typed now, if any: one at a time, to an idle agent with no open question, in no limit window."""
+    if agent.life is not Life.RUNNING or agent.question or any(n.sending for n in agent.nudges):
+        return None
+    if agent.turn is not Turn.IDLE:
+        return None
+    for nudge in agent.nudges:
+        if agent.hold is not None and nudge.kind is not NudgeKind.PROBE:
+            continue
+        if nudge.retry_at <= at:
+            return nudge
+    return None
+
+
+def settle(step: Step, name: str) -> None:
+    """Queue what time asks for, then type the next nudge if it may be typed."""
+    agent = step.agent(name)
+    if agent.life is not Life.RUNNING:
+        return
+    _probe(step, name)
+    _wake(step, name)
+    nudge = deliverable(step.agent(name), step.at)
+    if nudge is not None:
+        step.emit(ev.NudgeSending(name, step.at, nudge.id, agent.incarnation))
+        step.act(Send(name, agent.incarnation, nudge))
+
+
+def sent(step: Step, seen: Sent) -> None:
+    """A verified send has ended."""
+    nudge = next((n for n in step.agent(seen.agent).nudges if n.id == seen.nudge), None)
+    step.touch(seen.agent)
+    if nudge is None:
+        return
+    if seen.outcome == "delivered":
+        step.emit(ev.NudgeDelivered(seen.agent, step.at, seen.nudge))
+    elif seen.outcome == "human":
+        step.emit(ev.NudgeReturned(seen.agent, step.at, seen.nudge, "a person's line is open", step.at + RETRY))
+    elif seen.outcome == "gone":
+        step.emit(ev.NudgeReturned(seen.agent, step.at, seen.nudge, "the session ended", step.at))
+    elif nudge.tries + 1 >= MAX_TRIES:
+        why = f"no turn started after {MAX_TRIES} tries"
+        step.emit(ev.NudgeDropped(seen.agent, step.at, seen.nudge, why, "nudge-stale"))
+        step.act(Notice(f"{seen.agent} did not take up a nudge ({nudge.kind.value}): {why}"))
+    else:
+        why = f"no turn started ({seen.outcome})"
+        step.emit(ev.NudgeReturned(seen.agent, step.at, seen.nudge, why, step.at + UNCONFIRMED_RETRY))
+
+
+# ---- what time asks for ------------------------------------------------------------------------------------------------
+
+
+def _probe(step: Step, name: str) -> None:
+    agent = step.agent(name)
+    hold = agent.hold
+    if hold is None or step.at < hold.until:
+        return
+    if agent.turn is not Turn.IDLE:
+        return  # it went on by itself: the end of this turn will show
+    watchdog = step.config.watchdog
+    until = step.at + watchdog.limit_probe_fallback
+    why = f"the window of {hold.kind} has passed"
+    step.emit(ev.HoldBegan(name, step.at, hold.kind, until, hold.probes + 1, hold.text, why, "limit-probe"))
+    if hold.probes + 1 == 3:
+        step.act(Notice(f"{name}: three probes and the {hold.kind} still stands; it is probed on at a flat interval"))
+    # The text must never match a limit pattern itself (incident 4).
+    text = "The pause is over. Go on with your work where you left it."
+    step.queue(name, NudgeKind.PROBE, text, cause=f"{hold.probes + 1}", why=why, rule="limit-probe")
+
+
+def _wake(step: Step, name: str) -> None:
+    spec = step.spec(name)
+    agent = step.agent(name)
+    if spec is None or spec.wake is None or (spec.kind is Kind.LOOP and step.loop.complete):
+        return
+    if agent.wake_at == 0.0:
+        step.emit(ev.WakeScheduled(name, step.at, step.at + spec.wake.interval))
+    elif step.at >= agent.wake_at and agent.hold is None:
+        why = f"every {spec.wake.interval:.0f} s"
+        if not any(n.kind is NudgeKind.WAKE for n in agent.nudges):
+            step.queue(name, NudgeKind.WAKE, "", cause=spec.wake.prompt_file, why=why, rule="wake")
+        step.emit(ev.WakeScheduled(name, step.at, step.at + spec.wake.interval))
+
+
+# ---- stalls and hangs ----------------------------------------------------------------------------------------------------
+
+
+def stall_due(grace: float, stall_idle: float, agent: AgentState) -> float:
+    """When the silence of an idle agent becomes a stall."""
+    patience = 2.0 ** min(agent.stall_rounds, 6)
+    if agent.waiting_until:
+        return agent.waiting_until + grace * patience
+    return agent.turn_since + stall_idle * patience
+
+
+def silence_due(step: Step, name: str) -> float | None:
+    """When somebody should look whether this agent stalls or hangs; None: never."""
+    spec = step.spec(name)
+    agent = step.agent(name)
+    if spec is None or not spec.watch.stalls or agent.life is not Life.RUNNING:
+        return None
+    if agent.hold is not None or agent.question:
+        return None
+    if agent.turn is Turn.IDLE:
+        if agent.nudges:
+            return None
+        backend = backend_of(step, name)
+        return stall_due(step.config.watchdog.stall_grace, backend.stall_idle if backend else 300.0, agent)
+    return max(agent.turn_since, agent.last_output) + step.config.watchdog.hang_after
+
+
+def look_when_silent(step: Step, name: str) -> None:
+    """Ask for a fresh look before judging a silence: never act on a capture older than the decision (incident 6)."""
+    due = silence_due(step, name)
+    if due is not None and step.at >= due:
+        step.act(Look(name, step.agent(name).incarnation))
+
+
+def judge_silence(step: Step, name: str, last_output: float) -> None:
+    """A look has just been taken in: act if the agent still stalls or hangs."""
+    due = silence_due(step, name)
+    if due is None or step.at < due:
+        return
+    agent = step.agent(name)
+    if agent.turn is not Turn.IDLE:
+        if step.at - last_output < step.config.watchdog.hang_after:
+            step.emit(ev.TurnGoesOn(name, step.at, last_output))
+            return
+        why = f"no output and no event for {step.at - max(agent.turn_since, last_output):.0f} s"
+        end(step, name, why=why, rule="hang", again=True)
+        return
+    if agent.waiting_until:
+        why = f"idle {step.at - agent.waiting_until:.0f} s past its own WAITING-UNTIL"
+    else:
+        why = f"idle for {step.at - agent.turn_since:.0f} s with no WAITING-UNTIL"
+    if agent.stalled_at:
+        end(step, name, why=f"{why}, also after a nudge", rule="stall-restart", again=True)
+        return
+    step.emit(ev.StallSuspected(name, step.at, why, "stall"))
+    step.queue(name, NudgeKind.STALL, _open_work(step, name), cause="stall", why=why, rule="stall")
+
+
+def _open_work(step: Step, name: str) -> str:
+    from loops.supervisor.progress import open_work
+
+    spec = step.spec(name)
+    if spec is None or spec.kind is not Kind.LOOP:
+        return "You are idle and named no time until which you wait. Go on, or end with a line WAITING-UNTIL: <ISO 8601 UTC>."
+    return open_work(step, name)
+
+
+# ---- timers --------------------------------------------------------------------------------------------------------------
+
+
+def due(step: Step, name: str) -> float | None:
+    """The earliest time at which this agent needs a `Tick`; None: none."""
+    agent = step.agent(name)
+    times: list[float] = []
+    if agent.life in (Life.BACKOFF, Life.PARKED):
+        times.append(restart_due(agent))
+    elif agent.life is Life.RUNNING:
+        if agent.hold is not None and agent.turn is Turn.IDLE:
+            times.append(agent.hold.until)
+        spec = step.spec(name)
+        wakes = spec is not None and spec.wake is not None and not (spec.kind is Kind.LOOP and step.loop.complete)
+        if wakes and agent.wake_at and agent.hold is None:
+            times.append(agent.wake_at)
+        if agent.turn is Turn.IDLE and not agent.question and not any(n.sending for n in agent.nudges):
+            times.extend(n.retry_at for n in agent.nudges if n.retry_at and agent.hold is None)
+        silence = silence_due(step, name)
+        if silence is not None:
+            times.append(silence)
+    return min(times, default=None)

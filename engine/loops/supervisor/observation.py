@@ -1,0 +1,173 @@
+"""What the supervisor can see.  ``at`` is the steady time of the observation; `decide` knows no other clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loops.agents.port import Signal
+from loops.config.model import Config
+from loops.protocol.evidence import Commit, Documents
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """One session that the holder had when this supervisor connected."""
+
+    name: str
+    incarnation: int
+    pid: int
+    alive: bool
+    code: int | None = None
+    signal: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """The supervisor has started (again) and knows what the holder holds.  ``up``: the operator asked for the project."""
+
+    at: float
+    pid: int
+    epoch: int
+    boot_id: str
+    version: str
+    sessions: tuple[Adopted, ...] = ()
+    up: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRead:
+    at: float
+    config: Config
+    document: object
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigBroken:
+    at: float
+    digest: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    at: float
+    agent: str
+    incarnation: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnRefused:
+    at: float
+    agent: str
+    incarnation: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A session's process ended.  Both ``code`` and ``signal`` None: nobody could say how."""
+
+    at: float
+    agent: str
+    incarnation: int
+    code: int | None
+    signal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """The backend said something.  ``offset``: how far its signals file has been read now (-1: not from the file).
+
+    Wall times inside the signals have been turned into steady seconds.
+    """
+
+    at: float
+    agent: str
+    incarnation: int
+    signals: tuple[Signal, ...]
+    offset: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The session's screen was rendered and read at ``at``."""
+
+    at: float
+    agent: str
+    incarnation: int
+    signals: tuple[Signal, ...]
+    last_output: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A verified send has ended.  ``outcome``: delivered, unconfirmed, human, gone."""
+
+    at: float
+    agent: str
+    nudge: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """New commits on the handoff branch, oldest first, with the phase's documents where a commit changed them.
+
+    ``quiet``: history from before this engine looked; it is evidence, but nobody is nudged about it.
+    ``inbox``: (file name, digest, sender's commit) of inbox files that these commits brought and left in place.
+    """
+
+    at: float
+    head: str
+    commits: tuple[tuple[Commit, Documents | None], ...]
+    inbox: tuple[tuple[str, str, str], ...] = ()
+    quiet: bool = False
+    rewritten: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckEnded:
+    at: float
+    phase: str
+    commit: str
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The operator's word.  ``verb``: up, down, estop, phase (``detail``: an id, a number from 1, or "next"),
+    nudge (``detail``: the text), answered (``detail``: granted or denied)."""
+
+    at: float
+    verb: str
+    names: tuple[str, ...] = ()
+    detail: str = ""
+    model: str = ""
+    backend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A timer of these agents is due ("" stands for the loop itself)."""
+
+    at: float
+    agents: tuple[str, ...]
+
+
+Observation = (
+    Began
+    | ConfigRead
+    | ConfigBroken
+    | Spawned
+    | SpawnRefused
+    | Exited
+    | Signalled
+    | Looked
+    | Sent
+    | Pushed
+    | CheckEnded
+    | Told
+    | Tick
+)

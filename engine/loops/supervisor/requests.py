@@ -1,0 +1,129 @@
+"""Answers requests of the command line: the operator's words become observations, questions get facts."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from loops.config.model import Kind
+from loops.supervisor import table
+from loops.supervisor.clock import Clock
+from loops.supervisor.observation import Observation, Told
+from loops.supervisor.state import Life, State
+
+Request = dict[str, Any]
+
+
+class Requests:
+    """Answers one request at a time.  *see* takes an observation; *settle* decides and acts on all that was seen."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        state: Callable[[], State],
+        see: Callable[[Observation], None],
+        settle: Callable[[], None],
+        leave: Callable[[], None],
+        started: float,
+    ) -> None:
+        self._clock = clock
+        self._state = state
+        self._see = see
+        self._settle = settle
+        self._leave = leave
+        self._started = started
+
+    def answer(self, line: bytes) -> bytes:
+        """Return the answer to one request line."""
+        if line.startswith(b"status "):
+            return self._table(colour=line == b"status colour")
+        try:
+            request = json.loads(line)
+            answer = self._dispatch(request)
+        except (ValueError, TypeError, KeyError) as error:
+            answer = {"ok": False, "error": f"not a request: {error}"}
+        return json.dumps(answer).encode() + b"\n"
+
+    def _table(self, *, colour: bool) -> bytes:
+        now = self._clock.now()
+        return table.text(self._state(), now, supervisor_pid=os.getpid(), started=self._started, colour=colour).encode(
+            "utf-8", "replace"
+        )
+
+    def _dispatch(self, request: Request) -> Request:
+        verb = str(request["verb"])
+        if verb == "status":
+            facts = table.as_json(self._state(), self._clock.now(), os.getpid(), self._started)
+            return {"ok": True, "pid": os.getpid(), **facts}
+        if verb == "leave":
+            self._leave()
+            return {"ok": True}
+        names = tuple(str(name) for name in request.get("names", ()))
+        complaint = self._check(verb, names, str(request.get("detail", "")))
+        if complaint:
+            return {"ok": False, "error": complaint}
+        before = self._state()
+        self._see(
+            Told(
+                self._clock.now(),
+                verb,
+                names,
+                str(request.get("detail", "")),
+                str(request.get("model", "")),
+                str(request.get("backend", "")),
+            )
+        )
+        self._settle()
+        after = self._state()
+        return {"ok": True, "started": _started(before, after), "ending": _ending(after), "running": _running(before)}
+
+    def _check(self, verb: str, names: tuple[str, ...], detail: str) -> str:
+        """Say what is wrong with the operator's words, or nothing."""
+        state = self._state()
+        if verb not in ("up", "down", "estop", "phase", "nudge", "answered"):
+            return f"unknown verb {verb!r}"
+        if state.config is None:
+            return "no valid agents.toml has been read yet: see `loops validate`"
+        unknown = [name for name in names if name not in state.config.agents]
+        if unknown:
+            known = ", ".join(state.config.agents)
+            return f"no agent is called {', '.join(map(repr, unknown))}; agents.toml names: {known}"
+        if verb == "nudge":
+            silent = [n for n in names if state.config.agents[n].kind is Kind.SERVICE]
+            if silent:
+                return f"{silent[0]} is a service: it reads no messages"
+        if verb == "phase":
+            return self._check_phase(state, detail)
+        return ""
+
+    def _check_phase(self, state: State, detail: str) -> str:
+        assert state.config is not None
+        ids = [phase.id for phase in state.config.loop.phases]
+        if not ids:
+            return "agents.toml has no phases"
+        if detail == "next":
+            return "" if state.loop.index + 1 < len(ids) else f"{ids[-1]} is the last phase"
+        if detail in ids or (detail.isdecimal() and 1 <= int(detail) <= len(ids)):
+            return ""
+        return f"no phase {detail!r}: name one of {', '.join(ids)}, or a number from 1 to {len(ids)}"
+
+
+def _started(before: State, after: State) -> list[dict[str, str]]:
+    assert after.config is not None
+    return [
+        {"name": name, "session": after.config.agents[name].session, "backend": agent.backend}
+        for name, agent in after.agents.items()
+        if name in after.config.agents
+        and agent.incarnation != (before.agents[name].incarnation if name in before.agents else 0)
+    ]
+
+
+def _ending(after: State) -> list[str]:
+    return [name for name, agent in after.agents.items() if agent.life is Life.ENDING]
+
+
+def _running(before: State) -> list[str]:
+    return [name for name, agent in before.agents.items() if agent.life in (Life.RUNNING, Life.STARTING)]

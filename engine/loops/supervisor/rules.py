@@ -1,0 +1,42 @@
+"""Every rule by which the supervisor acts, in words: the second half of what ``loops explain`` says.
+
+A decision's event names its rule; the test of this module reads the deciding modules and fails on a name that is missing here.
+"""
+
+from __future__ import annotations
+
+RULES: dict[str, str] = {
+    "wanted": "an agent that is enabled and whose project is up runs",
+    "operator": "the operator asked for it",
+    "not-wanted": "an agent that nobody wants any more is ended, with its whole process tree",
+    "phase-changed": "a new phase starts its loop agents afresh, with the phase's kickoff and models",
+    "heal": "an agent that is watched is started again when its process ends: at once the first time, then with backoff",
+    "crash-loop": "too many quick ends in a row are a crash loop: the agent is parked, shown, and tried again once an hour",
+    "clean-task": "a task runs once; its end is its result, and nothing starts it again by itself",
+    "unwatched": 'an agent with watch = "none" is not started again by itself',
+    "limit-window": "inside a limit window nothing is healed, nudged or woken",
+    "lost": "a session that vanished with its holder, or with a reboot, is resumed once, at once",
+    "resume-failed": "when a resumed conversation ends before its first turn, one fresh start follows",
+    "fatal": "a conversation that the backend calls beyond repair is dropped, and a fresh one begun",
+    "limit": "a usage limit opens a window until its reset plus slack; without a reset time, a flat probe interval",
+    "provider": "a provider that does not answer is left alone with growing pauses",
+    "limit-probe": "when a window has passed, one probe asks the agent to go on and shows whether the limit is over",
+    "limit-over": "a turn that went through shows that the window is over",
+    "provider-back": "a turn that went through shows that the provider answers again",
+    "budget": "an agent that has used up its budget is stopped until the operator says up",
+    "claim": "a pushed claim wakes every reviewer, once",
+    "open-claim": "a claim that was pushed before this phase was watched, and has no verdict yet, wakes every reviewer",
+    "verdict": "a pushed verdict wakes the Builder, once",
+    "message": "a pushed review without PASS or FAIL is a message to the Builder, not a verdict",
+    "inbox": "a pushed inbox file wakes its owner, once for each text",
+    "done-refused": "done is computed, never believed: the marker alone ends no phase, and the reasons go to the Builder, once",
+    "phase-done": "a phase is done when its marker stands, each item has a fresh PASS, no veto stands and its checks succeed",
+    "phase-first": "a project begins with its first phase",
+    "phase-next": "when a phase is done the next one begins",
+    "phase-appended": "a phase that is appended after the end resumes the sequence",
+    "stall": "an agent that is idle past its own WAITING-UNTIL plus grace, or with none for stall_idle seconds, gets one nudge",
+    "stall-restart": "an agent that is idle again after that nudge is started again and resumes its conversation",
+    "hang": "a turn without any output or event for hang_after seconds is ended, and the conversation resumed",
+    "wake": "a wake is due every interval; a missed one is not made up for",
+    "nudge-stale": "a nudge whose reason has gone is dropped",
+}

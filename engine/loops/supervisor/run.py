@@ -1,0 +1,354 @@
+"""The supervisor's process: composes the parts and turns the loop.  observe -> decide -> journal -> act.
+
+Everything seen in one turn of the loop is decided upon, then committed to the journal with one write and one fdatasync, and
+only then acted on: an act without its intent on disk cannot happen.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from contextlib import suppress
+
+from loops import __version__
+from loops.config.model import Config
+from loops.errors import JournalError, LoopsError, SessionError
+from loops.places import Runtime
+from loops.places import State as StatePlaces
+from loops.sessions import attach, launch
+from loops.sessions import client as held
+from loops.sessions.view import Failed, ServerGone, TmuxMissing, View
+from loops.supervisor import action, notify, watching
+from loops.supervisor.acts import Sessions
+from loops.supervisor.clock import Clock, boot_id
+from loops.supervisor.control import Control
+from loops.supervisor.decide import CHECK_SESSION, decide, due
+from loops.supervisor.errands import Errands
+from loops.supervisor.inotify import Inotify
+from loops.supervisor.ledger import Ledger
+from loops.supervisor.observation import Adopted, Began, Observation, Tick
+from loops.supervisor.reactor import Reactor
+from loops.supervisor.repository import Repository
+from loops.supervisor.requests import Requests
+from loops.supervisor.state import Life
+
+JOURNAL_RETRY = 1.0
+"""Seconds until a journal that could not be written (a full disk) is tried again; nothing is acted on meanwhile."""
+VIEW_DELAY = 0.05
+"""Seconds in which changes of the sessions are gathered before their tmux views are brought in line."""
+
+
+def supervisor_command(config_path: str) -> list[str]:
+    """The command by which the holder starts, and starts again, the supervisor."""
+    return [sys.executable, "-m", "loops.supervisor", config_path]
+
+
+class Supervisor:
+    """One project's supervisor.  `run` returns the process's exit code: 0 = asked to end."""
+
+    def __init__(self, config_path: str, *, up: bool = False, holder: bool = True) -> None:
+        """Open the journal and adopt what runs.
+
+        *up*: the operator asked for the project (else it is as the journal left it).  *holder*: let the holder start us
+        again when we die; without it a service manager does.
+        """
+        self._config_path = config_path
+        self._up = up
+        self._respawned = holder
+        self._runtime = Runtime(config_path)
+        self._runtime.create()
+        config = watching.compiled(config_path)
+        self._places = StatePlaces(config.log_dir)
+        os.makedirs(self._places.root, mode=0o700, exist_ok=True)
+        self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
+        self.state = self._ledger.state
+        self._clock = Clock(self.state.steady)
+        self._reactor = Reactor(self._clock.now)
+        self._seen: deque[Observation] = deque()
+        self._acts: deque[action.Action] = deque()
+        self._touched: set[str] = set()
+        self._leaving: int | None = None
+        self._flushing = False
+        self._compose(config)
+
+    def _compose(self, config: Config) -> None:
+        clock, reactor = self._clock, self._reactor
+        self._inotify = Inotify()
+        self._errands = Errands(reactor, clock.now)
+        self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
+        self._sessions = Sessions(
+            reactor,
+            clock,
+            self._runtime,
+            self._holder,
+            state=lambda: self.state,
+            see=self.see,
+            before_exit=lambda name: self._files.read_signals(name),
+        )
+        self._repository = Repository(
+            self._errands,
+            self._inotify,
+            os.path.join(self._places.root, "mirror.git"),
+            ask=lambda: self._files.subject(),
+            tell=self.see,
+            say=self.say,
+            now=clock.now,
+        )
+        self._files = watching.Files(
+            self._config_path,
+            clock,
+            self._inotify,
+            self._repository,
+            self._sessions,
+            state=lambda: self.state,
+            see=self.see,
+        )
+        relay = [sys.executable, "-I", "-S", "-E", attach.__file__, "--no-detach", self._runtime.holder_socket]
+        self._view = View(self._runtime.tmux_socket, relay)
+        requests = Requests(
+            clock,
+            state=lambda: self.state,
+            see=self.see,
+            settle=self.flush,
+            leave=lambda: self._leave(0),
+            started=clock.now(),
+        )
+        self._control = Control(reactor, self._runtime.control_socket, requests.answer)
+
+    # ---- the turn of the loop --------------------------------------------------------------------------------------
+
+    def see(self, observation: Observation) -> None:
+        """Take in one observation; it is decided upon in `flush`."""
+        self._seen.append(observation)
+
+    def flush(self) -> None:
+        """Decide on all that was seen, make it durable, act; until nothing is left."""
+        if self._flushing:
+            return
+        self._flushing = True
+        try:
+            while self._seen or self._acts:
+                self._decide()
+                if not self._commit():
+                    return
+                while self._acts:
+                    self._act(self._acts.popleft())
+            self._set_timers()
+        finally:
+            self._flushing = False
+
+    def _decide(self) -> None:
+        while self._seen:
+            before = self.state
+            self.state, events, actions = decide(self.state, self._seen.popleft())
+            self._ledger.append(events)
+            self._acts.extend(actions)
+            if self.state.agents is not before.agents:
+                self._touched.update(
+                    name for name, agent in self.state.agents.items() if before.agents.get(name) is not agent
+                )
+
+    def _commit(self) -> bool:
+        try:
+            self._ledger.commit()
+            self._ledger.keep_snapshot(self.state)
+        except JournalError as error:
+            self.say(str(error))
+            if not self._ledger.writable:
+                self._leave(error.exit_code)
+            self._reactor.at("journal", self._clock.now() + JOURNAL_RETRY, self.flush)
+            return False
+        return True
+
+    def _set_timers(self) -> None:
+        now = self._clock.now()
+        for name in self._touched:
+            when = None if self._sessions.is_looking(name) else due(self.state, name)
+            self._reactor.at(f"agent {name}", when, lambda n=name: self._tick(n))  # type: ignore[misc]
+        if self._touched:
+            self._reactor.at("view", now + VIEW_DELAY, self._show)
+        self._touched.clear()
+
+    def _tick(self, name: str) -> None:
+        self.see(Tick(self._clock.now(), (name,)))
+        self._touched.add(name)
+
+    def _act(self, act: action.Action) -> None:
+        try:
+            match act:
+                case action.Start():
+                    self._sessions.start(act)
+                case action.End():
+                    self._sessions.end(act)
+                case action.Send():
+                    self._sessions.send(act)
+                case action.Look():
+                    self._sessions.look(act)
+                    self._touched.add(act.agent)
+                case action.RunChecks():
+                    self._sessions.run_checks(act, self._check_source())
+                case action.ReadHistory():
+                    self._repository.look_everywhere(again=True)
+                case action.Notice(text=text):
+                    self.say(text)
+                case action.Leave():
+                    self._leave(0)
+        except SessionError as error:
+            # The holder went away between two acts: its successor is told everything again (`_reconnect`).
+            self.say(str(error))
+
+    def _check_source(self) -> str:
+        config = self.state.config
+        assert config is not None
+        assert config.loop.handoff is not None
+        return self._repository.remote_url(config.loop.handoff)
+
+    # ---- the parts speak -------------------------------------------------------------------------------------------
+
+    def _heard(self) -> None:
+        for event in self._holder.read():
+            match event:
+                case held.HolderGone():
+                    self._reconnect()
+                case held.Superseded(epoch=epoch):
+                    self.say(f"another supervisor (epoch {epoch}) has taken over")
+                    self._leave(0)
+                case _:
+                    self._sessions.heard(event)
+
+    def _reconnect(self) -> None:
+        """The holder died.  Its sessions live on our descriptors: start another one and give them to it."""
+        self._reactor.forget(self._holder.fileno())
+        self.say("the holder died; its sessions go on under a new one")
+        self._connect(again=True)
+
+    def _connect(self, *, again: bool = False) -> None:
+        command = supervisor_command(self._config_path) if self._respawned else None
+        log = os.path.join(self._places.log_dir, "holder.log")
+        self._sessions.holder_pid = launch.ensure_holder(
+            self._runtime, supervisor=command, env=dict(os.environ), log_path=log, itself=True
+        )
+        sessions = self._holder.connect()
+        self._reactor.watch(self._holder.fileno(), self._heard)
+        adopted = tuple(Adopted(s.name, s.incarnation, s.pid, s.alive, s.code, s.signal) for s in sessions)
+        self.see(
+            Began(
+                self._clock.now(),
+                os.getpid(),
+                self._ledger.epoch,
+                boot_id(),
+                __version__,
+                adopted,
+                up=self._up and not again,
+            )
+        )
+        for session in sessions:
+            if session.alive and not session.name.startswith(CHECK_SESSION):
+                self._sessions.watch_screen(session.name)
+
+    def _show(self) -> None:
+        """Bring the tmux views in line with the sessions."""
+        config = self.state.config
+        if config is None or self._leaving is not None:
+            return
+        shown = {
+            config.agents[name].session: name
+            for name, agent in self.state.agents.items()
+            if name in config.agents and agent.incarnation and agent.life not in (Life.OFF, Life.ENDED)
+        }
+        self._view.ensure(shown, self._clock.now())
+        self._poll_view()
+
+    def _poll_view(self) -> None:
+        now = self._clock.now()
+        for event in self._view.poll(now):
+            if isinstance(event, Failed | TmuxMissing):
+                self.say(event.reason)
+            elif isinstance(event, ServerGone):
+                self._reactor.at("view", now + VIEW_DELAY, self._show)
+        self._reactor.at("view poll", self._view.due(), self._poll_view)
+
+    def say(self, text: str) -> None:
+        """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
+        print(f"[loops] {text}", file=sys.stderr, flush=True)
+
+    # ---- coming and going ------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Turn the loop until somebody asks us to leave; return the exit code."""
+        for report in self._ledger.reports:
+            self.say(report)
+        woken = self._listen_to_signals()
+        try:
+            self._files.read_config()
+            self._decide()
+            self._files.watch()
+            self._connect()
+            self._reactor.watch(self._inotify.fileno(), self._files.changed)
+            self._reactor.watch(self._view.fileno(), self._poll_view)
+            self._reactor.watch(woken.fileno(), lambda: self._signalled(woken))
+            self._net()
+            self.flush()
+            notify.tell("READY=1")
+            self._watchdog()
+            while self._leaving is None:
+                self._reactor.turn()
+                self.flush()
+        finally:
+            self._close()
+        return self._leaving or 0
+
+    def _net(self) -> None:
+        """The slow net below the events."""
+        config = self.state.config
+        interval = config.watchdog.signal_interval if config is not None else 30.0
+        self._files.rescan()
+        self._files.fetch()
+        self._touched.update(name for name, agent in self.state.agents.items() if agent.alive)
+        self._reactor.at("net", self._clock.now() + interval, self._net)
+
+    def _watchdog(self) -> None:
+        interval = notify.watchdog_interval()
+        if interval is not None:
+            notify.tell("WATCHDOG=1")
+            self._reactor.at("watchdog", self._clock.now() + interval, self._watchdog)
+
+    def _listen_to_signals(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        self._wakeup = theirs
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+        return ours
+
+    def _signalled(self, woken: socket.socket) -> None:
+        """SIGTERM and SIGINT end the supervisor alone: the agents live on with the holder.  SIGHUP: look again."""
+        numbers = woken.recv(64)
+        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
+            self._leave(0)
+        elif signal.SIGHUP in numbers:
+            self._files.rescan()
+
+    def _leave(self, code: int) -> None:
+        self._leaving = code
+
+    def _close(self) -> None:
+        notify.tell("STOPPING=1")
+        project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
+        self._errands.close()
+        self._control.close()
+        with suppress(LoopsError):
+            self._ledger.commit()
+            self._ledger.keep_snapshot(self.state, force=True)
+            self._ledger.close()
+        if project_is_down:
+            self._view.close()
+            with suppress(LoopsError):
+                self._holder.quit()
+        with suppress(LoopsError):
+            self._holder.close()

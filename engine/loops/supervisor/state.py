@@ -1,0 +1,202 @@
+"""The supervisor's state: frozen facts, a fold of the journal and of nothing else.
+
+Times are steady seconds: they look like epoch seconds but never jump (`loops.supervisor.clock`).  0 means "not set".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from loops.config.model import Config
+from loops.protocol.evidence import PhaseEvidence
+
+
+class Life(Enum):
+    """Where an agent's session is."""
+
+    OFF = "off"
+    """Not running; started as soon as it is wanted."""
+    ENDED = "ended"
+    """Ended by itself and not healed (watch "none", a finished task): only the operator or a new phase starts it."""
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDING = "ending"
+    BACKOFF = "backoff"
+    PARKED = "parked"
+
+
+class Asked(Enum):
+    """What the operator last said about one agent."""
+
+    NOTHING = "nothing"
+    UP = "up"
+    DOWN = "down"
+
+
+class Turn(Enum):
+    """What the agent is doing as far as its backend can tell."""
+
+    UNKNOWN = "unknown"
+    WORKING = "working"
+    IDLE = "idle"
+
+
+class NudgeKind(Enum):
+    KICKOFF = "kickoff"
+    CLAIM = "claim"
+    VERDICT = "verdict"
+    MESSAGE = "message"
+    INBOX = "inbox"
+    REFUSAL = "refusal"
+    STALL = "stall"
+    PROBE = "probe"
+    WAKE = "wake"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    id: str
+    kind: NudgeKind
+    text: str
+    cause: str
+    queued_at: float
+    sending: int = 0
+    """The incarnation it is being typed into; 0: it waits."""
+    retry_at: float = 0.0
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A limit window (``kind`` "limit") or a provider that is away ("provider")."""
+
+    kind: str
+    until: float
+    probes: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    at: float
+    code: int | None
+    signal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float = 0.0
+
+    def plus(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens, self.usd + other.usd
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState:
+    """All that is known of one agent or service."""
+
+    name: str
+    life: Life = Life.OFF
+    asked: Asked = Asked.NOTHING
+    since: float = 0.0
+    """When ``life`` last changed."""
+    incarnation: int = 0
+    pid: int = 0
+    phase: str = ""
+    model: str = ""
+    backend: str = ""
+    conversation: str = ""
+    last_hold: str = ""
+    """Text of the last limit, so that its banner, still on the screen, does not count twice."""
+    resuming: bool = False
+    """The living session was started to resume ``conversation`` and has not yet begun a turn."""
+    fresh_next: bool = False
+    again: bool = False
+    """An ending session is started again when it has ended."""
+    failures: int = 0
+    restart_at: float = 0.0
+    last_exit: Exit | None = None
+    restarts: int = 0
+    turn: Turn = Turn.UNKNOWN
+    turn_since: float = 0.0
+    waiting_until: float = 0.0
+    stalled_at: float = 0.0
+    """When the stall nudge of this silence was queued; 0: none yet."""
+    stall_rounds: int = 0
+    """Restarts for a stall since the last real work: each doubles the patience, so that a stuck agent costs ever less."""
+    last_output: float = 0.0
+    """Last known output of a long turn (only looked up when the turn seems to hang)."""
+    once_model: str = ""
+    once_backend: str = ""
+    """One-shot overrides: used by the next start, then forgotten."""
+    hold: Hold | None = None
+    question: str = ""
+    question_id: str = ""
+    nudges: tuple[Nudge, ...] = ()
+    wake_at: float = 0.0
+    signals_offset: int = 0
+    task_wanted: bool = False
+    """A task agent that was asked for and has not ended yet."""
+    usage: Mapping[str, Usage] = field(default_factory=dict)
+    """By phase id ("" outside any phase)."""
+    over_budget: bool = False
+    why: str = ""
+    """The last reason for a change of ``life``."""
+
+    @property
+    def alive(self) -> bool:
+        return self.life in (Life.STARTING, Life.RUNNING, Life.ENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The engine's own run of a phase's checks at ``commit``; ``ok`` None while it runs."""
+
+    phase: str
+    commit: str
+    number: int
+    ok: bool | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopState:
+    """Where the sequence of phases stands."""
+
+    index: int = -1
+    phase: str = ""
+    since: float = 0.0
+    head: str = ""
+    """The last commit of the handoff branch that was taken in."""
+    evidence: PhaseEvidence = field(default_factory=lambda: PhaseEvidence(""))
+    check: Check | None = None
+    checks_run: int = 0
+    refused: tuple[str, ...] = ()
+    """The commit and the reasons of the last refusal, so that it is said once."""
+    done: tuple[str, ...] = ()
+    complete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    config: Config | None = None
+    refused_config: str = ""
+    """Digest of the last refused edit, so that it is reported once."""
+    agents: Mapping[str, AgentState] = field(default_factory=dict)
+    loop: LoopState = field(default_factory=LoopState)
+    up: bool = False
+    stopped: bool = False
+    """Emergency stop: nothing is started until the operator says up."""
+    nudges: int = 0
+    """How many nudges were ever queued: the source of their ids."""
+    epoch: int = 0
+    boot_id: str = ""
+    steady: float = 0.0
+    """The time of the last event; the steady clock never goes below it, even across a reboot."""

@@ -1,0 +1,60 @@
+"""One decision under way: the state so far, the events that change it, the actions that follow."""
+
+from __future__ import annotations
+
+from loops.config.model import Agent, Config, Kind, Phase
+from loops.supervisor import events as ev
+from loops.supervisor.action import Action
+from loops.supervisor.fold import Fold
+from loops.supervisor.state import NudgeKind, State
+
+
+class Step(Fold):
+    """A `Fold` that remembers its events and actions.  ``at``: the steady time of what was seen."""
+
+    def __init__(self, state: State, at: float) -> None:
+        super().__init__(state)
+        self.at = at
+        self.events: list[ev.Event] = []
+        self.actions: list[Action] = []
+        self.touched: dict[str, None] = {}
+
+    def emit(self, event: ev.Event) -> None:
+        """Take *event* into the state and the journal."""
+        self.events.append(event)
+        self.apply(event)
+
+    def act(self, action: Action) -> None:
+        self.actions.append(action)
+
+    def touch(self, name: str) -> None:
+        """Look at this agent again before the decision ends."""
+        self.touched[name] = None
+
+    @property
+    def config(self) -> Config:
+        config = self.state.config
+        assert config is not None, "decide() lets nothing in before a configuration"
+        return config
+
+    def spec(self, name: str) -> Agent | None:
+        return self.config.agents.get(name)
+
+    @property
+    def phase(self) -> Phase | None:
+        """The current phase, None without phases or after the last one."""
+        phases = self.config.loop.phases
+        if self.loop.complete or not 0 <= self.loop.index < len(phases):
+            return None
+        return phases[self.loop.index]
+
+    def loop_agents(self) -> list[str]:
+        return [name for name, spec in self.config.agents.items() if spec.kind is Kind.LOOP]
+
+    def queue(self, name: str, kind: NudgeKind, text: str, *, cause: str, why: str, rule: str) -> None:
+        """Queue one nudge, unless the same one (by kind and cause) is waiting already."""
+        if any(n.kind is kind and n.cause == cause for n in self.agent(name).nudges):
+            return
+        nudge = f"n{self.state.nudges + 1}"
+        self.emit(ev.NudgeQueued(name, self.at, nudge, kind.value, text, cause, why, rule))
+        self.touch(name)

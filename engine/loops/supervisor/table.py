@@ -1,0 +1,211 @@
+"""The status of a project as facts and as text: pure, and quick with a thousand sessions.
+
+The columns are the earlier engine's (name, kind, backend, model, watch, state), then since when, restarts, and what it waits for.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from loops.config.model import Agent, Config, Kind
+from loops.supervisor.state import AgentState, Life, NudgeKind, State, Turn
+
+HEAD = ("NAME", "KIND", "BACKEND", "MODEL", "WATCH", "STATE", "SINCE", "RESTARTS", "DOING")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    name: str
+    kind: str
+    backend: str
+    model: str
+    watch: str
+    state: str
+    since: float
+    """Seconds in this state."""
+    restarts: int
+    doing: str
+    session: str
+    pid: int
+
+
+def rows(state: State, now: float, *, supervisor_pid: int = 0, started: float = 0.0) -> list[Row]:
+    """One row an agent and service, in the order of the file; the supervisor itself is the service ``watchdog``."""
+    config = state.config
+    if config is None:
+        return []
+    found = [_row(config, state, spec, now) for spec in config.agents.values()]
+    word = "RUNNING" if supervisor_pid else "stopped"
+    since = now - started if supervisor_pid else 0.0
+    return [*found, Row("watchdog", "service", "-", "-", "-", word, since, 0, "", "", supervisor_pid)]
+
+
+def _row(config: Config, state: State, spec: Agent, now: float) -> Row:
+    agent = state.agents.get(spec.name) or AgentState(spec.name)
+    service = spec.kind is Kind.SERVICE
+    word = _WORDS[agent.life] if agent.life is not Life.ENDED else _ended(agent)
+    if agent.hold is not None and agent.life is Life.RUNNING:
+        word = "LIMIT" if agent.hold.kind == "limit" else "PROVIDER"
+    if agent.question and agent.life is Life.RUNNING:
+        word = "ASKS"
+    if not spec.enabled:
+        word += " (disabled)"
+    return Row(
+        name=spec.name,
+        kind=spec.kind.value,
+        backend="-" if service else agent.backend if agent.alive else spec.backend,
+        model="-" if service else (agent.model if agent.alive else _next_model(config, state, spec)) or "-",
+        watch="-" if service else spec.watch.value,
+        state=word,
+        since=max(0.0, now - agent.since) if agent.since else 0.0,
+        restarts=agent.restarts,
+        doing=_doing(agent, now),
+        session=spec.session,
+        pid=agent.pid,
+    )
+
+
+def _next_model(config: Config, state: State, spec: Agent) -> str:
+    index = max(state.loop.index, 0)
+    if spec.kind is not Kind.LOOP or index >= len(config.loop.phases):
+        return spec.model
+    models = config.loop.phases[index].models
+    return models.get(spec.name) or models.get(spec.role) or spec.model
+
+
+def _ended(agent: AgentState) -> str:
+    exit = agent.last_exit
+    return "ended" if exit is None or exit.code == 0 else "FAILED"
+
+
+_WORDS = {
+    Life.OFF: "stopped",
+    Life.ENDED: "ended",
+    Life.STARTING: "STARTING",
+    Life.RUNNING: "RUNNING",
+    Life.ENDING: "ENDING",
+    Life.BACKOFF: "RESTARTING",
+    Life.PARKED: "CRASH LOOP",
+}
+
+
+def _doing(agent: AgentState, now: float) -> str:
+    """What it does or waits for, in a few words."""
+    if agent.life in (Life.BACKOFF, Life.PARKED):
+        due = max(agent.restart_at, agent.hold.until if agent.hold is not None else 0.0)
+        return f"next try in {span(due - now)}: {agent.why}"
+    if agent.life is not Life.RUNNING:
+        return agent.why if agent.life in (Life.ENDED, Life.ENDING) or not agent.alive else ""
+    if agent.question:
+        return f"waits for an answer: {agent.question}"
+    if agent.hold is not None:
+        return f"until {_clock(agent.hold.until)}, then a probe: {agent.hold.text}"
+    waiting = [n.kind for n in agent.nudges if n.kind is not NudgeKind.PROBE]
+    told = f"; {len(waiting)} nudge(s) waiting" if waiting else ""
+    if agent.turn is Turn.WORKING:
+        return f"working for {span(now - agent.turn_since)}{told}"
+    if agent.turn is Turn.IDLE:
+        until = f"waits until {_clock(agent.waiting_until)}" if agent.waiting_until > now else "idle"
+        return f"{until} ({span(now - agent.turn_since)}){told}"
+    return told.removeprefix("; ")
+
+
+def headline(state: State) -> str:
+    """The phase line of the earlier engine: ``phase: ID [n/m]  plan=FILE  (in progress)``."""
+    config = state.config
+    if config is None or not config.loop.phases:
+        return ""
+    phases = config.loop.phases
+    index = min(max(state.loop.index, 0), len(phases) - 1)
+    where = "complete" if state.loop.complete else "in progress" if state.loop.index >= 0 else "not started"
+    plan = phases[index].plan.rpartition("/")[2]
+    return f"phase: {phases[index].id} [{index + 1}/{len(phases)}]  plan={plan}  ({where})"
+
+
+def notes(state: State) -> list[str]:
+    """What deserves a line of its own."""
+    found = []
+    if state.stopped:
+        found.append("EMERGENCY STOP: nothing is started until `loops up`")
+    if state.refused_config:
+        found.append("agents.toml was changed and refused; the last good one is in force: see `loops validate`")
+    if state.loop.refused:
+        found.append(f"done was refused: {'; '.join(state.loop.refused[1:])}")
+    check = state.loop.check
+    if check is not None and check.ok is None:
+        found.append(f"the engine runs the checks of phase {check.phase} at {check.commit[:10]}")
+    return found
+
+
+def as_json(state: State, now: float, supervisor_pid: int = 0, started: float = 0.0) -> dict[str, Any]:
+    """The same facts for ``--json``."""
+    return {
+        "phase": {
+            "id": state.loop.phase,
+            "index": state.loop.index,
+            "count": len(state.config.loop.phases) if state.config else 0,
+            "complete": state.loop.complete,
+            "done": list(state.loop.done),
+        },
+        "up": state.up,
+        "notes": notes(state),
+        "agents": [asdict(row) for row in rows(state, now, supervisor_pid=supervisor_pid, started=started)],
+    }
+
+
+def text(state: State, now: float, *, supervisor_pid: int = 0, started: float = 0.0, colour: bool = False) -> str:
+    """The table, ready to print: plain, or with colours for a terminal."""
+    table = rows(state, now, supervisor_pid=supervisor_pid, started=started)
+    cells = [HEAD, *(_cells(row) for row in table)]
+    widths = [max(map(len, column)) for column in zip(*(c[:-1] for c in cells), strict=True)]
+    lines = [line for line in (headline(state),) if line]
+    for number, row in enumerate(cells):
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        if colour:
+            padded[5] = padded[5] if number == 0 else f"{_colour(row[5])}{padded[5]}\x1b[0m"
+        line = "  ".join([*padded, row[-1]]).rstrip()
+        lines.append(f"\x1b[1m{line}\x1b[0m" if colour and number == 0 else line)
+    lines.extend(f"! {note}" for note in notes(state))
+    return "\n".join(lines) + "\n"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    since = span(row.since) if row.since else "-"
+    doing = "".join(c if c.isprintable() else "?" for c in row.doing)
+    return (
+        row.name,
+        row.kind,
+        row.backend,
+        row.model,
+        row.watch,
+        row.state,
+        since,
+        str(row.restarts),
+        doing if len(doing) <= 100 else doing[:97] + "...",
+    )
+
+
+def _colour(state: str) -> str:
+    if state.startswith("RUNNING"):
+        return "\x1b[32m"
+    if state.startswith(("CRASH", "FAILED", "ASKS")):
+        return "\x1b[1;31m"
+    return "\x1b[33m" if state.isupper() else "\x1b[2m"
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: 7s, 3m 20s, 5h 02m, 2d 04h."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
+
+
+def _clock(steady: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(steady))

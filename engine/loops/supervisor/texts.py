@@ -1,0 +1,72 @@
+"""The texts that agents get: kickoffs, prompts and nudges, rendered from the project's files."""
+
+from __future__ import annotations
+
+import os
+
+from loops import resources
+from loops.config.model import Agent, Config, Kind, Phase
+from loops.errors import LoopsError
+from loops.supervisor.state import Nudge, NudgeKind
+
+
+def kickoff(config: Config, agent: Agent, phase: Phase | None, kind: str) -> str:
+    """Return what the agent is started with.  *kind*: kickoff, prompt, resume or none (`events.SessionStarting`)."""
+    if kind == "none":
+        return ""
+    if kind == "resume":
+        return _resume(agent, phase)
+    if agent.kind is Kind.LOOP and phase is not None:
+        return _phase_kickoff(config, agent, phase)
+    return _read(agent.prompt_file) or _role(config, agent)
+
+
+def nudge(config: Config, agent: Agent, waiting: Nudge) -> str:
+    """Return the text of a nudge, headed by its id: the agent's own record and the journal then name the same thing."""
+    text = waiting.text
+    if waiting.kind is NudgeKind.WAKE and agent.wake is not None:
+        text = _read(agent.wake.prompt_file) or "It is time for your regular look at the project."
+    return f"[nudge {waiting.id}] {text}"
+
+
+def _phase_kickoff(config: Config, agent: Agent, phase: Phase) -> str:
+    template = _read(config.loop.kickoff_template or resources.prompt("kickoff"))
+    # Not str.format: a template is prose and may hold braces of its own.
+    for slot, value in (
+        ("{phase_id}", phase.id),
+        ("{plan}", phase.plan),
+        ("{status}", phase.status),
+        ("{role}", agent.role or agent.name),
+    ):
+        template = template.replace(slot, value)
+    return f"{template.rstrip()}\n\n{_role(config, agent)}".strip() + "\n"
+
+
+def _role(config: Config, agent: Agent) -> str:
+    """The role's standing text: the project's, else the one that comes with the engine, else none."""
+    role = agent.role or agent.name
+    own = os.path.join(config.loop.roles_dir, f"{role}.md") if config.loop.roles_dir else ""
+    if own and os.path.isfile(own):
+        return _read(own)
+    try:
+        return _read(resources.prompt(role))
+    except LoopsError:  # a role of the project's own, without a text
+        return ""
+
+
+def _resume(agent: Agent, phase: Phase | None) -> str:
+    where = f" in phase {phase.id}" if phase is not None and agent.kind is Kind.LOOP else ""
+    return (
+        f"Your session was restarted and this conversation goes on{where}. Look at the state of your clone and of the "
+        "shared documents first: what you remember as under way may have been cut off. Then go on with your work."
+    )
+
+
+def _read(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
