@@ -39,6 +39,20 @@ def test_a_crash_after_any_step_is_made_good_by_the_resumed_agent(project: Proje
     assert [entry["kind"] for entry in builder.received] == ["kickoff"]
 
 
+def test_a_message_cut_off_in_its_turn_is_not_forgotten_for_the_resume_prompt(project: Project, hire: Hire) -> None:
+    builder = hire("builder", script("crash", phase="1", times=2, after=3))
+    builder.start(KICKOFF)
+    builder.wait_exit()
+    builder.start("[nudge n1] the claim of M1 was refused", resume=True)
+    builder.wait_exit()
+
+    builder.start("Your session was restarted.", resume=True)
+    builder.wait_turn()
+
+    assert [entry["nudge"] for entry in builder.signals("turn.started")] == ["", "n1", "n1"]
+    assert project.subjects() == WHOLE_PHASE
+
+
 def test_a_killed_agent_leaves_a_lock_and_a_dirty_tree_and_goes_on_all_the_same(project: Project, hire: Hire) -> None:
     builder = hire("builder", script("hang", after=2))
     builder.start(KICKOFF)

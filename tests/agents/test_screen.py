@@ -1,7 +1,5 @@
 """What a screen shows, and what it only seems to show."""
 
-# ruff: noqa: RUF001 -- the glyphs are those that the agents draw
-
 from __future__ import annotations
 
 from datetime import UTC, datetime

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from loops.agents.limits import parse_reset
 from loops.agents.port import DialogShown, Fatal, Idle, LimitReached, Ready, Screen, Signal, Working
 from loops.config.model import Backend
 from loops.errors import ConfigError
+from loops.protocol.waiting import newest_waiting
 
 _BOTTOM = 8
 """Lines that are not empty."""
@@ -27,7 +27,6 @@ _COUNTER_SAMPLE = "not your usage limit"
 """A plain refusal for haste, which names the limit only to say that it is not meant."""
 _GAP = re.compile(r"\s{3,}")
 """Between the columns of a screen with a side bar."""
-_MARKER = "WAITING-UNTIL:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def read_screen(patterns: Patterns, screen: Screen, now: float) -> Sequence[Sign
         return (DialogShown("\n".join(bottom)),)
     if active:
         return (Working(),)
-    idle = Idle(_waiting_until(theirs))
+    idle = Idle(newest_waiting(theirs))
     return (Ready(), idle) if _last(patterns.ready, bottom) is not None else (idle,)
 
 
@@ -122,16 +121,3 @@ def _limit(pattern: re.Pattern[str] | None, lines: Sequence[str], now: float) ->
         return None
     banner = " ".join(line.strip() for line in lines[found:])  # the time may have been wrapped onto the next line
     return LimitReached(lines[found].strip(_DECORATION), parse_reset(banner, now))
-
-
-def _waiting_until(lines: Sequence[str]) -> float | None:
-    """Return the time of the lowest marker; None when there is none, or when it is broken: older ones say nothing."""
-    for line in reversed(lines):
-        words = line.strip(_DECORATION)
-        if words.startswith(_MARKER):
-            try:
-                moment = datetime.fromisoformat(words.removeprefix(_MARKER).strip())
-            except ValueError:
-                return None
-            return moment.timestamp() if moment.tzinfo else None
-    return None
