@@ -156,9 +156,9 @@ class Keeper:
         try:
             read = session.read(self._loop.now)
         except OSError:
-            # Nobody has the terminal open, yet the process lives: EPOLLHUP would come for ever.
-            session.hung_up = True
-            self._loop.want_edges(session.master)
+            if not session.hung_up:  # nobody has the terminal open, yet the process lives: EPOLLHUP would come for ever
+                session.hung_up = True
+                self._loop.want_edges(session.master)
             return
         if not read:
             return
