@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 from holder_room import Room, events_of, eventually, open_room
 from loops.errors import SessionError
-from loops.sessions import tree
 from loops.sessions.client import Exited, HolderClient, Spawned, Tail, Written
 
 MANY = 200
@@ -65,14 +64,14 @@ def test_descriptors_are_let_go_with_their_sessions(room: Room, client: HolderCl
 
 
 def test_events_met_while_waiting_for_a_tail_are_kept_and_announced(room: Room, client: HolderClient) -> None:
-    client.spawn(room.order("a", "echo text; exit 3"))
-    client.spawn(room.order("b", "sleep 300"))
-    events_of(client, Spawned, 2)
+    client.spawn(room.order("a", "echo text; while [ ! -e go ]; do sleep 0.01; done; exit 3"))
+    events_of(client, Spawned)
     pid = client.sessions()["a"].pid
-    eventually(lambda: tree.identify(pid) is None)
+    (room.root / "go").touch()
+    eventually(lambda: not os.path.exists(f"/proc/{pid}"), "the holder reaped it, and told so")
     assert client.tail("a") == b"text\r\n"
     assert select.select([client], [], [], 0)[0]
-    assert [event for event in client.read() if isinstance(event, Exited)][0].code == 3
+    assert [event.code for event in client.read() if isinstance(event, Exited)] == [3]
     assert not select.select([client], [], [], 0)[0]
     assert client.read() == []
 
