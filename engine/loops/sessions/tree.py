@@ -16,8 +16,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-FREEZE_ROUNDS = 20
-"""Walks in one step.  Each finds what the processes that were not yet stopped forked meanwhile."""
+ROUNDS = 20
+"""Looks at most in one step.  Each finds what the processes that were not yet stopped forked meanwhile."""
 STEP_PAUSE = 0.02
 """Seconds that are worth waiting between two steps of an `Ending`."""
 
@@ -104,15 +104,26 @@ def orphans(reapers: Iterable[int], marker: str, leaders: Container[int] = ()) -
 
     *leaders*: pids of the sessions' first processes, which are not looked at (a thousand would cost 15 ms).
     """
-    return [
-        process
-        for reaper in reapers
-        for pid in children(reaper)
-        if pid not in leaders
-        and (process := identify(pid)) is not None
-        and carries(pid, marker)
-        and identify(pid) == process
-    ]
+    return _look_for_orphans(reapers, marker, leaders)[0]
+
+
+def _look_for_orphans(
+    reapers: Iterable[int], marker: str, leaders: Container[int]
+) -> tuple[list[Process], frozenset[int]]:
+    """Return the orphans, and the pids that were dead, or died, when they were looked at."""
+    found: list[Process] = []
+    dead: set[int] = set()
+    for reaper in reapers:
+        for pid in children(reaper):
+            if pid in leaders:
+                continue
+            process = identify(pid)
+            ours = carries(pid, marker)
+            if process is None or identify(pid) != process:
+                dead.add(pid)
+            elif ours:
+                found.append(process)
+    return found, frozenset(dead)
 
 
 def carries(pid: int, marker: str) -> bool:
@@ -131,7 +142,19 @@ class Ending:
     It never waits: call `step` about every `STEP_PAUSE` seconds until it says that it is done.
     """
 
-    __slots__ = ("_deadline", "_known", "_leader", "_marker", "_others", "_reapers", "_spared", "_told", "killed")
+    __slots__ = (
+        "_calm",
+        "_dead",
+        "_deadline",
+        "_known",
+        "_leader",
+        "_marker",
+        "_others",
+        "_reapers",
+        "_spared",
+        "_told",
+        "killed",
+    )
 
     def __init__(
         self,
@@ -159,6 +182,8 @@ class Ending:
         self._others = leaders
         self._deadline = now + grace
         self._known: set[Process] = set()
+        self._dead: frozenset[int] = frozenset()
+        self._calm = False
         self._told = grace <= 0
         self._spared = {os.getpid(), *self._reapers}
         self.killed = 0
@@ -171,7 +196,7 @@ class Ending:
         """
         alive = self._find()
         if not alive:
-            return True
+            return self._calm
         if not self._told:
             self._told = True
             for process in alive:
@@ -183,7 +208,7 @@ class Ending:
 
     def _kill(self, alive: list[Process]) -> None:
         frozen: set[Process] = set()
-        for _ in range(FREEZE_ROUNDS):
+        for _ in range(ROUNDS):
             running = [process for process in alive if process not in frozen]
             if not running:
                 break
@@ -195,8 +220,25 @@ class Ending:
             self.killed += send(process, signal.SIGKILL)
 
     def _find(self) -> list[Process]:
+        """Look until something is found, or until nobody died under our eyes.
+
+        A process that is dead when it is looked at may have left a child to a reaper after that one's children were
+        listed: a lineage that forks and dies every millisecond escapes a single look.  Only those that were dead in
+        the look before prove nothing.
+        """
+        for _ in range(ROUNDS):
+            found, dead = self._look()
+            self._calm = dead <= self._dead
+            self._dead = dead
+            if found or self._calm:
+                break
+        self._known = found
+        return list(found)
+
+    def _look(self) -> tuple[set[Process], frozenset[int]]:
         """Walk down from the leader, from the marked orphans, and from everything found earlier that lives still."""
-        roots = {*self._known, *orphans(self._reapers, self._marker, self._others)}
+        adopted, dead = _look_for_orphans(self._reapers, self._marker, self._others)
+        roots = {*self._known, *adopted}
         if self._leader is not None:
             roots.add(self._leader)
         found: set[Process] = set()
@@ -204,5 +246,4 @@ class Ending:
             if root not in found and identify(root.pid) == root:
                 found.add(root)
                 found.update(process for process in descendants(root.pid) if process.pid not in self._spared)
-        self._known = found
-        return list(found)
+        return found, dead
