@@ -52,7 +52,7 @@ def bracketed(text: str) -> bytes:
 
 
 def one_line(text: str) -> bytes:
-    """Return *text*, cleaned and with blanks for tabs and line ends: for a program without bracketed paste, where CR submits."""
+    """Return *text*, cleaned, on one line: for a program without bracketed paste, where CR submits."""
     return clean(text).replace("\n", " ").replace("\t", " ").encode("utf-8", "replace")
 
 
