@@ -37,8 +37,8 @@ set-option -gq remain-on-exit-format '[loops] nothing relays this view: attach a
 set-hook -g client-attached[90] "{_WAKE}"
 set-hook -g client-session-changed[90] "{_WAKE}"
 """
-# History: the default, 2,000 lines, costs 1-2 MB a session, and the long log is in a file.  Escape: the default delays a
-# person's Esc by 500 ms.  Hooks: `attach` and `switch-client` fire different ones.
+# History: the default, 2,000 lines, costs 1-2 MB a session, and the long log is in a file.  Escape: the default delays
+# a person's Esc by 500 ms.  Hooks: `attach` and `switch-client` fire different ones.
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +81,13 @@ def strangers(wanted: Mapping[str, str], present: Sequence[Pane]) -> list[str]:
     return [name for name in wanted if name not in ours and any(pane.session == name for pane in present)]
 
 
-def commands(wanted: Mapping[str, str], present: Sequence[Pane], relay: Sequence[str], eager: int) -> str:
+def commands(
+    wanted: Mapping[str, str], present: Sequence[Pane], relay: Sequence[str], eager: int, *, park: bool = True
+) -> str:
     """Return the tmux script that makes what is *present* what is *wanted*; empty when it is already.
 
     *wanted*: from a `session_name` to the session in the holder.  *relay*: the argv to which that session is added.
+    *park*: also end relays that nobody looks at.
     """
     live = set(list(wanted)[:eager])
     shown: set[str] = set()
@@ -98,10 +101,10 @@ def commands(wanted: Mapping[str, str], present: Sequence[Pane], relay: Sequence
         shown.add(pane.session)
         if pane.dead and (pane.attached or pane.session in live):
             lines.append(f"respawn-pane -e {LIVE}=1 -t '{pane.id}'")
-        elif not pane.dead and not pane.attached and pane.session not in live:
+        elif park and not pane.dead and not pane.attached and pane.session not in live:
             # Asked again by the server itself: a person may have come since the listing.
-            park = f"respawn-pane -k -t '{pane.id}'"
-            lines.append(f"if-shell -F -t '{pane.id}' '#{{==:#{{session_attached}},0}}' \"{park}\"")
+            restart = f"respawn-pane -k -t '{pane.id}'"
+            lines.append(f"if-shell -F -t '{pane.id}' '#{{==:#{{session_attached}},0}}' \"{restart}\"")
     foreign = set(strangers(wanted, present))
     new = [name for name in wanted if name not in shown and name not in foreign]
     for name in new:

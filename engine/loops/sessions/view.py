@@ -84,7 +84,7 @@ class View:
         self._wanted: dict[str, str] = {}
         self._errand: _Errand | None = None
         self._again = False
-        self._built = ""
+        self._built = False
         self._events: list[ViewEvent] = []
         self._only_ours = True
         self._server = 0
@@ -122,7 +122,7 @@ class View:
                 self._wanted[name] = holder
         self._again = self._errand is not None
         if self._errand is None:
-            self._built = ""
+            self._built = False
             self._look(now)
 
     def drop(self, names: Collection[str], now: float) -> None:
@@ -138,14 +138,11 @@ class View:
             self._events.append(ServerGone())
         errand = self._errand
         if errand is not None and errand.ended():
-            self._errand = None
-            self._epoll.unregister(errand.pidfd)
+            self._put_down(errand)
             code, output, complaint = errand.result()
             errand.then(code, output, complaint, now)
         elif errand is not None and now >= errand.deadline:
-            self._errand = None
-            self._epoll.unregister(errand.pidfd)
-            errand.kill()
+            self._abandon(errand)
             self._fail(self._hung(), now)
         events, self._events = self._events, []
         return events
@@ -154,15 +151,13 @@ class View:
         """End our views, and with the last of them the server, unless a person has sessions of their own there."""
         until = time.monotonic() + within
         if self._errand is not None:
-            self._errand.kill()
-            self._epoll.unregister(self._errand.pidfd)
-            self._errand = None
+            self._abandon(self._errand)
         self.ensure({}, time.monotonic())
         while self._errand is not None and time.monotonic() < until:
-            self._epoll.poll(until - time.monotonic())
+            self._epoll.poll(max(until - time.monotonic(), 0))
             self.poll(time.monotonic())
         if self._errand is not None:
-            self._errand.kill()
+            self._abandon(self._errand)
             if self._server_fd >= 0 and self._only_ours:  # stopped, or stuck: nothing of anybody else is in it
                 with suppress(ProcessLookupError):
                     signal.pidfd_send_signal(self._server_fd, signal.SIGKILL)
@@ -182,6 +177,14 @@ class View:
         else:
             self._epoll.register(self._errand.pidfd, select.EPOLLIN)
 
+    def _put_down(self, errand: _Errand) -> None:
+        self._errand = None
+        self._epoll.unregister(errand.pidfd)
+
+    def _abandon(self, errand: _Errand) -> None:
+        self._put_down(errand)
+        errand.kill()
+
     def _look(self, now: float) -> None:
         self._run(["list-panes", "-a", "-F", tmux.LISTING], LOOK_WITHIN, now, self._looked)
 
@@ -193,14 +196,15 @@ class View:
         self._only_ours = all(pane.holder for pane in present)
         self._watch_server(present[0].server if present else 0)
         if self._again:
-            self._again, self._built = False, ""
-        script = tmux.commands(self._wanted, present, self._relay, self._eager)
+            self._again = self._built = False
+        # Just built panes are about to be parked by themselves.
+        script = tmux.commands(self._wanted, present, self._relay, self._eager, park=not self._built)
         if not script:
             self._finish(present)
-        elif script == self._built:
-            self._fail(f"tmux does not make the views as it was told; look with `tmux -S {self._socket} ls`", now)
+        elif self._built:
+            self._fail(f"the views, or the relays in them, end at once; look with `tmux -S {self._socket} attach`", now)
         else:
-            self._built = script
+            self._built = True
             self._build(script, now)
 
     def _build(self, script: str, now: float) -> None:
@@ -235,7 +239,7 @@ class View:
     def _fail(self, reason: str, now: float) -> None:
         self._events.append(Failed(reason))
         if self._again:
-            self._again, self._built = False, ""
+            self._again = self._built = False
             self._look(now)
 
     def _hung(self) -> str:
