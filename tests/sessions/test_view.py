@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from loops.sessions.tmux import LISTING, panes
 from loops.sessions.view import Failed, Ready, ServerGone, TmuxMissing, View, ViewEvent
 from view_project import RELAY, Project, end, project, until
 
