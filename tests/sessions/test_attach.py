@@ -138,6 +138,18 @@ def test_the_relay_outlives_the_holder_and_connects_to_the_next(held: Project) -
     seat.expect_exact(repr(b"back"))
 
 
+def test_while_there_is_no_holder_ctrl_c_leaves(held: Project) -> None:
+    held.spawn("a", python(ECHO))
+    seat = person(held, "a")
+    seat.expect("ready")
+    held.kill()
+    seat.expect_exact("trying again")
+    seat.send("\x03")
+    seat.expect(pexpect.EOF)
+    seat.close()
+    assert seat.exitstatus == 0
+
+
 def test_a_wrong_name_is_an_error_for_a_person_and_a_reason_to_wait_for_a_view(held: Project) -> None:
     seat = person(held, "nobody")
     seat.expect_exact("there is no session 'nobody'")

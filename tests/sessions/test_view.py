@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from loops.sessions.tmux import LISTING, panes
 from loops.sessions.view import Failed, Ready, ServerGone, TmuxMissing, View, ViewEvent
 from view_project import RELAY, Project, end, project, until
 
@@ -183,6 +184,12 @@ def test_a_persons_own_session_on_our_socket_is_left_alone(held: Project, view: 
     tmux(view, "kill-server")
 
 
+def test_a_persons_own_window_ends_with_its_command_as_usual(held: Project, view: View) -> None:
+    assert ensure(view, {"p-a": "a"}) == Ready()
+    tmux(view, "new-session", "-d", "-s", "mine", "true")
+    until(lambda: tmux(view, "list-sessions", "-F", "#S").split() == ["p-a"])
+
+
 def test_closing_ends_our_views_and_keeps_a_persons_session(held: Project) -> None:
     view = view_of(held)
     assert ensure(view, {"p-a": "a"}) == Ready()
@@ -218,29 +225,12 @@ def test_a_change_during_an_errand_is_not_forgotten(held: Project, view: View) -
 
 
 def test_names_of_every_kind_get_a_view_of_their_own(held: Project, view: View) -> None:
-    names = [
-        "=eq",
-        "-dash",
-        "a:b",
-        "a.b",
-        "$(touch x)",
-        "#(touch y)",
-        "it's",
-        'say "x"',
-        "träger",
-        "0",
-        "{",
-        "%1",
-        "*",
-        "~",
-    ]
+    names = ["=eq", "-dash", "a:b", "a.b", "$(touch x)", "#(touch y)", "it's", 'say "x"', "träger", "0", "{", "%1", "*"]
     echo(held, *names)
     assert ensure(view, {f"p{name}": name for name in names if name != "a.b"} | {"other": "a.b"}) == Ready()
-    shown = dict(
-        line.split(":", 1) for line in tmux(view, "list-panes", "-a", "-F", "#{pane_id}:#{@loops}").splitlines()
-    )
-    assert sorted(shown.values()) == sorted(names)
-    for id, name in shown.items():
+    shown = {pane.holder: pane.id for pane in panes(tmux(view, "list-panes", "-a", "-F", LISTING))}
+    assert sorted(shown) == sorted(names)
+    for name, id in shown.items():
         until(lambda id=id, name=name: f"I am {name}" in tmux(view, "capture-pane", "-p", "-t", id))
 
 

@@ -4,7 +4,7 @@ Run as ``python -I -S .../attach.py SOCKET NAME`` (so do the panes of the views)
 survives the end of the session, and shows the next one, and the end of the holder, and connects again.  Where standard
 input or output is no terminal it prints the output as plain text and takes no keys.
 
-To detach, press Ctrl-\\ twice; a single one goes to the agent.  In a view's pane (``--no-detach``) the terminal
+To detach, press Ctrl-\\ twice; a single one goes to the agent.  (While no holder can be reached, Ctrl-C does it too.)  In a view's pane (``--no-detach``) the terminal
 multiplexer has a key of its own: there the relay takes none, and waits for a session that is not there yet.
 """
 
@@ -147,11 +147,13 @@ class Relay:
         self._pending += self._keys.feed(keys, time.monotonic()) if self._detachable else keys
 
     def _wait(self, seconds: float) -> None:
-        """Let time pass without a holder; the person may still detach, other keys have nobody to go to."""
+        """Let time pass without a holder: keys have nobody to go to, and Ctrl-C means us."""
         poll, until = self._poll(), time.monotonic() + seconds
         while not self._keys.detach and time.monotonic() < until:
             self._ready(poll, until - time.monotonic())
             self._keys.overdue(time.monotonic())
+            if self._detachable and b"\x03" in self._pending:
+                self._keys.detach = True
             self._pending = b""
 
     def _tell(self, sock: socket.socket) -> None:
