@@ -148,8 +148,8 @@ def _claim(evidence: PhaseEvidence) -> Iterator[Refusal]:
     if claim and claim.missing:
         yield Refusal(
             Rule.CLAIM_INCOMPLETE,
-            f"the claim of {', '.join(claim.labels)} in {claim.at.sha[:10]} lacks {', '.join(claim.missing)} in STATUS, "
-            "so nobody can verify it cold; claim again with all of WHAT, HOW, EXPECTED and WHERE",
+            f"the claim of {', '.join(claim.labels)} in {claim.at.sha[:10]} lacks {', '.join(claim.missing)}: "
+            "nobody can verify it cold; claim again with all of WHAT, HOW, EXPECTED and WHERE",
         )
 
 
@@ -193,7 +193,7 @@ def _pass(
     if _same_hand(evidence, verdict):
         yield Refusal(
             Rule.SELF_REVIEW,
-            f"{where} was given by {verdict.author}, who claims in this phase while others review; the Adversary judges",
+            f"{where} was given by {verdict.author}, who claims in this phase; the Adversary judges",
         )
 
 
