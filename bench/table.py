@@ -22,7 +22,6 @@ class Table:
     title: str
     columns: Sequence[str]
     against: str
-    more_is_better: bool = False
     rows: list[Row] = field(default_factory=list)
 
     def text(self) -> str:
