@@ -7,13 +7,20 @@ import json
 import os
 import platform
 import sys
+from dataclasses import asdict
+from subprocess import CalledProcessError
 
 from bench import journal
-from bench.contest import SCENARIOS, Pace, Result, contest
+from bench.contest import SCENARIOS, Pace, Result, contest, times
 from bench.peers import PEERS
 from bench.peers.peer import Peer
 from bench.table import Row, Table
 
+PYTHON = "python3 -c pass"
+AGAINST = {"status": PYTHON}
+"""The row that is the ratio's 1, where it is not the first contestant."""
+BY = {"idle": 2}
+"""The column that the ratio is of, where it is not the first."""
 COLUMNS = {
     "start": ("start: all sessions, from the command to the last child's first instruction", ["ms"]),
     "idle": ("idle: what the supervision costs", ["CPU ms/s", "switches/s", "MB", "KB/session", "processes"]),
@@ -43,12 +50,8 @@ def main(words: list[str] | None = None) -> int:
                 print(f"\n{table.text()}", flush=True)
             tables += found
     if options.json:
-        facts = [
-            {"title": t.title, "columns": t.columns, "rows": [[r.name, r.figures, r.skipped] for r in t.rows]}
-            for t in tables
-        ]
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine(), "tables": facts}, file, indent=1)
+            json.dump({"machine": machine(), "tables": [asdict(table) for table in tables]}, file, indent=1)
     return 0
 
 
@@ -79,7 +82,7 @@ def sizes(text: str) -> list[int]:
     """Read a list of numbers of sessions."""
     found = [int(word) for word in text.split(",")]
     if min(found) < 1:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError("at least 1 session")
     return found
 
 
@@ -90,7 +93,7 @@ def install(peers: list[type[Peer]]) -> None:
             print(f"{peer.name}: installing", flush=True)
             try:
                 peer.install()
-            except (OSError, RuntimeError) as error:
+            except (OSError, CalledProcessError) as error:
                 print(f"{peer.name}: {error}", flush=True)
         print(f"{peer.name}: {peer.missing() or 'ready'}", flush=True)
 
@@ -99,14 +102,17 @@ def compare(peers: list[type[Peer]], size: int, wanted: list[str], pace: Pace) -
     """Run each contestant once with *size* sessions and return a table a scenario."""
     results: dict[str, Result] = {}
     for peer in peers:
-        if not peer.missing():
+        if not peer.missing() and size <= peer.limit:
             progress(f"{peer.name}, {size} sessions")
             results[peer.name] = contest(peer, size, set(wanted), pace)
     progress("")
     tables = []
     for scenario in wanted:
         title, columns = COLUMNS[scenario]
-        table = Table(f"{title}; {size} sessions", columns, PEERS[0].name)
+        against = AGAINST.get(scenario, PEERS[0].name)
+        table = Table(f"{title}; {size} sessions", columns, against, BY.get(scenario, 0))
+        if against == PYTHON:
+            table.rows.append(Row(PYTHON, times([sys.executable, "-c", "pass"], dict(os.environ), pace.status)))
         for peer in peers:
             table.rows.append(row(peer, scenario, results.get(peer.name)))
         tables.append(table)
@@ -116,7 +122,7 @@ def compare(peers: list[type[Peer]], size: int, wanted: list[str], pace: Pace) -
 def row(peer: type[Peer], scenario: str, result: Result | None) -> Row:
     """Return the contestant's line in the table of *scenario*."""
     if result is None:
-        return Row(peer.name, skipped=peer.missing())
+        return Row(peer.name, skipped=peer.missing() or f"takes no more than {peer.limit} sessions in a sensible time")
     if scenario not in result.figures:
         return Row(peer.name, skipped="; ".join(result.notes) or "not measured")
     return Row(peer.name, result.figures[scenario])

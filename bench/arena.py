@@ -1,4 +1,4 @@
-"""Where one contestant runs: a temporary directory, the children's program, the socket at which they report their start.
+"""Where one contestant runs: a temporary directory, the children's program, the socket at which they report.
 
 Everything that a contestant starts carries the socket's path in its environment; that is how all of it is found and
 ended afterwards, by pid, and nothing else is.
@@ -35,10 +35,11 @@ class Birth:
 
 @dataclass(slots=True)
 class Arena:
-    """``directory`` is private and short; ``environment`` is what a contestant must run with; ``alive`` is name to pid."""
+    """A private place; ``alive`` is the pid of each session's child by its name."""
 
     directory: str
     environment: Mapping[str, str]
+    """What a contestant must run with."""
     channel: socket.socket
     child: str
     """Path of the program to supervise; its one argument is the session's name."""

@@ -1,4 +1,4 @@
-"""The same as child.c, for a machine without a C compiler (slower to its first instruction, for all contestants alike)."""
+"""The same as child.c, for a machine without a C compiler (slower, for all contestants alike)."""
 
 import os
 import signal

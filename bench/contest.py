@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import subprocess
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from bench.arena import Arena, arena
@@ -39,7 +39,7 @@ class Result:
     notes: tuple[str, ...]
 
 
-def contest(kind: type[Peer], size: int, wanted: Collection[str], pace: Pace) -> Result:
+def contest(kind: type[Peer], size: int, wanted: Set[str], pace: Pace) -> Result:
     """Run *kind* with *size* sessions and return its figures."""
     figures: dict[str, tuple[float | None, ...]] = {}
     notes: list[str] = []
@@ -47,6 +47,7 @@ def contest(kind: type[Peer], size: int, wanted: Collection[str], pace: Pace) ->
     with arena() as place:
         peer = kind(place)
         try:
+            peer.prepare(names)
             begin = time.monotonic_ns()
             peer.start(names)
             births = place.births(names, time.monotonic() + pace.bring_up)
@@ -59,8 +60,6 @@ def contest(kind: type[Peer], size: int, wanted: Collection[str], pace: Pace) ->
             for scenario in SCENARIOS[1:]:
                 if scenario in wanted:
                     figures[scenario] = _MEASURES[scenario](peer, place, names, pace)
-                    if None in figures[scenario]:
-                        notes.append(f"{scenario}: not all came back")
         finally:
             peer.stop()
     return Result(figures, tuple(notes))
@@ -86,16 +85,24 @@ def status(peer: Peer, place: Arena, names: Sequence[str], pace: Pace) -> tuple[
     command = peer.status_command()
     if not command:
         return (None, None)
+    return times(command, place.environment, pace.status)
+
+
+def times(command: Sequence[str], environment: Mapping[str, str], count: int) -> tuple[float, float]:
+    """Run *command* *count* times; return the milliseconds: median and worst."""
     taken = []
-    for _ in range(pace.status):
+    for _ in range(count):
         begin = time.perf_counter()
-        subprocess.run(command, env=dict(place.environment), capture_output=True, check=False, timeout=60)
+        subprocess.run(command, env=dict(environment), capture_output=True, check=False, timeout=60)
         taken.append((time.perf_counter() - begin) * 1e3)
-    return (median(taken), max(taken))
+    return median(taken), max(taken)
 
 
 def heal(peer: Peer, place: Arena, names: Sequence[str], pace: Pace) -> tuple[float | None, ...]:
-    """Kill one of them at a time; return ms from the SIGKILL to the new child's first instruction: median, p95, worst."""
+    """Kill one at a time; return ms from the SIGKILL to the new child's first instruction: median, p95, worst.
+
+    No figure when one of them did not come back.
+    """
     if peer.reaction > 5 and len(names) > 1:
         taken = _overlapping(peer, place, names, pace)
     else:
@@ -114,6 +121,8 @@ def _one_by_one(peer: Peer, place: Arena, names: Sequence[str], pace: Pace) -> l
         time.sleep(pause + (peer.settled + chance.random() if len(names) < samples else 0))
         killed = peer.kill(name)
         births = place.births([name], time.monotonic() + 3 * peer.reaction + 10)
+        if not births:
+            return []  # it does not heal; a median of those that it did heal would flatter it
         taken += [(birth.at - killed) / 1e6 for birth in births]
     return taken
 
@@ -133,7 +142,7 @@ def _overlapping(peer: Peer, place: Arena, names: Sequence[str], pace: Pace) -> 
         killed[name] = peer.kill(name)
     missing = [name for name in chosen if name not in {birth.name for birth in births}]
     births += place.births(missing, time.monotonic() + 3 * peer.reaction + 10)
-    return [(birth.at - killed[birth.name]) / 1e6 for birth in births]
+    return [(birth.at - killed[birth.name]) / 1e6 for birth in births] if len(births) == len(chosen) else []
 
 
 def mass(peer: Peer, place: Arena, names: Sequence[str], pace: Pace) -> tuple[float | None, ...]:

@@ -17,17 +17,18 @@ class Row:
 
 @dataclass(slots=True)
 class Table:
-    """``columns`` are the heads of the figures.  ``against`` names the row whose first figure is the ratio's 1."""
+    """``columns`` are the figures' heads.  The ratio is of column ``by``, to that figure of the row ``against``."""
 
     title: str
     columns: Sequence[str]
     against: str
+    by: int = 0
     rows: list[Row] = field(default_factory=list)
 
     def text(self) -> str:
         """Return the whole table."""
         head = ["", *self.columns, f"x {self.against}"]
-        base = next((row.figures[0] for row in self.rows if row.name == self.against and row.figures), None)
+        base = next((row.figures[self.by] for row in self.rows if row.name == self.against and row.figures), None)
         body = [self._cells(row, base) for row in self.rows if not row.skipped]
         widths = [max(len(line[at]) for line in [head, *body]) for at in range(len(head))]
         lines = [self.title, *(_line(cells, widths) for cells in [head, *body])]
@@ -35,8 +36,8 @@ class Table:
         return "\n".join(lines)
 
     def _cells(self, row: Row, base: float | None) -> list[str]:
-        first = row.figures[0]
-        ratio = f"{first / base:.2f}" if base and first is not None else "-"
+        figure = row.figures[self.by]
+        ratio = f"{figure / base:.2f}" if base and figure is not None else "-"
         return [row.name, *(number(figure) for figure in row.figures), ratio]
 
 

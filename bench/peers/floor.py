@@ -18,7 +18,10 @@ class Floor(Peer):
         """It must be compiled."""
         return "" if compiler() else "no C compiler"
 
+    def prepare(self, names: Sequence[str]) -> None:
+        """Compile it."""
+        compile_c("floor", self.arena.directory)
+
     def start(self, names: Sequence[str]) -> None:
         """Spawn them all."""
-        program = compile_c("floor", self.arena.directory)
-        self.roots = [self.arena.spawn(program, str(len(names)), self.arena.child).pid]
+        self.roots = [self.arena.spawn(f"{self.arena.directory}/floor", str(len(names)), self.arena.child).pid]

@@ -22,7 +22,8 @@ class Peer:
     name = ""
     reaction = 0.0
     settled = 1.2
-    heals = True
+    limit = 1_000_000
+    """Most sessions it is asked for: beyond, it would take longer than the whole rest of the benchmark."""
 
     def __init__(self, arena: Arena) -> None:
         """Stand ready in *arena*; nothing runs yet."""
@@ -37,6 +38,9 @@ class Peer:
     @classmethod
     def install(cls) -> None:
         """Install it by the ordinary client of its registry; nothing when that is not how it comes."""
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Write what it reads (configuration, programs); not part of the measured start."""
 
     def start(self, names: Sequence[str]) -> None:
         """Begin to supervise *names*; return without waiting for them."""

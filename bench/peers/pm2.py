@@ -28,8 +28,8 @@ class Pm2(Peer):
         """From npm."""
         npm("pm2", "pm2")
 
-    def start(self, names: Sequence[str]) -> None:
-        """One application each; the command forks the daemon, whose pid it writes."""
+    def prepare(self, names: Sequence[str]) -> None:
+        """One application each."""
         apps = [
             {
                 "name": name,
@@ -43,8 +43,11 @@ class Pm2(Peer):
             }
             for name in names
         ]
-        ecosystem = self.arena.write("ecosystem.json", json.dumps({"apps": apps}))
-        self.arena.spawn(_program(), "start", ecosystem, PM2_HOME=self._home)
+        self.arena.write("ecosystem.json", json.dumps({"apps": apps}))
+
+    def start(self, names: Sequence[str]) -> None:
+        """The command forks the daemon, whose pid it writes."""
+        self.arena.spawn(_program(), "start", f"{self.arena.directory}/ecosystem.json", PM2_HOME=self._home)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and not self.roots:
             try:

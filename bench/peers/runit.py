@@ -23,10 +23,13 @@ class Runit(Peer):
         """From Debian."""
         apt("runit")
 
-    def start(self, names: Sequence[str]) -> None:
+    def prepare(self, names: Sequence[str]) -> None:
         """One service directory each."""
         for name in names:
             self.arena.write(f"sv/{name}/run", f"#!/bin/sh\nexec {self.arena.child} {name}\n", 0o755)
+
+    def start(self, names: Sequence[str]) -> None:
+        """One scanner finds them all."""
         self.roots = [self.arena.spawn("runsvdir", f"{self.arena.directory}/sv").pid]
 
     def status_command(self) -> Sequence[str]:

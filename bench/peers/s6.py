@@ -24,10 +24,13 @@ class S6(Peer):
         """From Debian."""
         apt("s6")
 
-    def start(self, names: Sequence[str]) -> None:
-        """One service directory each; the scanner takes 1000 services unless told otherwise."""
+    def prepare(self, names: Sequence[str]) -> None:
+        """One service directory each."""
         for name in names:
             self.arena.write(f"sv/{name}/run", f"#!/bin/sh\nexec {self.arena.child} {name}\n", 0o755)
+
+    def start(self, names: Sequence[str]) -> None:
+        """The scanner takes 1000 services unless told otherwise."""
         limit = str(max(1000, 2 * len(names)))
         self.roots = [self.arena.spawn("s6-svscan", "-c", limit, f"{self.arena.directory}/sv").pid]
 

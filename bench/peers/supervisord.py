@@ -46,12 +46,16 @@ class Supervisord(Peer):
         """From PyPI; setuptools 80 is the last that brings the pkg_resources it imports."""
         pip("supervisor", "supervisor", "setuptools<81")
 
-    def start(self, names: Sequence[str]) -> None:
+    def prepare(self, names: Sequence[str]) -> None:
         """One program section each, its output captured as people do."""
         directory = self.arena.directory
         text = _HEAD.format(directory=directory, files=4 * len(names) + 200)
         text += "".join(_PROGRAM.format(name=name, child=self.arena.child, directory=directory) for name in names)
-        config = self.arena.write("supervisord.conf", text)
+        self.arena.write("supervisord.conf", text)
+
+    def start(self, names: Sequence[str]) -> None:
+        """It starts all of them by itself."""
+        config = f"{self.arena.directory}/supervisord.conf"
         self.roots = [self.arena.spawn(cached("supervisor", "bin", "supervisord"), "-c", config).pid]
 
     def status_command(self) -> Sequence[str]:

@@ -32,12 +32,15 @@ class Systemd(Peer):
             return "systemd is not PID 1 here"
         return "" if os.geteuid() == 0 else "needs root (the units are the system manager's)"
 
-    def start(self, names: Sequence[str]) -> None:
-        """One instance each, in batches below the limit of an argument list."""
+    def prepare(self, names: Sequence[str]) -> None:
+        """One template for all."""
         with open(self._path, "w", encoding="utf-8") as file:
             socket = self.arena.environment[VARIABLE]
             file.write(_UNIT.format(variable=VARIABLE, socket=socket, child=self.arena.child))
         self._call("daemon-reload")
+
+    def start(self, names: Sequence[str]) -> None:
+        """One instance each."""
         self._units = [f"{self._template}@{name}.service" for name in names]
         self._call("start", "--no-block", *self._units)
         self.roots = [1]

@@ -1,4 +1,4 @@
-"""tmux sessions looked at every 30 seconds, one process a question: how the earlier engine and most tmux tools do it."""
+"""tmux sessions looked at every 30 seconds, one process a question: the earlier engine's way, and most tmux tools'."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WATCHDOG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "tmux_watch
 class TmuxPoll(Peer):
     """The sessions stand on a tmux server of their own, with its socket in the arena."""
 
-    name = "tmux, 30 s poll"
+    name = "tmux 30 s poll"
     reaction = PERIOD
 
     @classmethod
