@@ -100,11 +100,14 @@ class Arena:
             return lines[-1][:200] if lines else ""
         return ""
 
+    def processes(self) -> list[int]:
+        """Return everything that was started here and lives, whoever its parent is now."""
+        return with_environment(f"{VARIABLE}={self.environment[VARIABLE]}".encode())
+
     def clear(self) -> None:
         """End everything that was started here, by pid, until nothing is left."""
-        mark = f"{VARIABLE}={self.environment[VARIABLE]}".encode()
         deadline = time.monotonic() + 20
-        while (left := with_environment(mark)) and time.monotonic() < deadline:
+        while (left := self.processes()) and time.monotonic() < deadline:
             for pid in left:  # frozen first, so that no supervisor heals what was just killed
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGSTOP)

@@ -56,31 +56,6 @@ def _field_sum(path: str, field: str) -> int:
     return total
 
 
-def parents() -> dict[int, int]:
-    """Return the parent of every process."""
-    found = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            try:
-                found[int(entry)] = int(_read(f"/proc/{entry}/stat").rpartition(")")[2].split()[1])
-            except (OSError, IndexError):
-                continue
-    return found
-
-
-def tree(roots: Iterable[int]) -> list[int]:
-    """Return *roots* and all that descends from them."""
-    children: dict[int, list[int]] = {}
-    for pid, parent in parents().items():
-        children.setdefault(parent, []).append(pid)
-    found, todo = [], list(roots)
-    while todo:
-        pid = todo.pop()
-        found.append(pid)
-        todo += children.get(pid, [])
-    return found
-
-
 def with_environment(mark: bytes) -> list[int]:
     """Return the processes whose environment holds the entry *mark* (``NAME=value``)."""
     found = []

@@ -50,6 +50,7 @@ class CliAgentOrchestrator(Peer):
         """Start the server, and wait until it answers: only the sessions' start is measured."""
         command = f"#!/bin/sh\nprintf '\u276f '\nexec {self.arena.child} \"$LOOPS_BENCH_NAME\"\n"
         programs = os.path.dirname(self.arena.write("bin/mock_cli", command, 0o755))
+        self.arena.write(".profile", f"PATH={programs}:$PATH\n")  # its panes run a login shell, which resets PATH
         self._environment = {
             "PATH": f"{programs}:{os.environ['PATH']}",
             "CAO_HOME_DIR": f"{self.arena.directory}/cao",
@@ -57,7 +58,7 @@ class CliAgentOrchestrator(Peer):
             "TMUX_TMPDIR": self.arena.directory,
             "SHELL": "/bin/sh",
         }
-        self.roots = [self.arena.spawn(cached("cao", "bin", "cao-server"), **self._environment).pid]
+        self.arena.spawn(cached("cao", "bin", "cao-server"), **self._environment)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
@@ -74,11 +75,7 @@ class CliAgentOrchestrator(Peer):
         for name in names:
             query = {"provider": "mock_cli", "agent_profile": "developer", "session_name": name}
             query["working_directory"] = self.arena.directory
-            carried = {
-                "PATH": self._environment["PATH"],
-                "LOOPS_BENCH_NAME": name,
-                VARIABLE: self.arena.environment[VARIABLE],
-            }
+            carried = {"LOOPS_BENCH_NAME": name, VARIABLE: self.arena.environment[VARIABLE]}
             try:
                 self._call("POST", f"/sessions?{urllib.parse.urlencode(query)}", {"env_vars": carried})
             except OSError as error:

@@ -24,4 +24,4 @@ class Floor(Peer):
 
     def start(self, names: Sequence[str]) -> None:
         """Spawn them all."""
-        self.roots = [self.arena.spawn(f"{self.arena.directory}/floor", str(len(names)), self.arena.child).pid]
+        self.arena.spawn(f"{self.arena.directory}/floor", str(len(names)), self.arena.child)

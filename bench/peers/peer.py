@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Sequence
 
 from bench.arena import Arena
-from bench.measure import tree
 
 CACHE = os.environ.get("LOOPS_CACHE") or os.path.expanduser("~/.cache/loops")
 
@@ -28,7 +27,6 @@ class Peer:
     def __init__(self, arena: Arena) -> None:
         """Stand ready in *arena*; nothing runs yet."""
         self.arena = arena
-        self.roots: list[int] = []
 
     @classmethod
     def missing(cls) -> str:
@@ -56,7 +54,7 @@ class Peer:
     def supervisors(self) -> list[int]:
         """Return the processes that are the price of the supervision: all but the children themselves."""
         children = set(self.arena.alive.values())
-        return [pid for pid in tree(self.roots) if pid not in children]
+        return [pid for pid in self.arena.processes() if pid not in children]
 
     def status_command(self) -> Sequence[str]:
         """Return the command that lists all sessions; empty when it has none."""

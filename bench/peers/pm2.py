@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Sequence
 
 from bench.peers.peer import Peer, cached, npm
@@ -46,15 +45,8 @@ class Pm2(Peer):
         self.arena.write("ecosystem.json", json.dumps({"apps": apps}))
 
     def start(self, names: Sequence[str]) -> None:
-        """The command forks the daemon, whose pid it writes."""
+        """The command forks the daemon and ends."""
         self.arena.spawn(_program(), "start", f"{self.arena.directory}/ecosystem.json", PM2_HOME=self._home)
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and not self.roots:
-            try:
-                with open(os.path.join(self._home, "pm2.pid"), encoding="ascii") as file:
-                    self.roots = [int(file.read())]
-            except (OSError, ValueError):
-                time.sleep(0.02)
 
     def status_command(self) -> Sequence[str]:
         """Its own."""

@@ -30,7 +30,7 @@ class Runit(Peer):
 
     def start(self, names: Sequence[str]) -> None:
         """One scanner finds them all."""
-        self.roots = [self.arena.spawn("runsvdir", f"{self.arena.directory}/sv").pid]
+        self.arena.spawn("runsvdir", f"{self.arena.directory}/sv")
 
     def status_command(self) -> Sequence[str]:
         """Its own, over all service directories."""

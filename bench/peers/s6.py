@@ -32,7 +32,7 @@ class S6(Peer):
     def start(self, names: Sequence[str]) -> None:
         """The scanner takes 1000 services unless told otherwise."""
         limit = str(max(1000, 2 * len(names)))
-        self.roots = [self.arena.spawn("s6-svscan", "-c", limit, f"{self.arena.directory}/sv").pid]
+        self.arena.spawn("s6-svscan", "-c", limit, f"{self.arena.directory}/sv")
 
     def status_command(self) -> Sequence[str]:
         """s6-svstat takes one service; a loop is how people list them."""

@@ -56,7 +56,7 @@ class Supervisord(Peer):
     def start(self, names: Sequence[str]) -> None:
         """It starts all of them by itself."""
         config = f"{self.arena.directory}/supervisord.conf"
-        self.roots = [self.arena.spawn(cached("supervisor", "bin", "supervisord"), "-c", config).pid]
+        self.arena.spawn(cached("supervisor", "bin", "supervisord"), "-c", config)
 
     def status_command(self) -> Sequence[str]:
         """Its own."""

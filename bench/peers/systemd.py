@@ -43,7 +43,6 @@ class Systemd(Peer):
         """One instance each."""
         self._units = [f"{self._template}@{name}.service" for name in names]
         self._call("start", "--no-block", *self._units)
-        self.roots = [1]
 
     def supervisors(self) -> list[int]:
         """PID 1 only: what else descends from it is not the price of this."""

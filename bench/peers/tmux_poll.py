@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -33,13 +32,7 @@ class TmuxPoll(Peer):
     def start(self, names: Sequence[str]) -> None:
         """The watchdog starts them, and the server with the first."""
         words = (sys.executable, "-S", _WATCHDOG, self._socket, self.arena.child, str(PERIOD), str(len(names)))
-        self.roots = [self.arena.spawn(*words).pid]
-
-    def supervisors(self) -> list[int]:
-        """The watchdog and the server, which is nobody's child."""
-        words = ["tmux", "-S", self._socket, "display-message", "-p", "#{pid}"]
-        server = subprocess.run(words, capture_output=True, text=True).stdout.strip()
-        return [*super().supervisors(), *([int(server)] if server.isdigit() else [])]
+        self.arena.spawn(*words)
 
     def status_command(self) -> Sequence[str]:
         """One question for all, which is the best that tmux can do."""
