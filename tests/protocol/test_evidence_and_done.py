@@ -1,4 +1,3 @@
-# ruff: noqa: D102, D103, D107 (the names are the specification)
 """Done is computed from pushed commits: what counts, what does not, and every refusal with its rule."""
 
 from __future__ import annotations

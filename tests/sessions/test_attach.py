@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - a test's name says it
 """The relay on real processes: a holder, sessions in it, and a person's terminal played by pexpect."""
 
 from __future__ import annotations

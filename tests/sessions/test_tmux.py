@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - a test's name says it
 """What is said to tmux: exact, quoted, and no more than is missing."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - a test's name says it
 """The views on a real tmux server and a real holder, with people played by pexpect.
 
 ``LOOPS_TEST_TMUX`` names another tmux than the one on the PATH.

@@ -1,4 +1,3 @@
-# ruff: noqa: D107 - a fixture
 """A holder of its own in a temporary directory, for the tests of what people see of it."""
 
 from __future__ import annotations

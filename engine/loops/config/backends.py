@@ -9,7 +9,7 @@ from loops.config.model import Backend, Delivery
 BUILT_IN: Mapping[str, Backend] = {
     backend.name: backend
     for backend in (
-        Backend(name="demo", adapter="demo"),
+        Backend(name="demo", adapter="demo", supports_resume=True),
         Backend(
             name="claude",
             bin="claude",

@@ -74,8 +74,7 @@ def run(report_path: str = "", *, keep: bool = False, plain: bool = False) -> Ou
                 failure = _follow(project, watch, screen, began)
         finally:
             _end(project, environment)
-        outcome = _report(project, watch, report_path, failure, time.monotonic() - began)
-    return outcome
+        return _report(project, watch, report_path, failure, time.monotonic() - began)
 
 
 # ---- the course of the demo --------------------------------------------------------------------------------------------
