@@ -104,26 +104,15 @@ def orphans(reapers: Iterable[int], marker: str, leaders: Container[int] = ()) -
 
     *leaders*: pids of the sessions' first processes, which are not looked at (a thousand would cost 15 ms).
     """
-    return _look_for_orphans(reapers, marker, leaders)[0]
+    return _marked((pid for reaper in reapers for pid in children(reaper) if pid not in leaders), marker)
 
 
-def _look_for_orphans(
-    reapers: Iterable[int], marker: str, leaders: Container[int]
-) -> tuple[list[Process], frozenset[int]]:
-    """Return the orphans, and the pids that were dead, or died, when they were looked at."""
-    found: list[Process] = []
-    dead: set[int] = set()
-    for reaper in reapers:
-        for pid in children(reaper):
-            if pid in leaders:
-                continue
-            process = identify(pid)
-            ours = carries(pid, marker)
-            if process is None or identify(pid) != process:
-                dead.add(pid)
-            elif ours:
-                found.append(process)
-    return found, frozenset(dead)
+def _marked(pids: Iterable[int], marker: str) -> list[Process]:
+    return [
+        process
+        for pid in pids
+        if (process := identify(pid)) is not None and carries(pid, marker) and identify(pid) == process
+    ]
 
 
 def carries(pid: int, marker: str) -> bool:
@@ -144,7 +133,6 @@ class Ending:
 
     __slots__ = (
         "_calm",
-        "_dead",
         "_deadline",
         "_known",
         "_leader",
@@ -182,7 +170,6 @@ class Ending:
         self._others = leaders
         self._deadline = now + grace
         self._known: set[Process] = set()
-        self._dead: frozenset[int] = frozenset()
         self._calm = False
         self._told = grace <= 0
         self._spared = {os.getpid(), *self._reapers}
@@ -220,25 +207,24 @@ class Ending:
             self.killed += send(process, signal.SIGKILL)
 
     def _find(self) -> list[Process]:
-        """Look until something is found, or until nobody died under our eyes.
-
-        A process that is dead when it is looked at may have left a child to a reaper after that one's children were
-        listed: a lineage that forks and dies every millisecond escapes a single look.  Only those that were dead in
-        the look before prove nothing.
-        """
+        """Look until something is found, or until a look was calm."""
         for _ in range(ROUNDS):
-            found, dead = self._look()
-            self._calm = dead <= self._dead
-            self._dead = dead
+            found, self._calm = self._look()
             if found or self._calm:
                 break
         self._known = found
         return list(found)
 
-    def _look(self) -> tuple[set[Process], frozenset[int]]:
-        """Walk down from the leader, from the marked orphans, and from everything found earlier that lives still."""
-        adopted, dead = _look_for_orphans(self._reapers, self._marker, self._others)
-        roots = {*self._known, *adopted}
+    def _look(self) -> tuple[set[Process], bool]:
+        """Walk down from the leader, the marked orphans, and everything found earlier; say whether that was calm.
+
+        A process that dies under our eyes leaves its children to a reaper whose list was read already, and the kernel
+        may skip one in that list when another leaves it: a lineage that forks and dies every millisecond escapes many
+        a look.  Either shows as a difference between the reapers' lists before and after.
+        """
+        before = [children(reaper) for reaper in self._reapers]
+        roots = {*self._known}
+        roots.update(_marked((pid for pids in before for pid in pids if pid not in self._others), self._marker))
         if self._leader is not None:
             roots.add(self._leader)
         found: set[Process] = set()
@@ -246,4 +232,4 @@ class Ending:
             if root not in found and identify(root.pid) == root:
                 found.add(root)
                 found.update(process for process in descendants(root.pid) if process.pid not in self._spared)
-        return found, dead
+        return found, before == [children(reaper) for reaper in self._reapers]
