@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bench.peers.cao import CliAgentOrchestrator
 from bench.peers.floor import Floor
+from bench.peers.loops import Loops
 from bench.peers.peer import Peer
 from bench.peers.pm2 import Pm2
 from bench.peers.runit import Runit
@@ -12,5 +13,5 @@ from bench.peers.supervisord import Supervisord
 from bench.peers.systemd import Systemd
 from bench.peers.tmux_poll import TmuxPoll
 
-PEERS: tuple[type[Peer], ...] = (Floor, Runit, S6, Supervisord, Pm2, Systemd, TmuxPoll, CliAgentOrchestrator)
+PEERS: tuple[type[Peer], ...] = (Floor, Loops, Runit, S6, Supervisord, Pm2, Systemd, TmuxPoll, CliAgentOrchestrator)
 """In the order of the tables; the first is the measure of the ratios."""
