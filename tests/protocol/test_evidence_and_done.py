@@ -1,4 +1,3 @@
-# ruff: noqa: D102, D103, D107 (the names are the specification)
 """Done is computed from pushed commits: what counts, what does not, and every refusal with its rule."""
 
 from __future__ import annotations
@@ -336,3 +335,9 @@ def test_evidence_survives_the_journal() -> None:
 def test_a_broken_snapshot_is_refused() -> None:
     with pytest.raises(JournalError, match="fold the commits again"):
         decode({**encode(complete().evidence), "done": ["maybe", 0, ""]})
+
+
+def test_a_refusal_reads_the_same_however_often_it_is_asked_for() -> None:
+    history = complete().code()
+    late = history.time + 2 * DONE.verdict_max_age
+    assert history.judge(now=late) == history.judge(now=late + 4000)

@@ -1,4 +1,3 @@
-# ruff: noqa: D103, RUF001 (the names are the specification)
 """What holds for every text: no parser raises, no mention is a marker, every canonical form is read back."""
 
 from __future__ import annotations

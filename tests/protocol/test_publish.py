@@ -1,4 +1,3 @@
-# ruff: noqa: D102, D103, D107 (the names are the specification)
 """Publishing on real repositories: all or nothing, from a remote and two clones of one's own."""
 
 from __future__ import annotations

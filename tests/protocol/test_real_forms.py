@@ -1,4 +1,3 @@
-# ruff: noqa: D103, RUF001 (the names are the specification)
 """The forms that people and models really wrote, with the answer of a careful reader.
 
 The ids are the numbers of the survey of the earlier engine's documents (S: STATUS, R: REVIEW, CC: its pages).

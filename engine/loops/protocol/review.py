@@ -1,4 +1,3 @@
-
 """REVIEW: the Adversary's verdicts, findings and vetoes."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-
 """One grammar for "this gate or item has that result", shared by STATUS, REVIEW, BACKLOG and commit subjects.
 
 A statement begins its clause with its label and says the result in capitals: ``M1 — title: PASS @…``, ``D1 PASS``,

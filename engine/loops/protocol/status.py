@@ -1,4 +1,3 @@
-
 """STATUS: what the Builder says of gates, the claim's four sections, and whether the phase is marked done."""
 
 from __future__ import annotations

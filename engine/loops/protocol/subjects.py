@@ -1,4 +1,3 @@
-
 """Commit subjects: the protocol's signal for machines.
 
 The scope in the brackets is a phase (``claim(2w)``), a phase and a gate (``claim(3 U0)``), a gate (``claim(M1)``) or
