@@ -341,3 +341,14 @@ def test_a_refusal_reads_the_same_however_often_it_is_asked_for() -> None:
     history = complete().code()
     late = history.time + 2 * DONE.verdict_max_age
     assert history.judge(now=late) == history.judge(now=late + 4000)
+
+
+def test_a_label_of_any_shape_is_known_from_its_canonical_claim_on() -> None:
+    text = MARKED.replace("M1", "user-login")
+    history = History().push("claim(1c user-login): Gate user-login CLAIMED — x", status=text)
+    assert history.evidence.labels == ("user-login",)
+    assert history.judged("## user-login: PASS @2026-06-01T10:00:00Z\n").judge().done
+
+
+def test_a_loosely_written_fail_is_not_overlooked() -> None:
+    assert complete().judged("M1: failed\n").rules() == {"unclear"}

@@ -175,7 +175,7 @@ def observe(
     evidence = replace(evidence, position=point.position, head=commit.sha, changes=changes, latest=Kind.OTHER)
     if documents is None and not signal:
         return evidence
-    words = Vocabulary(tuple(item.id for item in phase.items), phase.id)
+    words = Vocabulary((*(item.id for item in phase.items), *evidence.claimed), phase.id)
     subject = parse_subject(commit.subject, handoff, words, done) if signal else Subject(SubjectKind.OTHER)
     about = _classified(subject, commit, phase.id, others)
     step = _Step(evidence, commit, point, subject, about, phase, words)
