@@ -185,6 +185,8 @@ def _pass(
         yield Refusal(
             Rule.VERDICT_STALE_AGE, f"{where} is dated in the future ({iso(verdict.at.time)}); set the clocks"
         )
+    if verdict.line and verdict.line not in evidence.lines:
+        yield Refusal(Rule.UNCLEAR, f"{where} has gone from REVIEW, as if it were taken back; judge again")
     change = last_change(evidence, item)
     if change and change.at.position >= verdict.at.position:
         yield Refusal(

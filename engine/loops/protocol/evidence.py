@@ -5,7 +5,7 @@ Only facts are kept here; `loops.protocol.done` judges them.  The rules of the f
 - A verdict counts from a ``review(`` commit alone, for the lines that it adds to REVIEW and for what its subject says;
   subject and document that contradict each other make the item UNCLEAR.
 - Lines of verdict that any other commit adds make their items UNCLEAR until a review commit judges them again (upstream
-  incident 30: ownership stood in prose only).  The same holds for a PASS whose line has gone from REVIEW.
+  incident 30: ownership stood in prose only).
 - A veto may be raised by anybody and is withdrawn by a review commit alone.
 - The done mark may not be set by a review commit: STATUS is the Builder's.
 """
@@ -124,6 +124,8 @@ class PhaseEvidence:
     reviewers: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
     """Fingerprints of the lines of verdict in REVIEW when it was read last, with how often each stands there."""
+    ever: Mapping[str, int] = field(default_factory=dict)
+    """The same, for the most that was ever read."""
     read: bool = False
     """Whether the documents were read at all."""
     latest: Kind = Kind.OTHER
@@ -262,14 +264,16 @@ class _Step:
         lines = folding.fingerprints(review.verdicts)
         verdicts = self.evidence.verdicts
         if touched:
-            self.fresh = folding.added(review.verdicts, self.evidence.lines)
-            verdicts = folding.without_lost_lines(verdicts, lines, self.point, self.commit.email)
+            # A merge brings back what the other side had judged: only what never stood there is new in it.
+            before = self.evidence.ever if self.commit.merge else self.evidence.lines
+            self.fresh = folding.added(review.verdicts, before)
             if not self.reviews:
                 verdicts = folding.foreign(verdicts, self.fresh, self.point, self.commit)
         self.evidence = replace(
             self.evidence,
             verdicts=verdicts,
             lines=lines,
+            ever=folding.most(self.evidence.ever, lines),
             vetoes=self._vetoes(review),
             unclear=self._unclear(name, review),
             read=True,
