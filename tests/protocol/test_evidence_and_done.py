@@ -368,3 +368,9 @@ def test_two_reviewers_who_merge_lose_no_verdict() -> None:
 def test_a_pass_that_was_taken_back_and_is_written_in_again_by_the_builder_is_none() -> None:
     history = complete().push("review(1c): taken back", review="# REVIEW\n", by=ADVERSARY)
     assert history.push("docs: restore", review="## M1: PASS @2026-05-28T20:29Z\n").rules() == {"unclear"}
+
+
+def test_a_veto_that_stands_in_subject_and_document_is_one() -> None:
+    history = complete().judged("## VETO secrets in the log\n", "review(1c): VETO secrets in the log")
+    assert len(history.judge().refusals) == 1
+    assert history.judged("## VETO withdrawn: secrets in the log\n", "review(1c): mended").judge().done

@@ -241,6 +241,8 @@ class _Step:
     phase: Phase
     words: Vocabulary
     fresh: tuple[Stated, ...] = ()
+    raised: bool = False
+    """Whether REVIEW raises a veto at this commit."""
 
     @property
     def reviews(self) -> bool:
@@ -269,12 +271,14 @@ class _Step:
             self.fresh = folding.added(review.verdicts, before)
             if not self.reviews:
                 verdicts = folding.foreign(verdicts, self.fresh, self.point, self.commit)
+        vetoes = self._vetoes(review)
+        self.raised = not set(vetoes) <= set(self.evidence.vetoes)
         self.evidence = replace(
             self.evidence,
             verdicts=verdicts,
             lines=lines,
             ever=folding.most(self.evidence.ever, lines),
-            vetoes=self._vetoes(review),
+            vetoes=vetoes,
             unclear=self._unclear(name, review),
             read=True,
         )
@@ -291,7 +295,7 @@ class _Step:
         given = verdicts != self.evidence.verdicts
         kind = Kind.VERDICT if given else Kind.MESSAGE if self.ours else Kind.OTHER
         vetoes = self.evidence.vetoes
-        if self.ours and self.subject.veto:
+        if self.ours and self.subject.veto and not self.raised:
             vetoes = (*vetoes, _spoken(self.commit))
         if self.ours and self.subject.veto_withdrawn:
             vetoes = tuple(veto for veto in vetoes if not _is_spoken(veto))
