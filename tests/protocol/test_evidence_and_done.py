@@ -335,3 +335,42 @@ def test_evidence_survives_the_journal() -> None:
 def test_a_broken_snapshot_is_refused() -> None:
     with pytest.raises(JournalError, match="fold the commits again"):
         decode({**encode(complete().evidence), "done": ["maybe", 0, ""]})
+
+
+def test_a_refusal_reads_the_same_however_often_it_is_asked_for() -> None:
+    history = complete().code()
+    late = history.time + 2 * DONE.verdict_max_age
+    assert history.judge(now=late) == history.judge(now=late + 4000)
+
+
+def test_a_label_of_any_shape_is_known_from_its_canonical_claim_on() -> None:
+    text = MARKED.replace("M1", "user-login")
+    history = History().push("claim(1c user-login): Gate user-login CLAIMED — x", status=text)
+    assert history.evidence.labels == ("user-login",)
+    assert history.judged("## user-login: PASS @2026-06-01T10:00:00Z\n").judge().done
+
+
+def test_a_loosely_written_fail_is_not_overlooked() -> None:
+    assert complete().judged("M1: failed\n").rules() == {"unclear"}
+
+
+def test_two_reviewers_who_merge_lose_no_verdict() -> None:
+    phase = Phase("1c", items=(Item("D1"), Item("D2")))
+    history = History(phase).code().claim(MARKED)
+    history.push("review(1c): one", review="D1: FAIL\n", by=ADVERSARY)
+    history.push("review(1c): again", review="D1: FAIL\n\nD1: PASS @2026-06-01T10:00Z\n", by=ADVERSARY)
+    history.push("review(1c): two", review="D2: PASS\n", by="second@example.org")
+    assert history.judge().open_items == ("D1",), "on this side of the history its line is not there"
+    history.push("Merge", review="D1: FAIL\n\nD1: PASS @2026-06-01T10:00Z\n\nD2: PASS\n", merge=True)
+    assert history.judge().done
+
+
+def test_a_pass_that_was_taken_back_and_is_written_in_again_by_the_builder_is_none() -> None:
+    history = complete().push("review(1c): taken back", review="# REVIEW\n", by=ADVERSARY)
+    assert history.push("docs: restore", review="## M1: PASS @2026-05-28T20:29Z\n").rules() == {"unclear"}
+
+
+def test_a_veto_that_stands_in_subject_and_document_is_one() -> None:
+    history = complete().judged("## VETO secrets in the log\n", "review(1c): VETO secrets in the log")
+    assert len(history.judge().refusals) == 1
+    assert history.judged("## VETO withdrawn: secrets in the log\n", "review(1c): mended").judge().done

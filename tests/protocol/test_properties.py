@@ -350,6 +350,17 @@ def test_a_verdict_is_read_back_as_written_or_refused(label: str, result: Result
     assert verdict.moment.epoch == NOW
 
 
+@given(st.lists(labels, max_size=4, unique=True), st.sampled_from(("", "secrets in the log")), st.booleans())
+@settings(deadline=None)
+def test_the_subject_of_a_verdict_is_read_back(names: list[str], veto: str, withdraw: bool) -> None:
+    said = [ItemVerdict(name, (Result.PASS, Result.FAIL)[number % 2]) for number, name in enumerate(names)]
+    subject = writers.verdict_subject("review(", "1c", said, NOW, veto=veto, withdraw=withdraw)
+    read = parse_subject(subject, HANDOFF, Vocabulary(phase="1c"))
+    assert [(one.item, one.result) for one in read.verdicts] == [(one.item, one.result) for one in said]
+    assert read.veto_withdrawn == withdraw
+    assert read.veto == (bool(veto) and not withdraw)
+
+
 @given(lines)
 @settings(deadline=None)
 def test_a_veto_is_read_back_and_withdrawn_or_refused(reason: str) -> None:

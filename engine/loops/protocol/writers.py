@@ -141,11 +141,16 @@ def claim_subject(prefix: str, phase: str, label: str, what: str) -> str:
     return f"{_scope(prefix, phase, label)}: Gate {label} CLAIMED — {_short(what)}"
 
 
-def verdict_subject(prefix: str, phase: str, verdicts: Sequence[ItemVerdict], veto: str, now: float) -> str:
-    """The subject of a verdict: ``review(1c): M1 PASS, M2 FAIL @…``."""
-    said = ", ".join(f"{one.item} {one.result.value}" for one in verdicts)
-    raised = f"VETO {_short(veto)}" if veto else ""
-    return f"{_scope(prefix, phase)}: {'; '.join(part for part in (said, raised) if part)} @{iso(now)}"
+def verdict_subject(
+    prefix: str, phase: str, verdicts: Sequence[ItemVerdict], now: float, *, veto: str = "", withdraw: bool = False
+) -> str:
+    """The subject of a verdict: ``review(1c): VETO withdrawn; M1 PASS, M2 FAIL; VETO … @…``."""
+    parts = (
+        "VETO withdrawn" if withdraw else "",
+        ", ".join(f"{one.item} {one.result.value}" for one in verdicts),
+        f"VETO {_short(veto)}" if veto else "",
+    )
+    return f"{_scope(prefix, phase)}: {'; '.join(part for part in parts if part)} @{iso(now)}"
 
 
 def appended(text: str, block: str) -> str:
