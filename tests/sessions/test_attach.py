@@ -12,7 +12,6 @@ from pathlib import Path
 import pexpect
 import pytest
 from holder_room import eventually, python
-from loops.sessions.send import bracketed
 from view_project import RELAY, Project, end, project
 
 ECHO = (
@@ -220,13 +219,4 @@ def test_a_persons_multi_line_paste_arrives_whole(held: Project) -> None:
     seat = person(held, "a", "--no-detach")
     seat.expect("ready")
     seat.send(b"\x1b[200~" + b"\r".join(b"line %d" % number for number in range(1000)) + b"\x1b[201~\r")
-    seat.expect_exact("lines 1000 bytes 8889")
-
-
-def test_a_sent_message_of_many_lines_arrives_whole_and_is_submitted_apart(held: Project) -> None:
-    held.spawn("a", python(PASTE_READER))
-    seat = person(held, "a")
-    seat.expect("ready")
-    held.write("a", "n1.paste", bracketed("\n".join(f"line {number}" for number in range(1000))))
-    held.write("a", "n1.submit.1", b"\r")
     seat.expect_exact("lines 1000 bytes 8889")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from holder_room import Room, events_of, open_room
+from holder_room import PATIENCE, Room, events_of, eventually, open_room
 from loops.sessions import attach
-from loops.sessions.client import Exited, Spawned, Written
+from loops.sessions.client import Exited, NotWritten, Spawned, Written
+from loops.sessions.send import Accepted, Refused, Write
 
 RELAY = [sys.executable, "-I", "-S", attach.__file__]
 
@@ -38,10 +40,20 @@ class Project:
         (spawned,) = events_of(self._client, Spawned)
         return spawned.pid
 
-    def write(self, name: str, id: str, data: bytes) -> None:
-        """Type *data* as the supervisor does."""
-        self._client.write(name, 1, id, data, guard=True)
-        events_of(self._client, Written)
+    def type(self, name: str, write: Write) -> Accepted | Refused:
+        """Have the holder do what a sending wants, and return its answer."""
+        self._client.write(name, 1, write.write_id, write.data, guard=write.guard)
+        while True:
+            select.select([self._client], [], [], PATIENCE)
+            for event in self._client.read():
+                if isinstance(event, Written):
+                    return Accepted(event.id)
+                if isinstance(event, NotWritten):
+                    return Refused(event.id, event.reason)
+
+    def wait_for_draft(self, name: str) -> None:
+        """Wait until the holder says that a person began a line."""
+        eventually(lambda: self._client.read() is not None and self._client.sessions()[name].human)
 
     def logged(self, name: str) -> bytes:
         """What the session printed so far."""

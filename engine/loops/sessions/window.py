@@ -30,7 +30,7 @@ _SANE = (
 )
 """Undoes what full-screen programs switch on: the other screen, mouse, paste and focus reports, keyboards, margins."""
 _BELOW = _SANE + b"\x1b[999;1H\r\n"
-"""Then goes below everything: leaving the other screen puts the cursor anywhere, in xterm even when it was not shown."""
+"""Then goes below everything: leaving the other screen moves the cursor, in xterm even when it was not shown."""
 
 
 class WindowGone(Exception):
