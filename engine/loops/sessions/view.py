@@ -11,13 +11,13 @@ import glob
 import os
 import select
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from loops.sessions import tmux
+from loops.sessions.errand import Errand, Then
 
 EAGER = 24
 """Views whose relay runs from the start."""
@@ -26,20 +26,6 @@ LOOK_WITHIN = 5.0
 BUILD_WITHIN = 30.0
 """Seconds for making or ending views: 2 s for a thousand."""
 
-_ENVIRONMENT = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TERM",
-    "TZ",
-    "XDG_RUNTIME_DIR",
-)
-"""All that the server gets to know: no ``TMUX`` of another server, no keys and tokens of ours."""
 _NO_SERVER = ("no server running", "error connecting to", "server exited")
 
 
@@ -82,7 +68,7 @@ class View:
         self._eager = eager
         self._program = program
         self._wanted: dict[str, str] = {}
-        self._errand: _Errand | None = None
+        self._errand: Errand | None = None
         self._again = False
         self._built = False
         self._events: list[ViewEvent] = []
@@ -166,10 +152,10 @@ class View:
 
     # ---- errands --------------------------------------------------------------------------------------------------
 
-    def _run(self, words: Sequence[str], within: float, now: float, then: _Then) -> None:
+    def _run(self, words: Sequence[str], within: float, now: float, then: Then) -> None:
         argv = [self._program, "-u", "-S", self._socket, "-f", "/dev/null", *words]
         try:
-            self._errand = _Errand(argv, now + within, then)
+            self._errand = Errand(argv, now + within, then)
         except FileNotFoundError:
             self._events.append(TmuxMissing())
         except OSError as error:
@@ -177,11 +163,11 @@ class View:
         else:
             self._epoll.register(self._errand.pidfd, select.EPOLLIN)
 
-    def _put_down(self, errand: _Errand) -> None:
+    def _put_down(self, errand: Errand) -> None:
         self._errand = None
         self._epoll.unregister(errand.pidfd)
 
-    def _abandon(self, errand: _Errand) -> None:
+    def _abandon(self, errand: Errand) -> None:
         self._put_down(errand)
         errand.kill()
 
@@ -266,53 +252,6 @@ class View:
         if self._server_fd >= 0:
             os.close(self._server_fd)  # which also takes it out of the epoll
         self._server, self._server_fd = 0, -1
-
-
-_Then = Callable[[int, str, str, float], None]
-
-
-class _Errand:
-    """One call of tmux: a child process, its output in memory, and what comes after it."""
-
-    def __init__(self, argv: Sequence[str], deadline: float, then: _Then) -> None:
-        self.deadline = deadline
-        self.then = then
-        self._output = os.memfd_create("tmux")
-        self._complaint = os.memfd_create("tmux")
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        try:
-            self._process = subprocess.Popen(
-                argv,
-                cwd="/",  # the server keeps it; one whose directory was removed ignores -c
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._complaint,
-                start_new_session=True,
-            )
-        except OSError:
-            os.close(self._output)
-            os.close(self._complaint)
-            raise
-        self.pidfd = os.pidfd_open(self._process.pid)
-
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def result(self) -> tuple[int, str, str]:
-        """Return exit status, output and complaint.  Once: it closes what it read from."""
-        texts = []
-        for descriptor in (self._output, self._complaint):
-            with open(descriptor, "rb") as file:
-                file.seek(0)
-                texts.append(file.read().decode("utf-8", "replace").strip("\n"))
-        os.close(self.pidfd)
-        return self._process.returncode, texts[0], texts[1]
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()  # a client in a system call that cannot be interrupted does not exist: it polls a socket
-        self.result()
 
 
 def _readable(descriptor: int) -> bool:
