@@ -157,6 +157,27 @@ def test_killing_the_tmux_server_costs_no_session_and_the_views_come_back(held: 
     seat.expect_exact(repr(b"alive"))
 
 
+def test_a_server_whose_socket_was_removed_makes_it_again(held: Project, view: View) -> None:
+    assert ensure(view, {"p-a": "a"}) == Ready()
+    server = view.server_pid
+    os.unlink(view._socket)
+    assert ensure(view, {"p-a": "a", "p-b": "b"}) == Ready()
+    assert view.server_pid == server
+
+
+def test_a_server_that_cannot_be_reached_any_more_is_not_left_behind(held: Project, view: View) -> None:
+    assert ensure(view, {"p-a": "a"}) == Ready()
+    lost = os.pidfd_open(view.server_pid)
+    os.unlink(view._socket)
+    other = View(view._socket, [*RELAY, held.socket], program=TMUX)
+    assert ensure(other, {"p-a": "a"}) == Ready()
+    assert ensure(view, {"p-a": "a"}) == Ready()
+    assert view.server_pid == other.server_pid
+    assert select.select([lost], [], [], 10)[0]
+    os.close(lost)
+    other.close()
+
+
 def test_a_stopped_server_fails_the_errand_and_never_the_caller(held: Project, view: View) -> None:
     assert ensure(view, {"p-a": "a"}) == Ready()
     server = view.server_pid

@@ -25,6 +25,8 @@ LOOK_WITHIN = 5.0
 """Seconds for a listing: 16 ms with a thousand sessions."""
 BUILD_WITHIN = 30.0
 """Seconds for making or ending views: 2 s for a thousand."""
+MOST_LOOKS = 50
+"""Looks at a server whose socket was removed (by a cleaner of /tmp, say), after it was told to make it (tmux(1))."""
 
 _NO_SERVER = ("no server running", "error connecting to", "server exited")
 
@@ -71,6 +73,7 @@ class View:
         self._errand: Errand | None = None
         self._again = False
         self._built = False
+        self._looks = 0
         self._events: list[ViewEvent] = []
         self._only_ours = True
         self._server = 0
@@ -107,6 +110,7 @@ class View:
             else:
                 self._wanted[name] = holder
         self._again = self._errand is not None
+        self._looks = 0
         if self._errand is None:
             self._built = False
             self._look(now)
@@ -145,8 +149,7 @@ class View:
         if self._errand is not None:
             self._abandon(self._errand)
             if self._server_fd >= 0 and self._only_ours:  # stopped, or stuck: nothing of anybody else is in it
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._server_fd, signal.SIGKILL)
+                self._signal_server(signal.SIGKILL)
         self._forget_server()
         self._epoll.close()
 
@@ -178,7 +181,15 @@ class View:
         if code and not any(text in complaint for text in _NO_SERVER):
             self._fail(f"tmux: {complaint or f'exit {code}'}", now)
             return
+        if code and self._server_lives() and self._looks < MOST_LOOKS:
+            if not self._looks:  # once: each call replaces the socket that a client may just have reached
+                self._signal_server(signal.SIGUSR1)
+            self._looks += 1
+            self._look(now)
+            return
         present = tmux.panes(output)
+        if self._server_lives() and self._only_ours and (not present or present[0].server != self._server):
+            self._signal_server(signal.SIGKILL)
         self._only_ours = all(pane.holder for pane in present)
         self._watch_server(present[0].server if present else 0)
         if self._again:
@@ -192,6 +203,10 @@ class View:
         else:
             self._built = True
             self._build(script, now)
+
+    def _server_lives(self) -> bool:
+        """Whether the server that we know still runs, reachable or not."""
+        return self._server_fd >= 0 and not _readable(self._server_fd)
 
     def _build(self, script: str, now: float) -> None:
         path = f"{self._socket}.views"
@@ -247,6 +262,10 @@ class View:
                 self._server_fd = os.pidfd_open(pid)
                 self._server = pid
                 self._epoll.register(self._server_fd, select.EPOLLIN)
+
+    def _signal_server(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._server_fd, number)
 
     def _forget_server(self) -> None:
         if self._server_fd >= 0:
