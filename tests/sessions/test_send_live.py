@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - a test's name says it
 """Sending into real programs through a real holder; a turn counts as started when the program says so."""
 
 from __future__ import annotations
