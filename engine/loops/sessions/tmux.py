@@ -29,7 +29,7 @@ A user option would say it better, but each ``set-option`` walks every pane of t
 _MARKED = re.compile(_MARK + "((?:[0-9a-f]{2})+)")
 _OURS = "#{m:*" + _MARK + "*,#{pane_start_command}}"
 _WAKE = "if-shell -F '#{&&:#{pane_dead}," + _OURS + "}' 'respawn-pane -e " + LIVE + "=1'"
-_BURY = "if-shell -F '" + _OURS + "' '' kill-pane"
+_STRANGE = "if-shell -F '" + _OURS + "' '' 'set-option -p remain-on-exit off'"
 
 _OPTIONS = f"""\
 set-option -gq history-limit 500
@@ -45,11 +45,13 @@ set-option -gq remain-on-exit on
 set-option -gq remain-on-exit-format '[loops] nothing relays this view: attach again to start it'
 set-hook -g client-attached[90] "{_WAKE}"
 set-hook -g client-session-changed[90] "{_WAKE}"
-set-hook -g pane-died[90] "{_BURY}"
+set-hook -g after-new-session[90] "{_STRANGE}"
+set-hook -g after-new-window[90] "{_STRANGE}"
+set-hook -g after-split-window[90] "{_STRANGE}"
 """
 # History: the default, 2,000 lines, costs 1-2 MB a session, and the long log is in a file.  Escape: the default delays
-# a person's Esc by 500 ms.  Hooks: `attach` and `switch-client` fire different ones; what a person made shall end as
-# usual, although our panes remain.
+# a person's Esc by 500 ms.  Hooks: `attach` and `switch-client` fire different ones; and what a person makes shall
+# end as usual, although our panes remain.
 
 
 @dataclass(frozen=True, slots=True)
