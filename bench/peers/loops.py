@@ -15,7 +15,7 @@ session_prefix = "bench-"
 log_dir = "log"
 [watchdog]
 stop_grace = 1
-restart_backoff = {{ first = 0, factor = 1, max = 0, jitter = 0, park_after = 1000000 }}
+restart_backoff = { first = 0, factor = 1, max = 0, jitter = 0, park_after = 1000000 }
 """
 _SERVICE = """[[service]]
 name = "{name}"
