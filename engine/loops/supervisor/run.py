@@ -27,6 +27,7 @@ from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.control import Control
 from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
+from loops.supervisor.events import AboutAgent, AboutPhase
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger
 from loops.supervisor.observation import Adopted, Began, Observation, Tick
@@ -71,6 +72,7 @@ class Supervisor:
         self._seen: deque[Observation] = deque()
         self._acts: deque[action.Action] = deque()
         self._touched: set[str] = set()
+        self._shown: dict[str, str] = {}
         self._leaving: int | None = None
         self._flushing = False
         self._compose(config)
@@ -140,17 +142,18 @@ class Supervisor:
             self._set_timers()
         finally:
             self._flushing = False
+        self._sessions.sweep()
 
     def _decide(self) -> None:
         while self._seen:
-            before = self.state
             self.state, events, actions = decide(self.state, self._seen.popleft())
             self._ledger.append(events)
             self._acts.extend(actions)
-            if self.state.agents is not before.agents:
-                self._touched.update(
-                    name for name, agent in self.state.agents.items() if before.agents.get(name) is not agent
-                )
+            for event in events:
+                if isinstance(event, AboutAgent):
+                    self._touched.add(event.agent)
+                elif not isinstance(event, AboutPhase):
+                    self._touched.update(self.state.agents)
 
     def _commit(self) -> bool:
         try:
@@ -261,8 +264,10 @@ class Supervisor:
             for name, agent in self.state.agents.items()
             if name in config.agents and agent.incarnation and agent.life not in (Life.OFF, Life.ENDED)
         }
-        self._view.ensure(shown, self._clock.now())
-        self._poll_view()
+        if shown != self._shown:  # a restart changes nothing: the relay waits for the next incarnation
+            self._shown = shown
+            self._view.ensure(shown, self._clock.now())
+            self._poll_view()
 
     def _poll_view(self) -> None:
         now = self._clock.now()
@@ -270,6 +275,7 @@ class Supervisor:
             if isinstance(event, Failed | TmuxMissing):
                 self.say(event.reason)
             elif isinstance(event, ServerGone):
+                self._shown = {}
                 self._reactor.at("view", now + VIEW_DELAY, self._show)
         self._reactor.at("view poll", self._view.due(), self._poll_view)
 
