@@ -117,8 +117,18 @@ class State:
         return os.path.join(self.root, "checks")
 
     @property
-    def compiled_config(self) -> str:
-        return os.path.join(self.root, "config.json")
+    def received(self) -> str:
+        """The demo agents' own record of what reached them: the test of "nothing lost, nothing doubled"."""
+        return os.path.join(self.root, "received")
+
+    @property
+    def memory(self) -> str:
+        """What the demo agents remember across a resume."""
+        return os.path.join(self.root, "memory")
+
+    def directories(self) -> tuple[str, ...]:
+        """All directories that the supervisor makes."""
+        return (self.root, self.journal, self.signals, self.received, self.memory, self.checks)
 
     def session_log(self, name: str) -> str:
         return os.path.join(self.log_dir, f"{name}.log")

@@ -10,11 +10,12 @@ phase = words[words.index("--phase") + 1]
 with open(os.environ["STUB_WORDS"], "a", encoding="utf-8") as file:
     file.write(json.dumps(words) + "\n")
 if words[0] == "claim":
-    path, line, subject = f"machine-docs/STATUS-{phase}.md", f"Gate: {words[1]} CLAIMED", f"claim({words[1]}): ready"
+    path, line = f"machine-docs/STATUS-{phase}.md", f"## Gate: {words[1]} — CLAIMED"
+    subject = f"claim({phase} {words[1]}): Gate {words[1]} CLAIMED"
 else:
     judged = [word.partition("=") for word in words[1 : words.index("--phase")]]
     said = ", ".join(f"{item} {outcome.partition(':')[0]}" for item, _, outcome in judged)
-    path, line, subject = f"machine-docs/REVIEW-{phase}.md", said, f"review({phase}): {said}"
+    path, line, subject = f"machine-docs/REVIEW-{phase}.md", f"## {said}", f"review({phase}): {said}"
 os.makedirs("machine-docs", exist_ok=True)
 with open(path, "a", encoding="utf-8") as file:
     file.write(line + "\n")

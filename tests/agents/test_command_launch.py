@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loops.agents.command import CommandAdapter
-from loops.agents.keys import KEYS, bracketed_paste
+from loops.agents.keys import KEYS
 from loops.agents.port import Order
 from loops.agents.shell import positional
 from loops.config.model import Backend, Delivery
@@ -121,7 +121,7 @@ def test_incident_16_the_text_goes_as_one_paste_and_the_submit_key_apart() -> No
 
 @given(st.text())
 def test_no_text_can_press_a_key_or_end_its_own_paste(text: str) -> None:
-    body = bracketed_paste(text).removeprefix(b"\x1b[200~").removesuffix(b"\x1b[201~")
+    body = CommandAdapter(CLAUDE).typing(text).paste.removeprefix(b"\x1b[200~").removesuffix(b"\x1b[201~")
 
     assert not set(body) & (set(range(0x20)) - set(b"\t\r"))
 

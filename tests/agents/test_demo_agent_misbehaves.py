@@ -16,7 +16,7 @@ WHOLE_PHASE = [
     "chore: begin",
     "feat(1): add src/1.py",
     "status(1): src/1.py is ready to be verified",
-    "claim(M1): ready",
+    "claim(1 M1): Gate M1 CLAIMED",
 ]
 
 
@@ -34,9 +34,23 @@ def test_a_crash_after_any_step_is_made_good_by_the_resumed_agent(project: Proje
     builder.start(resume=True)
     builder.wait_turn()
 
-    assert project.subjects() == [*WHOLE_PHASE, "claim(M2): ready"]
+    assert project.subjects() == [*WHOLE_PHASE, "claim(1 M2): Gate M2 CLAIMED"]
     assert [words[1] for words in builder.words] == ["M1", "M2"]
     assert [entry["kind"] for entry in builder.received] == ["kickoff"]
+
+
+def test_a_message_cut_off_in_its_turn_is_not_forgotten_for_the_resume_prompt(project: Project, hire: Hire) -> None:
+    builder = hire("builder", script("crash", phase="1", times=2, after=3))
+    builder.start(KICKOFF)
+    builder.wait_exit()
+    builder.start("[nudge n1] the claim of M1 was refused", resume=True)
+    builder.wait_exit()
+
+    builder.start("Your session was restarted.", resume=True)
+    builder.wait_turn()
+
+    assert [entry["nudge"] for entry in builder.signals("turn.started")] == ["", "n1", "n1"]
+    assert project.subjects() == WHOLE_PHASE
 
 
 def test_a_killed_agent_leaves_a_lock_and_a_dirty_tree_and_goes_on_all_the_same(project: Project, hire: Hire) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
-from agent_terminal import DemoAgent, Project
+import pytest
+from agent_terminal import PROGRAM, DemoAgent, Project
+from loops.agents.demo_agent.clone import Clone
+from loops.agents.demo_agent.documents import Documents, phase_of
 
 KICKOFF = "You are the builder of phase 1. Status document: STATUS-1.md"
 Hire = Callable[..., DemoAgent]
@@ -24,7 +29,7 @@ def test_builder_and_adversary_bring_a_phase_to_done(project: Project, hire: Hir
         "chore: begin",
         "feat(1): add src/1.py",
         "status(1): src/1.py is ready to be verified",
-        "claim(M1): ready",
+        "claim(1 M1): Gate M1 CLAIMED",
         "review(1): M1 PASS",
         "status(1): ## DONE — every item has a PASS",
     ]
@@ -45,7 +50,12 @@ def test_a_false_claim_fails_cold_verification_and_is_fixed_once(project: Projec
     builder.nudge("[nudge n3] review pushed: M1 PASS")
 
     judged = [subject for subject in project.subjects() if subject.startswith(("claim(", "review("))]
-    assert judged == ["claim(M1): ready", "review(1): M1 FAIL", "claim(M1): ready", "review(1): M1 PASS"]
+    assert judged == [
+        "claim(1 M1): Gate M1 CLAIMED",
+        "review(1): M1 FAIL",
+        "claim(1 M1): Gate M1 CLAIMED",
+        "review(1): M1 PASS",
+    ]
     assert adversary.words[0] == [
         "verdict",
         "M1=FAIL:check.sh says: median([4, 1, 3, 2]) is 3, expected 2.5",
@@ -65,6 +75,75 @@ def test_a_refused_claim_is_made_again(project: Project, hire: Hire) -> None:
     builder.nudge("[nudge n1] the claim of M1 was refused: ./check.sh 1 fails in a fresh clone")
 
     assert [words[:4] for words in builder.words] == [["claim", "M1", "--phase", "1"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("subject", "line", "expected"),
+    [
+        ("review(1): M1 PASS, M2 FAIL @2026-11-21T10:14:09Z", "", [True, False, None]),
+        ("review(1): see the document", "## M1: FAIL @2026-11-21T10:14:09Z", [False, None, None]),
+        ("review(1): M10 PASS; ledger seeded, no gate yet", "M1 is being looked at", [None, None, None]),
+        ("chore(1): M1 PASS", "## M1: PASS", [None, None, None]),
+    ],
+)
+def test_a_verdict_is_taken_for_the_item_that_it_names(
+    project: Project, subject: str, line: str, expected: list[bool | None]
+) -> None:
+    clone = Clone(str(project.clone("work")), "work")
+    documents = Documents(clone, "1")
+    for kind, subject_ in (
+        ("STATUS", "claim(1 M1): Gate M1 CLAIMED"),
+        ("STATUS", "claim(1 M2): Gate"),
+        ("REVIEW", subject),
+    ):
+        documents.write(kind, documents.read(kind) + subject_ + "\n" + (line if kind == "REVIEW" else ""))
+        clone.commit(subject_, [documents.path(kind)])
+
+    assert [documents.verdict_on(item) for item in ("M1", "M2", "M3")] == expected
+    assert documents.claimed_items() == ["M1", "M2"]
+
+
+@pytest.mark.parametrize(
+    ("kickoff", "phase"),
+    [
+        ("Phase 7. The status document is STATUS-1c.md.", "1c"),
+        ("You work on phase `2w` now", "2w"),
+        ("phase_id: 3", "3"),
+        ("Watch the project.", ""),
+    ],
+)
+def test_the_phase_is_found_in_the_kickoff(kickoff: str, phase: str) -> None:
+    assert phase_of(kickoff) == phase
+
+
+def test_a_push_that_was_overtaken_goes_on_top(project: Project) -> None:
+    ours, theirs = (Clone(str(project.clone(name)), name) for name in ("ours", "theirs"))
+    for clone, name in ((ours, "a"), (theirs, "b")):
+        (project.root / clone.root / name).write_text(name)
+        clone.commit(f"feat: {name}", [name])
+
+    theirs.push()
+    ours.push()
+
+    assert project.subjects() == ["chore: begin", "feat: b", "feat: a"]
+
+
+def test_on_a_plain_pipe_each_line_is_a_message(project: Project) -> None:
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", str(PROGRAM), "--role", "orchestrator", "Watch."],
+        input="one\ntwo",
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=project.root,
+    ).stdout
+
+    assert [line for line in said.splitlines() if line.startswith("●")] == [
+        "● Noted: Watch.",
+        "● Noted: one",
+        "● Noted: two",
+    ]
+    assert "\x1b" not in said
 
 
 def test_what_was_received_is_recorded_once_with_its_nudge_id(hire: Hire) -> None:

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from config_samples import FIXTURES, Problems, Shipped, Write
 from loops import config
-from loops.config.model import Config
-
-FIXTURES = Path(__file__).parent / "fixtures"
-
-Write = Callable[[str], str]
-Problems = Callable[[str], tuple[config.Problem, ...]]
 
 
 @pytest.fixture
@@ -40,6 +34,6 @@ def problems(write: Write) -> Problems:
 
 
 @pytest.fixture
-def shipped() -> Callable[[str], Config]:
+def shipped() -> Shipped:
     """Load one of the fixtures."""
     return lambda name: config.load(str(FIXTURES / f"{name}.toml"))

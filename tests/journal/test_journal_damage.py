@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from journal_samples import SOURCE, exits, fill
 from loops.errors import JournalError
-from loops.journal import Event, Journal, read, verify
+from loops.journal import Event, Journal, Json, read, verify
 from loops.journal.record import GENESIS
 from loops.journal.segments import START, Walk
 from loops.journal.tail import Ending, classify, verified_lines
@@ -19,7 +19,7 @@ FIRST = "00000001.jsonl"
 @pytest.fixture
 def sample(directory: str) -> bytes:
     """A journal of four records, whose data tempts: a chain field of its own, newlines, what flips into them."""
-    tempting = {"chain": "0" * 64, "text": '\n*JZ"}\n{', "inner": {"chain": "f" * 64}}
+    tempting: dict[str, Json] = {"chain": "0" * 64, "text": '\n*JZ"}\n{', "inner": {"chain": "f" * 64}}
     with Journal.open(directory, source=SOURCE) as journal:
         journal.append([Event("message.user", "builder", tempting), *exits(1), Event("message.user", "b", tempting)])
     return Path(directory, FIRST).read_bytes()

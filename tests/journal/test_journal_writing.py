@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journal_samples import SOURCE, exits, fill
 from loops.errors import JournalError
-from loops.journal import Event, Journal, read, verify
+from loops.journal import Event, Journal, Json, read, verify
 
 Open = Callable[..., Journal]
 
@@ -43,7 +43,13 @@ def test_what_append_returns_is_what_every_later_replay_returns(batches: list[li
 
 
 def test_data_comes_back_as_it_was_given(directory: str, opened: Open) -> None:
-    data = {"text": "naïve \ud800 \x00 \u2028 🜁", "big": 10**40, "float": 0.1, "list": [1, [None, True]], "": {}}
+    data: dict[str, Json] = {
+        "text": "naïve \ud800 \x00 \u2028 🜁",
+        "big": 10**40,
+        "float": 0.1,
+        "list": [1, [None, True]],
+        "": {},
+    }
     journal = opened(directory)
     journal.append([Event("message.user", "builder", data, "2026-01-02T03:04:05Z")])
     journal.commit()

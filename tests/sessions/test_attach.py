@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - a test's name says it
 """The relay on real processes: a holder, sessions in it, and a person's terminal played by pexpect."""
 
 from __future__ import annotations
@@ -6,15 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
-from loops.sessions.send import bracketed
-from view_project import RELAY, Project, end, project, until
+from holder_room import eventually, python
+from view_project import RELAY, Project, end, project
 
 ECHO = (
     "import os,tty; tty.setraw(0); os.write(1, b'ready\\r\\n')\n"
@@ -35,13 +33,9 @@ PASTE_READER = (
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[Project]:
-    with project(tmp_path) as made:
+def held() -> Iterator[Project]:
+    with project() as made:
         yield made
-
-
-def python(program: str) -> list[str]:
-    return [sys.executable, "-I", "-S", "-c", program]
 
 
 def person(held: Project, name: str, *words: str, rows: int = 30, cols: int = 90) -> pexpect.spawn:
@@ -66,8 +60,7 @@ def test_the_size_of_the_window_is_the_size_of_the_session(held: Project) -> Non
 
 def test_who_comes_later_sees_what_was_printed_before_and_asks_the_terminal_nothing(held: Project) -> None:
     held.spawn("a", python("import os\nos.write(1, b'shown before\\x1b[c\\x1b[6n!'); os.read(0, 1)"))
-    log = held.root / "a.log"
-    until(lambda: log.exists() and b"!" in log.read_bytes())
+    eventually(lambda: b"!" in held.logged("a"))
     seat = person(held, "a")
     seat.expect_exact("shown before!")
     assert b"\x1b[c" not in seat.before
@@ -78,7 +71,7 @@ def test_ctrl_backslash_twice_leaves_the_session_alone_and_the_terminal_as_it_wa
     seat = person(held, "a")
     before = termios.tcgetattr(seat.child_fd)
     seat.expect("ready")
-    until(lambda: termios.tcgetattr(seat.child_fd) != before)
+    eventually(lambda: termios.tcgetattr(seat.child_fd) != before)
     seat.send("\x1c\x1c")
     seat.expect(pexpect.EOF)
     seat.close()
@@ -110,7 +103,7 @@ def test_the_end_of_a_session_is_said_and_its_next_start_is_shown(held: Project)
     seat.expect_exact("first")
     seat.send("\r")
     seat.expect_exact("[loops] a ended: exit 3 — waiting for the next start".encode())
-    held.expect("exit")
+    held.wait_for_exit()
     held.spawn("a", python(ECHO), incarnation=2)
     seat.expect("ready")
     seat.send("again")
@@ -138,6 +131,18 @@ def test_the_relay_outlives_the_holder_and_connects_to_the_next(held: Project) -
     seat.expect_exact(repr(b"back"))
 
 
+def test_while_there_is_no_holder_ctrl_c_leaves(held: Project) -> None:
+    held.spawn("a", python(ECHO))
+    seat = person(held, "a")
+    seat.expect("ready")
+    held.kill()
+    seat.expect_exact("trying again")
+    seat.send("\x03")
+    seat.expect(pexpect.EOF)
+    seat.close()
+    assert seat.exitstatus == 0
+
+
 def test_a_wrong_name_is_an_error_for_a_person_and_a_reason_to_wait_for_a_view(held: Project) -> None:
     seat = person(held, "nobody")
     seat.expect_exact("there is no session 'nobody'")
@@ -162,6 +167,22 @@ def test_into_a_pipe_goes_plain_text(held: Project) -> None:
     relay = subprocess.Popen([*RELAY, held.socket, "a"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert relay.stdout is not None
     assert relay.stdout.readline() == b"red line\n"
+    relay.terminate()
+    relay.communicate(timeout=10)
+
+
+def test_a_reader_in_a_pipe_changes_nobodys_size(held: Project) -> None:
+    held.spawn("a", python(SIZE))
+    seat = person(held, "a", rows=31, cols=101)
+    seat.expect_exact("size 31x101")
+    relay = subprocess.Popen([*RELAY, held.socket, "a"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert relay.stdout is not None
+    assert b"size" in relay.stdout.readline()
+    seat.send("\x1c\x1c")
+    seat.expect(pexpect.EOF)
+    second = person(held, "a", rows=32, cols=102)
+    second.expect_exact("size 32x102")
+    assert b"size 0x0" not in held.logged("a")
     relay.terminate()
     relay.communicate(timeout=10)
 
@@ -198,13 +219,4 @@ def test_a_persons_multi_line_paste_arrives_whole(held: Project) -> None:
     seat = person(held, "a", "--no-detach")
     seat.expect("ready")
     seat.send(b"\x1b[200~" + b"\r".join(b"line %d" % number for number in range(1000)) + b"\x1b[201~\r")
-    seat.expect_exact("lines 1000 bytes 8889")
-
-
-def test_a_sent_message_of_many_lines_arrives_whole_and_is_submitted_apart(held: Project) -> None:
-    held.spawn("a", python(PASTE_READER))
-    seat = person(held, "a")
-    seat.expect("ready")
-    held.write("a", "n1.paste", bracketed("\n".join(f"line {number}" for number in range(1000))))
-    held.write("a", "n1.submit.1", b"\r")
     seat.expect_exact("lines 1000 bytes 8889")

@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - a test's name says it
 """What a session shows: rendered on demand, and as plain text for every listing."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D102, D103 - a test's name says it
 """Verified sending: typed at most once, submitted apart, and only called delivered when a turn started."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - a test's name says it
 """What is said to tmux: exact, quoted, and no more than is missing."""
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def test_a_missing_view_is_made_with_its_relay() -> None:
     assert words[words.index("-s") + 1] == "p-a"
     assert words[-4:] == [*RELAY, "a"]
     assert "LOOPS_LIVE=1" in words
-    assert "set-option -p -t '=p-a:' @loops 'a'" in script
+    assert "set-environment -t '=p-a:' -u LOOPS_LIVE" in script
 
 
 def test_beyond_the_eager_ones_views_are_parked() -> None:
@@ -45,7 +44,7 @@ def test_a_view_that_is_not_wanted_any_more_is_ended_and_a_strangers_is_not() ->
 def test_a_view_of_another_session_is_replaced() -> None:
     script = commands({"p-a": "b"}, [pane("%1", "p-a", "a")], RELAY, 24)
     assert script.count("kill-pane -t '%1'") == 1
-    assert "@loops 'b'" in script
+    assert "loops-view-62" in script
 
 
 def test_a_name_that_a_stranger_has_is_left_to_him() -> None:
@@ -87,6 +86,8 @@ def test_a_quoted_word_is_one_word(text: str) -> None:
     assert shlex.split(quoted(text)) == [text]
 
 
-def test_a_listing_is_read_and_other_lines_skipped() -> None:
-    listing = "7:%1:1:0:p-a:a:b\n7:%2:0:2:human:\nnonsense"
-    assert panes(listing) == [Pane(7, "%1", True, 0, "p-a", "a:b"), Pane(7, "%2", False, 2, "human", "")]
+@given(st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=30))
+def test_a_listing_tells_our_panes_from_a_strangers(holder: str) -> None:
+    made = commands({"p-a": holder}, [], ["relay"], 0).splitlines()[-1]
+    found = panes(f"7:%1:1:0:p-a:{made}\n7:%2:0:2:human:sleep 100\nnonsense")
+    assert found == [Pane(7, "%1", True, 0, "p-a", holder), Pane(7, "%2", False, 2, "human", "")]

@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - a test's name says it
 """The views on a real tmux server and a real holder, with people played by pexpect.
 
 ``LOOPS_TEST_TMUX`` names another tmux than the one on the PATH.
@@ -10,15 +9,16 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
+from holder_room import eventually, python
+from loops.sessions.tmux import LISTING, panes
 from loops.sessions.view import Failed, Ready, ServerGone, TmuxMissing, View, ViewEvent
-from view_project import RELAY, Project, end, project, until
+from view_project import RELAY, Project, end, project
 
 TMUX = os.environ.get("LOOPS_TEST_TMUX", "tmux")
 ECHO = (
@@ -28,8 +28,8 @@ ECHO = (
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[Project]:
-    with project(tmp_path) as made:
+def held() -> Iterator[Project]:
+    with project() as made:
         yield made
 
 
@@ -82,7 +82,7 @@ def attached(view: View, name: str) -> pexpect.spawn:
 
 def echo(held: Project, *names: str) -> None:
     for name in names:
-        held.spawn(name, [sys.executable, "-I", "-S", "-c", ECHO, name])
+        held.spawn(name, python(ECHO, name))
 
 
 def relays(view: View) -> list[str]:
@@ -104,7 +104,7 @@ def test_a_person_attaches_sees_the_session_and_types_into_it(held: Project, vie
 def test_a_parked_view_gets_its_relay_when_a_person_attaches(held: Project, parked: View) -> None:
     echo(held, "a", "b")
     assert ensure(parked, {"p-a": "a", "p-b": "b"}) == Ready()
-    until(lambda: relays(parked) == [])
+    eventually(lambda: relays(parked) == [])
     seat = attached(parked, "p-a")
     seat.expect_exact("I am a")
     seat.send("x")
@@ -130,20 +130,20 @@ def test_a_view_that_its_person_left_is_parked_again(held: Project, parked: View
     tmux(parked, "detach-client", "-s", "=p-a")
     seat.expect(pexpect.EOF)
     assert ensure(parked, {"p-a": "a"}) == Ready()
-    until(lambda: relays(parked) == [])
+    eventually(lambda: relays(parked) == [])
 
 
 def test_a_dead_relay_stays_visible_and_is_started_again(held: Project, view: View) -> None:
     echo(held, "a")
     assert ensure(view, {"p-a": "a"}) == Ready()
     end(int(tmux(view, "display-message", "-p", "-t", "=p-a:", "#{pane_pid}")))
-    until(lambda: relays(view) == [])
+    eventually(lambda: relays(view) == [])
     assert ensure(view, {"p-a": "a"}) == Ready()
     assert relays(view) == ["p-a"]
 
 
 def test_killing_the_tmux_server_costs_no_session_and_the_views_come_back(held: Project, view: View) -> None:
-    pid = held.spawn("a", [sys.executable, "-I", "-S", "-c", ECHO, "a"])
+    pid = held.spawn("a", python(ECHO, "a"))
     assert ensure(view, {"p-a": "a"}) == Ready()
     first = view.server_pid
     end(first)
@@ -155,6 +155,27 @@ def test_killing_the_tmux_server_costs_no_session_and_the_views_come_back(held: 
     seat.expect_exact("I am a")
     seat.send("alive")
     seat.expect_exact(repr(b"alive"))
+
+
+def test_a_server_whose_socket_was_removed_makes_it_again(held: Project, view: View) -> None:
+    assert ensure(view, {"p-a": "a"}) == Ready()
+    server = view.server_pid
+    os.unlink(view._socket)
+    assert ensure(view, {"p-a": "a", "p-b": "b"}) == Ready()
+    assert view.server_pid == server
+
+
+def test_a_server_that_cannot_be_reached_any_more_is_not_left_behind(held: Project, view: View) -> None:
+    assert ensure(view, {"p-a": "a"}) == Ready()
+    lost = os.pidfd_open(view.server_pid)
+    os.unlink(view._socket)
+    other = View(view._socket, [*RELAY, held.socket], program=TMUX)
+    assert ensure(other, {"p-a": "a"}) == Ready()
+    assert ensure(view, {"p-a": "a"}) == Ready()
+    assert view.server_pid == other.server_pid
+    assert select.select([lost], [], [], 10)[0]
+    os.close(lost)
+    other.close()
 
 
 def test_a_stopped_server_fails_the_errand_and_never_the_caller(held: Project, view: View) -> None:
@@ -181,6 +202,14 @@ def test_a_persons_own_session_on_our_socket_is_left_alone(held: Project, view: 
     assert "is not ours" in event.reason
     assert tmux(view, "list-sessions", "-F", "#S").split() == ["mine"]
     tmux(view, "kill-server")
+
+
+def test_a_persons_own_window_ends_with_its_command_as_usual(held: Project, view: View) -> None:
+    assert ensure(view, {"p-a": "a"}) == Ready()
+    tmux(view, "new-session", "-d", "-s", "mine", "true")
+    tmux(view, "split-window", "-d", "-t", "=p-a:", "true")
+    tmux(view, "new-window", "-d", "-t", "=p-a:", "true")
+    eventually(lambda: tmux(view, "list-panes", "-a", "-F", "#S").split() == ["p-a"])
 
 
 def test_closing_ends_our_views_and_keeps_a_persons_session(held: Project) -> None:
@@ -218,30 +247,13 @@ def test_a_change_during_an_errand_is_not_forgotten(held: Project, view: View) -
 
 
 def test_names_of_every_kind_get_a_view_of_their_own(held: Project, view: View) -> None:
-    names = [
-        "=eq",
-        "-dash",
-        "a:b",
-        "a.b",
-        "$(touch x)",
-        "#(touch y)",
-        "it's",
-        'say "x"',
-        "träger",
-        "0",
-        "{",
-        "%1",
-        "*",
-        "~",
-    ]
+    names = ["=eq", "-dash", "a:b", "a.b", "$(touch x)", "#(touch y)", "it's", 'say "x"', "träger", "0", "{", "%1", "*"]
     echo(held, *names)
     assert ensure(view, {f"p{name}": name for name in names if name != "a.b"} | {"other": "a.b"}) == Ready()
-    shown = dict(
-        line.split(":", 1) for line in tmux(view, "list-panes", "-a", "-F", "#{pane_id}:#{@loops}").splitlines()
-    )
-    assert sorted(shown.values()) == sorted(names)
-    for id, name in shown.items():
-        until(lambda id=id, name=name: f"I am {name}" in tmux(view, "capture-pane", "-p", "-t", id))
+    shown = {pane.holder: pane.id for pane in panes(tmux(view, "list-panes", "-a", "-F", LISTING))}
+    assert sorted(shown) == sorted(names)
+    for name, id in shown.items():
+        eventually(lambda id=id, name=name: f"I am {name}" in tmux(view, "capture-pane", "-p", "-t", id))
 
 
 def test_two_names_that_tmux_cannot_tell_apart_are_reported(held: Project, view: View) -> None:

@@ -1,4 +1,3 @@
-# ruff: noqa: D103 - a test's name says it
 """A person's side of the relay: what is taken out of the keys, and what a replay may not repeat."""
 
 from __future__ import annotations

@@ -1,20 +1,19 @@
-# ruff: noqa: D107 - a fixture
-"""A holder of its own in a temporary directory, for the tests of what people see of it."""
+"""A project for the tests of what people see of it: a holder with this test as its supervisor."""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
-import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from loops.sessions import attach, holder, wire
+from holder_room import PATIENCE, Room, events_of, eventually, open_room
+from loops.sessions import attach
+from loops.sessions.client import Exited, NotWritten, Spawned, Written
+from loops.sessions.send import Accepted, Refused, Write
 
 RELAY = [sys.executable, "-I", "-S", attach.__file__]
 
@@ -22,76 +21,58 @@ RELAY = [sys.executable, "-I", "-S", attach.__file__]
 class Project:
     """One holder, with this test as its supervisor."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.socket = str(root / "holder.sock")
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self.root = room.root
+        self.socket = room.runtime.holder_socket
         self._epoch = 0
         self.start()
 
     def start(self) -> None:
         """Start a holder and become its supervisor."""
-        command = [sys.executable, "-I", "-S", holder.__file__, self.socket]
-        with open(self.root / "holder.log", "ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._sock.settimeout(10)
-        until(lambda: self._sock.connect_ex(self.socket) == 0)
+        self._room.launch()
         self._epoch += 1
-        wire.send(self._sock, wire.pack("hello", role="supervisor", epoch=self._epoch))
-        self.expect("welcome")
+        self._client = self._room.connect(self._epoch)
 
-    def expect(self, op: str) -> dict[str, Any]:
-        """Read the holder's messages up to the next *op*, and return its head."""
-        while True:
-            message = wire.receive(self._sock)
-            assert message is not None, f"the holder ended: {(self.root / 'holder.log').read_text()}"
-            wire.close(message[2])
-            if message[0]["op"] == op:
-                return message[0]
-
-    def spawn(self, name: str, argv: list[str], incarnation: int = 1) -> int:
+    def spawn(self, name: str, argv: Sequence[str], incarnation: int = 1) -> int:
         """Start a session and return its pid."""
-        order = {
-            "name": name, "incarnation": incarnation, "argv": argv, "cwd": str(self.root),
-            "env": {"PATH": os.environ["PATH"], "TERM": "xterm-256color"}, "rows": 24, "cols": 80,
-            "log_path": str(self.root / f"{name}.log"), "log_bytes": 1 << 20, "log_keep": 1,
-        }  # fmt: skip
-        wire.send(self._sock, wire.pack("spawn", **order))
-        return int(self.expect("spawned")["pid"])
+        self._client.spawn(self._room.order(name, incarnation=incarnation, argv=tuple(argv)))
+        (spawned,) = events_of(self._client, Spawned)
+        return spawned.pid
 
-    def write(self, name: str, id: str, data: bytes, guard: bool = False) -> None:
-        """Type *data* as the supervisor does."""
-        wire.send(self._sock, wire.pack("write", data, name=name, incarnation=1, id=id, guard=guard))
-        self.expect("written")
+    def type(self, name: str, write: Write) -> Accepted | Refused:
+        """Have the holder do what a sending wants, and return its answer."""
+        self._client.write(name, 1, write.write_id, write.data, guard=write.guard)
+        while True:
+            select.select([self._client], [], [], PATIENCE)
+            for event in self._client.read():
+                if isinstance(event, Written):
+                    return Accepted(event.id)
+                if isinstance(event, NotWritten):
+                    return Refused(event.id, event.reason)
+
+    def wait_for_draft(self, name: str) -> None:
+        """Wait until the holder says that a person began a line."""
+        eventually(lambda: self._client.read() is not None and self._client.sessions()[name].human)
+
+    def logged(self, name: str) -> bytes:
+        """What the session printed so far."""
+        return self._room.logged(name) if Path(self._room.log(name)).exists() else b""
+
+    def wait_for_exit(self) -> None:
+        """Wait until a session ended."""
+        events_of(self._client, Exited)
 
     def kill(self) -> None:
         """End the holder, and with it every session."""
-        self._sock.close()
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        """Leave nothing behind."""
-        if self.process.poll() is None:
-            self.kill()
+        end(self._room.holder)
 
 
 @contextmanager
-def project(root: Path) -> Iterator[Project]:
+def project() -> Iterator[Project]:
     """A project that is gone when the block ends."""
-    made = Project(root)
-    try:
-        yield made
-    finally:
-        made.stop()
-
-
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    """Wait for *condition*."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
+    with open_room() as room:
+        yield Project(room)
 
 
 def end(pid: int) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loops.agents import events, screen
-from loops.agents.keys import bracketed_paste, key_bytes, one_line
+from loops.agents.keys import key_bytes
 from loops.agents.port import Launch, Order, Screen, Signal, Typing
 from loops.agents.shell import positional
 from loops.config.model import Backend, Delivery
 from loops.errors import ConfigError
+from loops.sessions.send import bracketed, one_line
 
 _LONGEST_ARGUMENT = 131_071
 """Bytes of one argument (Linux: MAX_ARG_STRLEN less the final NUL)."""
@@ -52,7 +53,7 @@ class CommandAdapter:
 
     def typing(self, text: str) -> Typing:
         """Paste and submit; a plain process (delivery "exec") reads lines and knows no paste."""
-        paste = one_line(text) if self._backend.prompt_delivery is Delivery.EXEC else bracketed_paste(text)
+        paste = one_line(text) if self._backend.prompt_delivery is Delivery.EXEC else bracketed(text)
         return Typing(paste, self._submit)
 
     def read_line(self, line: bytes) -> Sequence[Signal]:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from loops.agents import events
-from loops.agents.keys import bracketed_paste
 from loops.agents.port import DialogShown, Launch, Order, Screen, Signal, Typing
 from loops.agents.screen import patterns_of, read_screen
 from loops.config.model import Backend
+from loops.sessions.send import bracketed
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "demo_agent", "__main__.py")
 _TASK_ROLE = "task"
@@ -43,7 +43,7 @@ class DemoAdapter:
 
     def typing(self, text: str) -> Typing:
         """Paste, then Enter."""
-        return Typing(bracketed_paste(text), b"\r")
+        return Typing(bracketed(text), b"\r")
 
     def read_line(self, line: bytes) -> Sequence[Signal]:
         """Read one line of the engine's own signals format."""

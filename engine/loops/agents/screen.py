@@ -9,23 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from loops.agents.limits import parse_reset
 from loops.agents.port import DialogShown, Fatal, Idle, LimitReached, Ready, Screen, Signal, Working
 from loops.config.model import Backend
 from loops.errors import ConfigError
+from loops.protocol.waiting import newest_waiting
 
 _BOTTOM = 8
 """Lines that are not empty."""
 _QUOTES = ("⎿", "\u276f", "\u203a", "│", ">")
 """What agents draw before a tool's output, a person's prompt and a box: words that are somebody else's."""
+_ERROR_REPLY = re.compile(r"\s*⎿\s+API Error\b")
+"""The program's own words, although they stand where a tool's output does."""
 _DECORATION = " \t\u00a0●⏺•│┃|>\u276f\u203a⎿╭╮╰╯─"
 _COUNTER_SAMPLE = "not your usage limit"
 """A plain refusal for haste, which names the limit only to say that it is not meant."""
 _GAP = re.compile(r"\s{3,}")
 """Between the columns of a screen with a side bar."""
-_MARKER = "WAITING-UNTIL:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +71,21 @@ def read_screen(patterns: Patterns, screen: Screen, now: float) -> Sequence[Sign
     """
     theirs = _without_ours(screen)
     shown = [theirs[index] for index, line in enumerate(screen.lines) if line.strip()]
+    if not shown:
+        return ()  # not painted yet: no evidence of anything
     bottom = [line.replace("\u2019", "'") for line in shown[-_BOTTOM:] if line.strip()]
     active = _last(patterns.active, bottom) is not None
-    if not active and (found := _last(patterns.fatal, _unquoted(bottom, but="⎿"))) is not None:
-        return (Fatal(_unquoted(bottom, but="⎿")[found].strip(_DECORATION)),)
-    if not active and (limit := _limit(patterns.limit, _unquoted(bottom), now)):
-        return (limit,)
+    if not active:
+        own = _own_words(bottom)
+        if (found := _last(patterns.fatal, own)) is not None:
+            return (Fatal(own[found].strip(_DECORATION)),)
+        if limit := _limit(patterns.limit, own, now):
+            return (limit,)
     if _last(patterns.dialog, bottom) is not None:
         return (DialogShown("\n".join(bottom)),)
     if active:
         return (Working(),)
-    idle = Idle(_waiting_until(theirs))
+    idle = Idle(newest_waiting(theirs))
     return (Ready(), idle) if _last(patterns.ready, bottom) is not None else (idle,)
 
 
@@ -98,8 +103,9 @@ def _without_ours(screen: Screen) -> list[str]:
     ]
 
 
-def _unquoted(lines: Sequence[str], but: str = "") -> list[str]:
-    return [line for line in lines if not line.lstrip().startswith(tuple(q for q in _QUOTES if q != but))]
+def _own_words(lines: Sequence[str]) -> list[str]:
+    """Return the lines in which the agent program itself speaks."""
+    return [line for line in lines if not line.lstrip().startswith(_QUOTES) or _ERROR_REPLY.match(line)]
 
 
 def _last(pattern: re.Pattern[str] | None, lines: Sequence[str]) -> int | None:
@@ -115,16 +121,3 @@ def _limit(pattern: re.Pattern[str] | None, lines: Sequence[str], now: float) ->
         return None
     banner = " ".join(line.strip() for line in lines[found:])  # the time may have been wrapped onto the next line
     return LimitReached(lines[found].strip(_DECORATION), parse_reset(banner, now))
-
-
-def _waiting_until(lines: Sequence[str]) -> float | None:
-    """Return the time of the lowest marker; None when there is none, or when it is broken: older ones say nothing."""
-    for line in reversed(lines):
-        words = line.strip(_DECORATION)
-        if words.startswith(_MARKER):
-            try:
-                moment = datetime.fromisoformat(words.removeprefix(_MARKER).strip())
-            except ValueError:
-                return None
-            return moment.timestamp() if moment.tzinfo else None
-    return None

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
+
+from loops.cli.answer import Answer
 
 
-def demo(args: argparse.Namespace) -> int:
-    """Run it; it prints for itself."""
-    from loops.projects import demo as project
+def demo(args: argparse.Namespace) -> Answer:
+    """Run the demo, which shows itself, and name its report."""
+    from loops.projects.demo import run
 
-    code: int = project.main(args)
-    return code
+    outcome = run(args.report, keep=args.keep, plain=args.json or args.plain)
+    lines = [outcome.summary, *(f"PROBLEM: {each}" for each in outcome.problems), f"report: {outcome.report_path}"]
+    return Answer(asdict(outcome), lines, 1 if outcome.problems else 0)

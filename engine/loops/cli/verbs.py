@@ -135,9 +135,9 @@ def _init(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "words", nargs=argparse.REMAINDER, metavar="...", help="options of the demo: `loops demo -- --help`"
-    )
+    parser.add_argument("--report", default="", metavar="PATH", help="where the HTML report goes")
+    parser.add_argument("--keep", action="store_true", help="leave the project's directory in place and name it")
+    parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
 
 
 def _completions(parser: argparse.ArgumentParser) -> None:

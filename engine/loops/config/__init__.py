@@ -5,8 +5,7 @@ What is needed is imported when it is first asked for, so that a start from the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # importing `typing` would take a quarter of a start from the cache
 if TYPE_CHECKING:
     from loops.config.codec import decode as decode
     from loops.config.codec import encode as encode

@@ -9,15 +9,16 @@ from loops.config.model import Backend, Delivery
 BUILT_IN: Mapping[str, Backend] = {
     backend.name: backend
     for backend in (
-        Backend(name="demo", adapter="demo"),
+        Backend(name="demo", adapter="demo", supports_resume=True),
         Backend(
             name="claude",
             bin="claude",
             flags=("--dangerously-skip-permissions",),
+            session_flags=("--session-id", "{id}"),
             process_name="claude",
             remote_control=True,
             supports_resume=True,
-            # Without the earlier engine's spinner glyphs: since 2.1 they also stand before "Baked for 4s" on an idle screen.
+            # Without the spinner glyphs: since 2.1 they also stand before "Baked for 4s" on an idle screen.
             active_re=r"esc to interrupt|Running tool|retrying in \d+s",
             limit_re=(
                 r"(?i)spend limit|usage limit|limit reached|(?:hit|reached) your .*limit|out of (?:credits|tokens)"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
 
 from loops.config.model import (
     Agent,
@@ -25,16 +24,16 @@ from loops.config.model import (
     Watch,
     Watchdog,
 )
-from loops.config.problems import Value
+from loops.config.problems import TYPE_CHECKING, Value
 
 
-def encode(config: Config) -> dict[str, Any]:
+def encode(config: Config) -> dict[str, Value]:
     """Return *config* in dicts, lists, texts and numbers."""
-    encoded: dict[str, Any] = plain(config)
+    encoded: dict[str, Value] = plain(config)
     return encoded
 
 
-def decode(encoded: Mapping[str, Any]) -> Config:
+def decode(encoded: Mapping[str, Value]) -> Config:
     """Undo `encode`.  Raises TypeError, KeyError, ValueError or AttributeError for anything that it did not write."""
     config: Config = _record(Config)(encoded)
     return config
@@ -53,7 +52,8 @@ def plain(value: object) -> Value:
     return value
 
 
-_Reader = Callable[[Any], Any]
+if TYPE_CHECKING:
+    _Reader = Callable[[Value], Value]
 
 
 def _record(kind: type) -> _Reader:
@@ -87,7 +87,7 @@ _CONVERTED |= {
     Wake: {},
     Done: {},
     Watchdog: {"restart_backoff": _record(Backoff), "budget": _record(Budget), "token_granularity": Granularity},
-    Backend: {"flags": tuple, "resume_flags": tuple, "prompt_delivery": Delivery},
+    Backend: {"flags": tuple, "resume_flags": tuple, "session_flags": tuple, "prompt_delivery": Delivery},
     Agent: {
         "kind": Kind,
         "watch": Watch,

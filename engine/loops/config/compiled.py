@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
 
 import loops
 from loops import resources
 from loops.config.codec import decode, encode
 from loops.config.model import Config
-from loops.config.problems import ConfigProblems, Problem
+from loops.config.problems import ConfigProblems, Problem, Value
 from loops.errors import ConfigError
 
 _PATIENCE = 60.0
@@ -112,5 +111,5 @@ def check(path: str) -> tuple[int, str]:
     )
 
 
-def _plain(problem: Problem) -> dict[str, Any]:
+def _plain(problem: Problem) -> dict[str, Value]:
     return {"path": problem.path, "line": problem.line, "key": problem.key, "message": problem.message}

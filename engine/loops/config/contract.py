@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loops import resources
-from loops.config.problems import DocPath, nearest
+from loops.config.problems import DocPath, nearest, quoted
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -24,11 +24,7 @@ _TYPES = {
     "array": "a list",
     "object": "a table",
 }
-_LIMITS = {
-    "minimum": "at least",
-    "exclusiveMinimum": "more than",
-    "maximum": "at most",
-}
+_LIMITS = {"minimum": "at least", "maximum": "at most"}
 
 
 def breaches(document: Mapping[str, Any]) -> list[Breach]:
@@ -92,8 +88,8 @@ def _missing(error: ValidationError, unknown: list[Breach]) -> Iterator[Breach]:
 
 
 def _wrong(error: ValidationError) -> Breach:
-    path, steps = _path(error), list(error.absolute_schema_path)
-    if "propertyNames" in steps:
+    path = _path(error)
+    if "propertyNames" in error.absolute_schema_path:
         path = (*path, str(error.instance))
     rule, value = error.validator, error.validator_value
     schema: Mapping[str, Any] = error.schema  # type: ignore[assignment]
@@ -101,15 +97,16 @@ def _wrong(error: ValidationError) -> Breach:
         words: list[str] = value  # type: ignore[assignment]
         hint = nearest(error.instance, words) if isinstance(error.instance, str) else ""
         return path, f"must be {_either(words)}, not {_shown(error.instance)}{hint}"
-    if rule in _LIMITS and steps[-2] != "$ref":
+    says = (
+        "description" not in schema
+    )  # a key's title only names it; that of a shared definition says what its value is
+    if rule in _LIMITS and not says:
         return path, f"must be {_LIMITS[rule]} {value}, not {_shown(error.instance)}"
-    # A definition's title says what its value is; a key's title only names the key.
-    shared = steps[-2] == "$ref" or "propertyNames" in steps or steps[-2] in ("items", "additionalProperties")
-    if rule == "type" and not shared:
+    if rule == "type" and not says:
         allowed = [value] if isinstance(value, str) else list(value)  # type: ignore[arg-type]
         wanted = " or ".join(_TYPES[name] for name in allowed)
     else:
-        wanted = schema["title"] if shared else "not empty"
+        wanted = schema["title"] if says else "not empty"
     return path, f"must be {wanted}, not {_shown(error.instance)}{_remedy(rule, value, path, error.instance)}"
 
 
@@ -136,7 +133,7 @@ def _shown(value: object) -> str:
     if isinstance(value, list):
         return "a list" if value else "an empty list"
     if isinstance(value, bool | int | float | str):
-        text = json.dumps(value, ensure_ascii=False)
+        text = quoted(value) if isinstance(value, str) else json.dumps(value)
         return text if len(text) <= 60 else f"{text[:60]}…"
     return f"the date or time {value}"
 

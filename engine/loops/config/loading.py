@@ -13,7 +13,7 @@ from typing import Any
 from loops.config.build import Built, build
 from loops.config.model import Config
 from loops.config.positions import Positions, locate
-from loops.config.problems import ConfigProblems, DocPath, Problem
+from loops.config.problems import ConfigProblems, DocPath, Problem, quoted
 
 _LARGEST = 8 * 1024 * 1024
 """Bytes; a real file has a hundredth of it, so that a larger one is something else."""
@@ -137,11 +137,15 @@ def spoken(place: DocPath, document: Mapping[str, Any]) -> str:
         except (KeyError, IndexError, TypeError):
             here = None
         if isinstance(part, str):
-            words.append(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"')
+            words.append(_word(part))
             continue
         name = (here.get("name") or here.get("id")) if isinstance(here, dict) else None
         if isinstance(name, str):
-            words.append(name)
+            words.append(_word(name))
         else:
             words[-1] += f"[{part}]"
     return ".".join(words)
+
+
+def _word(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else quoted(key)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from loops.errors import ConfigError
 
+TYPE_CHECKING = False  # importing `typing` would take a quarter of a start from the cache
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+    Value: TypeAlias = Any
+else:
+    Value = object
+"""A value of a document, or of JSON.  The schema is what vouches for its type."""
+
 DocPath: TypeAlias = tuple[str | int, ...]
 """Where something stands in a TOML document: table keys, and indices (from 0) into lists."""
-
-Value: TypeAlias = Any
-"""A value of a document, or of JSON.  The schema is what vouches for its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,14 @@ class ConfigProblems(ConfigError):
         """Take the problems in any order."""
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.line, problem.key, problem.message)))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def quoted(text: str) -> str:
+    """Return *text* in quotes, on one line and without anything that a terminal would obey."""
+    import json
+
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in shown)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 
 from loops.config.backends import BUILT_IN
 from loops.config.contract import Breach
-from loops.config.problems import DocPath, Value, nearest
+from loops.config.problems import DocPath, Value, nearest, quoted
 
 SUPERVISOR = "watchdog"
 """The supervisor's own row in ``loops status``, and its session."""
 
 _REGEXES = ("active_re", "limit_re", "fatal_re", "ready_re", "dialog_re")
-_UNUSABLE = re.compile(r"[:.\s\x00-\x1f\x7f]")
+_UNUSABLE = re.compile(r"[:.\s\x00-\x1f\x7f-\x9f]")
 
 
 def without(document: Mapping[str, Any], places: Collection[DocPath]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ class _Project:
             owner = owners.setdefault(session, table["name"])
             if owner != table["name"]:
                 where = (*path, "session") if "session" in table else (*path, "name")
-                yield where, f'the session "{session}" is that of "{owner}": give this one a session of its own'
+                yield where, f'the session {quoted(session)} is that of "{owner}": give this one a session of its own'
 
     def backends(self) -> Iterator[Breach]:
         for name, table in self._backends.items():
@@ -101,7 +101,7 @@ class _Project:
                     re.compile(table.get(key, ""))
                 except (re.error, OverflowError, RecursionError) as error:
                     yield (*path, key), f"is not a regular expression: {error}"
-            for key in ("flags", "resume_flags"):
+            for key in ("flags", "resume_flags", "session_flags"):
                 yield from _words(table.get(key), (*path, key))
             bare = name not in BUILT_IN and table.get("adapter", "command") == "command"
             if bare and "bin" not in table and (*path, "bin") not in self._misread:
@@ -193,12 +193,10 @@ def _session_name(name: str, place: DocPath) -> Iterator[Breach]:
     """What tmux would change, or read as something else than a name."""
     bad = _UNUSABLE.search(name)
     if bad:
-        yield (
-            place,
-            f'"{name}" cannot name a tmux session: no {_spoken(bad.group())} in it (use letters, digits, - and _)',
-        )
+        why = f"no {_spoken(bad.group())} in it (use letters, digits, - and _)"
+        yield place, f"{quoted(name)} cannot name a tmux session: {why}"
     elif name[0] in "=-$@%":
-        yield place, f'"{name}" cannot name a tmux session: tmux reads a leading "{name[0]}" as something else'
+        yield place, f'{quoted(name)} cannot name a tmux session: tmux reads a leading "{name[0]}" as something else'
 
 
 def _spoken(character: str) -> str:
@@ -218,5 +216,5 @@ def _repeated_items(items: Sequence[Any], place: DocPath) -> Iterator[Breach]:
     for index, item in enumerate(items):
         name = item.get("id") if isinstance(item, dict) else item
         if name is not None and name in seen:
-            yield (*place, index), f'the item "{name}" is there twice in this phase'
+            yield (*place, index), f"the item {quoted(name)} is there twice in this phase"
         seen.add(name)

@@ -8,7 +8,7 @@ Pure: no file, no clock.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -31,6 +31,8 @@ _CHAIN_LENGTH = len(_CHAIN_FIELD) + 64 + len(b'"}')
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+_quote: Callable[[str], str] = json.encoder.encode_basestring_ascii
+_decode = json.JSONDecoder().decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,36 +63,58 @@ class Record:
     chain: str
 
 
-def encode(event: Event, *, source: str, sequence: int, epoch: int, recordedtime: float, chain: bytes) -> bytes:
-    """Return the line of *event*, with its newline, linked to the link *chain*.
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What the records of one batch share: encoded once, for a batch may hold a thousand events of one storm."""
 
-    All of it is ASCII (other characters and lone surrogates are escaped): a line holds no NUL and no second newline.
+    source: str
+    epoch: int
+    recordedtime: float
+    stamp: str
+
+    @classmethod
+    def at(cls, now: float, *, source: str, epoch: int) -> Writing:
+        """Return it for *now* (epoch seconds, kept to the microsecond), *source* (a URN) and the writer's *epoch*."""
+        microseconds = round(now * 1e6)
+        stamp = (_EPOCH + microseconds * _MICROSECOND).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return cls(_quote(source), epoch, microseconds / 1e6, stamp)
+
+
+def encode(event: Event, writing: Writing, sequence: int, chain: bytes) -> tuple[bytes, bytes, Record]:
+    """Return the line of *event* with its newline, linked to the link *chain*; its own link; and how it will be read.
+
+    All of the line is ASCII (other characters and lone surrogates are escaped): it holds no NUL and no second newline.
 
     Raises:
         JournalError: the data is not JSON (a NaN, a set, a cycle, a depth beyond Python's limit).
     """
-    recorded = _EPOCH + round(recordedtime * 1e6) * _MICROSECOND
-    fields: dict[str, object] = {
-        "specversion": "1.0",
-        "format": str(FORMAT),
-        "id": f"{epoch}-{sequence:010d}",
-        "source": source,
-        "type": TYPE_PREFIX + event.type,
-    }
-    if event.time:
-        fields["time"] = event.time
-    fields["recordedtime"] = recorded.isoformat(timespec="microseconds").replace("+00:00", "Z")
-    if event.subject:  # CloudEvents forbids an empty subject
-        fields["subject"] = event.subject
-    fields["sequence"] = f"{sequence:010d}"
-    fields["epoch"] = epoch
-    fields["datacontenttype"] = "application/json"
-    fields["data"] = dict(event.data)
     try:
-        body = _encode(fields)[:-1].encode("ascii")
+        kind, subject, data = _quote(event.type), _quote(event.subject), _encode(dict(event.data))
     except (TypeError, ValueError, RecursionError) as error:
         raise JournalError(f"event {event.type} of {event.subject or 'the project'} is not JSON: {error}") from error
-    return body + _CHAIN_FIELD + sha256(chain + body).hexdigest().encode("ascii") + b'"}\n'
+    number = f"{sequence:010d}"
+    time = f',"time":{_quote(event.time)}' if event.time else ""
+    about = f',"subject":{subject}' if event.subject else ""  # CloudEvents forbids an empty one
+    body = (
+        f'{{"specversion":"1.0","format":"{FORMAT}","id":"{writing.epoch}-{number}","source":{writing.source},'
+        f'"type":"{TYPE_PREFIX}{kind[1:]}{time},"recordedtime":"{writing.stamp}"{about},"sequence":"{number}",'
+        f'"epoch":{writing.epoch},"datacontenttype":"application/json","data":{data}'
+    ).encode("ascii")
+    digest = sha256(chain + body)
+    link = digest.hexdigest()
+    # As it will be read: JSON joins two lone surrogates that make a pair, and turns tuples into lists.
+    record = Record(
+        sequence=sequence,
+        id=f"{writing.epoch}-{number}",
+        type=event.type if event.type.isascii() else _decode(kind),
+        subject=event.subject if event.subject.isascii() else _decode(subject),
+        data=_decode(data),
+        recordedtime=writing.recordedtime,
+        time=event.time if event.time.isascii() else _decode(_quote(event.time)),
+        epoch=writing.epoch,
+        chain=link,
+    )
+    return b'%b%b%b"}\n' % (body, _CHAIN_FIELD, link.encode("ascii")), digest.digest(), record
 
 
 def link(chain: bytes, line: bytes) -> bytes | None:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from loops.errors import JournalError
 from loops.journal import snapshot
 from loops.journal.lock import Lock
-from loops.journal.record import Event, Json, Record, decode, encode, link_of
+from loops.journal.record import Event, Json, Record, Writing, decode, encode
 from loops.journal.repair import Repair, cure
 from loops.journal.segments import START, Place, Walk, contents, flush_directory, path_of
 from loops.journal.tail import Ending
@@ -117,20 +117,13 @@ class Journal:
         Raises:
             JournalError: one of them is not JSON; then none of them is added.
         """
-        lines, sequence, chain = [], self._sequence, self._chain
+        writing = Writing.at(self._clock(), source=self._source, epoch=self.epoch)
+        lines, records, sequence, chain = [], [], self._sequence, self._chain
         for event in events:
             sequence += 1
-            line = encode(
-                event,
-                source=self._source,
-                sequence=sequence,
-                epoch=self.epoch,
-                recordedtime=self._clock(),
-                chain=chain,
-            )
-            chain = link_of(line[:-1])
+            line, chain, record = encode(event, writing, sequence, chain)
             lines.append(line)
-        records = [decode(line) for line in lines]
+            records.append(record)
         self._pending += lines
         self._sequence, self._chain = sequence, chain
         return records

@@ -1,4 +1,3 @@
-
 """BACKLOG: the Builder's work items and the Adversary's findings (which also appear in REVIEW)."""
 
 from __future__ import annotations

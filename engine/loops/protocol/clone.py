@@ -14,6 +14,9 @@ _NETWORK = 180.0
 """Seconds for one git command that talks to nobody, and for one that talks to the remote."""
 
 
+_POINTERS = frozenset(("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR"))
+
+
 class GitError(ProtocolError):
     """A git command failed; the text is git's own."""
 
@@ -35,7 +38,9 @@ class Clone:
 
     def run(self, *words: str, network: bool = False) -> str:
         """The output of ``git WORDS`` without its last line break.  GitError with git's last words when it fails."""
-        env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
+        # Inside a hook git points at the hook's own repository; ours is the one around the directory.
+        inherited = {name: value for name, value in os.environ.items() if name not in _POINTERS}
+        env = {**inherited, "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
         seconds = _NETWORK if network else _LOCAL
         command = ["git", "-c", "core.quotePath=false", "-c", "rebase.autoStash=false", *words]
         try:

@@ -1,4 +1,3 @@
-
 """DEFERRED: what was put off, by whom, why, and what brings it back.  Append-only; an entry is closed by its tick."""
 
 from __future__ import annotations

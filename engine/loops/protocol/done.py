@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from loops.config.model import Done, Item, Phase
 from loops.protocol.evidence import ALL_CODE, Change, PhaseEvidence
+from loops.protocol.moment import iso
 from loops.protocol.review import Result
 from loops.protocol.statements import ALL
 from loops.protocol.status import DoneState
@@ -148,8 +149,8 @@ def _claim(evidence: PhaseEvidence) -> Iterator[Refusal]:
     if claim and claim.missing:
         yield Refusal(
             Rule.CLAIM_INCOMPLETE,
-            f"the claim of {', '.join(claim.labels)} in {claim.at.sha[:10]} lacks {', '.join(claim.missing)} in STATUS, "
-            "so nobody can verify it cold; claim again with all of WHAT, HOW, EXPECTED and WHERE",
+            f"the claim of {', '.join(claim.labels)} in {claim.at.sha[:10]} lacks {', '.join(claim.missing)}: "
+            "nobody can verify it cold; claim again with all of WHAT, HOW, EXPECTED and WHERE",
         )
 
 
@@ -176,14 +177,16 @@ def _pass(
     evidence: PhaseEvidence, item: Item, verdict: Verdict, done: Done, now: float, where: str
 ) -> Iterator[Refusal]:
     age = now - verdict.at.time
+    # The texts hold no age: a refusal is told once, so it must not change with the clock.
     if age > done.verdict_max_age:
-        yield Refusal(
-            Rule.VERDICT_STALE_AGE,
-            f"{where} is {age / 3600:.1f} h old, more than verdict_max_age "
-            f"({done.verdict_max_age / 3600:g} h); verify again",
-        )
+        limit = f"{done.verdict_max_age / 3600:g} h"
+        yield Refusal(Rule.VERDICT_STALE_AGE, f"{where} is older than verdict_max_age ({limit}); verify again")
     elif age < -_CLOCK_SKEW:
-        yield Refusal(Rule.VERDICT_STALE_AGE, f"{where} is dated {-age:.0f} s in the future; set the clocks")
+        yield Refusal(
+            Rule.VERDICT_STALE_AGE, f"{where} is dated in the future ({iso(verdict.at.time)}); set the clocks"
+        )
+    if verdict.line and verdict.line not in evidence.lines:
+        yield Refusal(Rule.UNCLEAR, f"{where} has gone from REVIEW, as if it were taken back; judge again")
     change = last_change(evidence, item)
     if change and change.at.position >= verdict.at.position:
         yield Refusal(
@@ -193,7 +196,7 @@ def _pass(
     if _same_hand(evidence, verdict):
         yield Refusal(
             Rule.SELF_REVIEW,
-            f"{where} was given by {verdict.author}, who claims in this phase while others review; the Adversary judges",
+            f"{where} was given by {verdict.author}, who claims in this phase; the Adversary judges",
         )
 
 

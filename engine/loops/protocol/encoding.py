@@ -38,6 +38,7 @@ def encode(evidence: PhaseEvidence) -> Mapping[str, Json]:
         "claimers": list(evidence.claimers),
         "reviewers": list(evidence.reviewers),
         "lines": dict(evidence.lines),
+        "ever": dict(evidence.ever),
         "read": evidence.read,
         "latest": evidence.latest.value,
     }
@@ -67,6 +68,7 @@ def decode(value: Mapping[str, Json]) -> PhaseEvidence:
             claimers=tuple(value["claimers"]),
             reviewers=tuple(value["reviewers"]),
             lines=dict(value["lines"]),
+            ever=dict(value["ever"]),
             read=value["read"],
             latest=Kind(value["latest"]),
         )

@@ -5,7 +5,7 @@ Only facts are kept here; `loops.protocol.done` judges them.  The rules of the f
 - A verdict counts from a ``review(`` commit alone, for the lines that it adds to REVIEW and for what its subject says;
   subject and document that contradict each other make the item UNCLEAR.
 - Lines of verdict that any other commit adds make their items UNCLEAR until a review commit judges them again (upstream
-  incident 30: ownership stood in prose only).  The same holds for a PASS whose line has gone from REVIEW.
+  incident 30: ownership stood in prose only).
 - A veto may be raised by anybody and is withdrawn by a review commit alone.
 - The done mark may not be set by a review commit: STATUS is the Builder's.
 """
@@ -124,6 +124,8 @@ class PhaseEvidence:
     reviewers: tuple[str, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
     """Fingerprints of the lines of verdict in REVIEW when it was read last, with how often each stands there."""
+    ever: Mapping[str, int] = field(default_factory=dict)
+    """The same, for the most that was ever read."""
     read: bool = False
     """Whether the documents were read at all."""
     latest: Kind = Kind.OTHER
@@ -175,7 +177,7 @@ def observe(
     evidence = replace(evidence, position=point.position, head=commit.sha, changes=changes, latest=Kind.OTHER)
     if documents is None and not signal:
         return evidence
-    words = Vocabulary(tuple(item.id for item in phase.items), phase.id)
+    words = Vocabulary((*(item.id for item in phase.items), *evidence.claimed), phase.id)
     subject = parse_subject(commit.subject, handoff, words, done) if signal else Subject(SubjectKind.OTHER)
     about = _classified(subject, commit, phase.id, others)
     step = _Step(evidence, commit, point, subject, about, phase, words)
@@ -239,6 +241,8 @@ class _Step:
     phase: Phase
     words: Vocabulary
     fresh: tuple[Stated, ...] = ()
+    raised: bool = False
+    """Whether REVIEW raises a veto at this commit."""
 
     @property
     def reviews(self) -> bool:
@@ -262,15 +266,19 @@ class _Step:
         lines = folding.fingerprints(review.verdicts)
         verdicts = self.evidence.verdicts
         if touched:
-            self.fresh = folding.added(review.verdicts, self.evidence.lines)
-            verdicts = folding.without_lost_lines(verdicts, lines, self.point, self.commit.email)
+            # A merge brings back what the other side had judged: only what never stood there is new in it.
+            before = self.evidence.ever if self.commit.merge else self.evidence.lines
+            self.fresh = folding.added(review.verdicts, before)
             if not self.reviews:
                 verdicts = folding.foreign(verdicts, self.fresh, self.point, self.commit)
+        vetoes = self._vetoes(review)
+        self.raised = not set(vetoes) <= set(self.evidence.vetoes)
         self.evidence = replace(
             self.evidence,
             verdicts=verdicts,
             lines=lines,
-            vetoes=self._vetoes(review),
+            ever=folding.most(self.evidence.ever, lines),
+            vetoes=vetoes,
             unclear=self._unclear(name, review),
             read=True,
         )
@@ -287,7 +295,7 @@ class _Step:
         given = verdicts != self.evidence.verdicts
         kind = Kind.VERDICT if given else Kind.MESSAGE if self.ours else Kind.OTHER
         vetoes = self.evidence.vetoes
-        if self.ours and self.subject.veto:
+        if self.ours and self.subject.veto and not self.raised:
             vetoes = (*vetoes, _spoken(self.commit))
         if self.ours and self.subject.veto_withdrawn:
             vetoes = tuple(veto for veto in vetoes if not _is_spoken(veto))

@@ -1,4 +1,3 @@
-
 """BUILDER-INBOX and ADVERSARY-INBOX: a file that is there is a message; its deletion means that it was read.
 
 Four messages were seen upstream, in four shapes; whatever the shape, a file with words in it is a message.

@@ -80,6 +80,11 @@ _UNDERSCORE = re.compile(r"(?<![0-9A-Za-z])_+|_+(?![0-9A-Za-z])")
 _RAW_BLOCKS = (("<!--", "-->"), ("<pre", "</pre>"), ("<script", "</script>"), ("<style", "</style>"))
 
 
+def rows(text: str) -> list[str]:
+    """The lines of *text* as `Line.number` counts them; only line feeds and carriage returns end one."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
 def scan(text: str) -> Document:
     """Read *text* into lines; never raises."""
     return _Scanner(text).run()
@@ -164,7 +169,7 @@ class _Block:
 
 class _Scanner:
     def __init__(self, text: str) -> None:
-        self.rows = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self.rows = rows(text)
         self.out: list[Line] = []
         self.unclosed: list[Unclosed] = []
         self.block: _Block | None = None

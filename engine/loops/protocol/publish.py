@@ -18,7 +18,6 @@ from loops.errors import ProtocolError
 from loops.protocol import writers
 from loops.protocol.clone import Clone, GitError
 from loops.protocol.documents import is_document, names
-from loops.protocol.moment import iso
 from loops.protocol.review import Result, parse_review, veto_reason
 from loops.protocol.writers import ItemVerdict
 
@@ -93,9 +92,7 @@ def verdict(
     clone = _ready(directory, handoff)
     document = _place(clone, handoff, names(phase).review)
     _only_untracked(clone, document)
-    subject = writers.verdict_subject(handoff.review, phase.id, items, veto, when)
-    if withdraw:
-        subject = f"{subject.removesuffix(f' @{iso(when)}').rstrip(': ')}: VETO withdrawn"
+    subject = writers.verdict_subject(handoff.review, phase.id, items, when, veto=veto, withdraw=withdraw)
 
     def edit(text: str) -> str:
         parts = [writers.veto_withdrawal(_standing_veto(text, document), when)] if withdraw else []

@@ -1,4 +1,3 @@
-
 """REVIEW: the Adversary's verdicts, findings and vetoes."""
 
 from __future__ import annotations
@@ -80,7 +79,8 @@ _SENTENCE_END = re.compile(r"[.:;!?|)]$")
 _VERDICT_COLUMN = re.compile(r"(?:verdict|result|adversary|actual|outcome)\b", re.IGNORECASE)
 _OTHER_COLUMN = re.compile(r"(?:expected|builder|claim(?:ed)?|target|previous)\b", re.IGNORECASE)
 _CELL = re.compile(
-    r"[\s✅❌✔✓✗✘]*(?:(?:partial|provisional|conditional) )?(?:PASS|FAIL|PARTIAL|PROVISIONAL|NOT PASS)", re.IGNORECASE
+    r"[\s✅❌✔✓✗✘]*(?:(?:partial|provisional|conditional) )?(?:PASS|FAIL|PARTIAL|PROVISIONAL|NOT PASS)|[✅❌✗✘]",
+    re.IGNORECASE,
 )
 _VETO = re.compile(r"(?:STANDING |ACTIVE |OPEN )?VETO(?![\w-])", re.IGNORECASE)
 _VETO_LINE = re.compile(r"VETO(?:\s*[:—–!]|\s*$|\s+-\s|\s*@|\s*\()")

@@ -1,4 +1,3 @@
-
 """One grammar for "this gate or item has that result", shared by STATUS, REVIEW, BACKLOG and commit subjects.
 
 A statement begins its clause with its label and says the result in capitals: ``M1 — title: PASS @…``, ``D1 PASS``,
@@ -53,6 +52,10 @@ _RESULT = re.compile(
     r"(?P<word>PASS(?:ED|ES)?|FAIL(?:ED|S)?|CLAIMED|PARTIAL|PROVISIONAL)(?![\w/|]|-\w)"
 )
 _QUICK = re.compile(r"PASS|FAIL|CLAIMED|PARTIAL|PROVISIONAL")
+_LOOSE = re.compile(
+    r"(?:^|[:—–=]|\s-)\s{0,3}(pass(?:ed)?|fail(?:ed|s)?|partial|not pass(?:ed)?)\s{0,3}(?:$|[@(.,;!—–-])|(?:^|\s)([✅❌✗✘])\s*$",
+    re.IGNORECASE,
+)
 _BREAK = re.compile(r"[,;→⇒]|->|\.(?=\s|$)")
 _PARENTHESES = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _LEAD = re.compile(
@@ -107,7 +110,7 @@ def read(text: str, words: Vocabulary = NO_VOCABULARY, scope: tuple[str, ...] = 
     *scope*: whom a result without a label is about, as in ``review(M1): PASS``; without a scope it is about nobody.
     """
     if not _QUICK.search(text):
-        return ()
+        return _loosely(text[:_LONGEST], words, scope)
     return tuple(_Reader(text[:_LONGEST], words, scope).run())
 
 
@@ -150,6 +153,16 @@ def _labels_at(text: str, position: int, words: Vocabulary) -> tuple[tuple[str, 
             break
         position = join.end()
     return tuple(dict.fromkeys(found)), position
+
+
+def _loosely(text: str, words: Vocabulary, scope: tuple[str, ...]) -> tuple[Statement, ...]:
+    """``M1: passed``, ``M1 ❌``: not a form of the protocol, but too near to one to be overlooked."""
+    found = _LOOSE.search(text)
+    if not found:
+        return ()
+    labels = leading_labels(text, words)[0] or scope
+    adverse = not (found[1] or found[2]).lower().startswith(("pass", "✅"))
+    return tuple(Statement(label, Word.UNCLEAR, adverse) for label in labels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,3 @@
-
 """STATUS: what the Builder says of gates, the claim's four sections, and whether the phase is marked done."""
 
 from __future__ import annotations
@@ -205,6 +204,7 @@ def _fields(lines: tuple[Line, ...]) -> dict[str, str]:
     """The text of each section; the last one that is not a placeholder counts."""
     found: dict[str, str] = {}
     name, body = "", [""]
+    number = lines[0].number - 1 if lines else 0
 
     def close() -> None:
         value = "\n".join(body).strip()
@@ -212,6 +212,8 @@ def _fields(lines: tuple[Line, ...]) -> dict[str, str]:
             found[name] = value
 
     for line in lines:
+        body += [""] * (line.number - number - 1)
+        number = line.number
         if line.kind is LineKind.HEADING:
             close()
             titled = _TITLED.match(line.text)
@@ -236,9 +238,8 @@ def _cut(line: Line) -> list[tuple[str, str]]:
         return [("", source)]
     cuts = list(_FIELD.finditer(_masked(source)))
     parts = [("", source[: cuts[0].start()] if cuts else source)]
-    for cut, following in zip(cuts, [*cuts[1:], None], strict=True):
-        parts.append((cut[1], source[cut.end() : following.start() if following else None].strip()))
-    return parts
+    ends = [cut.start() for cut in cuts[1:]] + [len(source)]
+    return parts + [(cut[1], source[cut.end() : end].strip()) for cut, end in zip(cuts, ends, strict=False)]
 
 
 def _masked(source: str) -> str:

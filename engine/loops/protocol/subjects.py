@@ -1,4 +1,3 @@
-
 """Commit subjects: the protocol's signal for machines.
 
 The scope in the brackets is a phase (``claim(2w)``), a phase and a gate (``claim(3 U0)``), a gate (``claim(M1)``) or
@@ -51,6 +50,7 @@ _VETO = re.compile(
     r"(?:^|[;,.—–:]\s*)VETO(?![\w-])(?!\s*:?\s*none\b)(?P<gone>[\s:—–-]*(?:withdrawn|lifted|revoked|cleared))?",
     re.IGNORECASE,
 )
+_CANONICAL = re.compile(r"Gate (\S{1,60}) CLAIMED\b")
 _LEADING_FEAT = re.compile(r"(?:feat|fix|chore):\s*")
 
 
@@ -83,7 +83,7 @@ def _signal(kind: SubjectKind, rest: str, prefix: str, words: Vocabulary) -> Sub
         scope, text = tuple(re.split(r"[\s,]+", inside.strip())) if inside.strip() else (), rest[found.end() :]
     scoped = _scope_labels(scope, words)
     if kind is SubjectKind.CLAIM:
-        return Subject(kind, scope, scoped or _claimed(text, words))
+        return Subject(kind, scope, scoped or _named(scope, text) or _claimed(text, words))
     about = scoped or ((words.phase,) if words.phase in scope else ())
     said = [
         one for one in statements.read(text, words, about) if one.label and one.word not in (Word.CLAIMED, Word.NOT_YET)
@@ -103,6 +103,12 @@ def _scope_labels(scope: tuple[str, ...], words: Vocabulary) -> tuple[str, ...]:
         if end == len(word):
             found += [label for label in labels if label not in (words.phase, statements.ALL)]
     return tuple(dict.fromkeys(found))
+
+
+def _named(scope: tuple[str, ...], text: str) -> tuple[str, ...]:
+    """The label of a canonical claim, whatever its shape: ``claim(1c docs): Gate docs CLAIMED — …``."""
+    found = _CANONICAL.match(text)
+    return (found[1],) if found and found[1] in scope else ()
 
 
 def _claimed(text: str, words: Vocabulary) -> tuple[str, ...]:

@@ -77,16 +77,9 @@ def added(stated: Sequence[Stated], before: Mapping[str, int]) -> tuple[Stated, 
     return tuple(found)
 
 
-def without_lost_lines(
-    verdicts: Mapping[str, Verdict], lines: Mapping[str, int], at: Point, author: str
-) -> Mapping[str, Verdict]:
-    """Make every PASS unclear whose line has gone from REVIEW: somebody took it back, or hid it."""
-    lost = {
-        item: Verdict(item, Result.UNCLEAR, at, f"its line has gone from REVIEW: {old.text}", author)
-        for item, old in verdicts.items()
-        if old.result is Result.PASS and old.line and old.line not in lines
-    }
-    return {**verdicts, **lost} if lost else verdicts
+def most(first: Mapping[str, int], second: Mapping[str, int]) -> Mapping[str, int]:
+    """How often each line stood there at most."""
+    return {name: max(first.get(name, 0), second.get(name, 0)) for name in {**first, **second}}
 
 
 def foreign(

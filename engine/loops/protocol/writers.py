@@ -13,7 +13,7 @@ from loops.errors import ProtocolError
 from loops.protocol import statements
 from loops.protocol.backlog import Finding, FindingState, parse_backlog
 from loops.protocol.inbox import Message, parse_inbox
-from loops.protocol.markdown import LineKind, scan
+from loops.protocol.markdown import LineKind, rows, scan
 from loops.protocol.moment import first_moment, iso
 from loops.protocol.review import Result, VetoState, parse_review, veto_reason
 from loops.protocol.statements import Vocabulary
@@ -55,7 +55,7 @@ def claim_block(label: str, fields: dict[str, str], now: float) -> str:
 def with_claim(status: str, label: str, block: str) -> str:
     """*status* with *block* in place of the section of the same gate, else at its end."""
     document = scan(status)
-    rows = status.splitlines(keepends=True)
+    source = rows(status)
     words = Vocabulary((label,))
     for index, line in enumerate(document.lines):
         if line.kind is not LineKind.HEADING or not line.text.lower().startswith("gate"):
@@ -64,8 +64,8 @@ def with_claim(status: str, label: str, block: str) -> str:
             continue
         body = document.body(index)
         end = body[-1].number if body else line.number
-        head, tail = "".join(rows[: line.number - 1]), "".join(rows[end:])
-        return f"{head}{block}{tail if not tail or tail.startswith(chr(10)) else chr(10) + tail}"
+        after = "\n".join(source[end:]).strip("\n")
+        return appended("\n".join(source[: line.number - 1]), block) + (f"\n{after}\n" if after else "")
     return appended(status, block)
 
 
@@ -141,11 +141,16 @@ def claim_subject(prefix: str, phase: str, label: str, what: str) -> str:
     return f"{_scope(prefix, phase, label)}: Gate {label} CLAIMED — {_short(what)}"
 
 
-def verdict_subject(prefix: str, phase: str, verdicts: Sequence[ItemVerdict], veto: str, now: float) -> str:
-    """The subject of a verdict: ``review(1c): M1 PASS, M2 FAIL @…``."""
-    said = ", ".join(f"{one.item} {one.result.value}" for one in verdicts)
-    raised = f"VETO {_short(veto)}" if veto else ""
-    return f"{_scope(prefix, phase)}: {'; '.join(part for part in (said, raised) if part)} @{iso(now)}"
+def verdict_subject(
+    prefix: str, phase: str, verdicts: Sequence[ItemVerdict], now: float, *, veto: str = "", withdraw: bool = False
+) -> str:
+    """The subject of a verdict: ``review(1c): VETO withdrawn; M1 PASS, M2 FAIL; VETO … @…``."""
+    parts = (
+        "VETO withdrawn" if withdraw else "",
+        ", ".join(f"{one.item} {one.result.value}" for one in verdicts),
+        f"VETO {_short(veto)}" if veto else "",
+    )
+    return f"{_scope(prefix, phase)}: {'; '.join(part for part in parts if part)} @{iso(now)}"
 
 
 def appended(text: str, block: str) -> str:

@@ -4,8 +4,9 @@ Run as ``python -I -S .../attach.py SOCKET NAME`` (so do the panes of the views)
 survives the end of the session, and shows the next one, and the end of the holder, and connects again.  Where standard
 input or output is no terminal it prints the output as plain text and takes no keys.
 
-To detach, press Ctrl-\\ twice; a single one goes to the agent.  In a view's pane (``--no-detach``) the terminal
-multiplexer has a key of its own: there the relay takes none, and waits for a session that is not there yet.
+To detach, press Ctrl-\\ twice; a single one goes to the agent.  While no holder can be reached, Ctrl-C leaves too.  In
+a view's pane (``--no-detach``) the terminal multiplexer has a key of its own: there the relay takes none, and waits for
+a session that is not there yet.
 """
 
 from __future__ import annotations
@@ -147,11 +148,13 @@ class Relay:
         self._pending += self._keys.feed(keys, time.monotonic()) if self._detachable else keys
 
     def _wait(self, seconds: float) -> None:
-        """Let time pass without a holder; the person may still detach, other keys have nobody to go to."""
+        """Let time pass without a holder: keys have nobody to go to, and Ctrl-C means us."""
         poll, until = self._poll(), time.monotonic() + seconds
         while not self._keys.detach and time.monotonic() < until:
             self._ready(poll, until - time.monotonic())
             self._keys.overdue(time.monotonic())
+            if self._detachable and b"\x03" in self._pending:
+                self._keys.detach = True
             self._pending = b""
 
     def _tell(self, sock: socket.socket) -> None:
@@ -174,9 +177,7 @@ class Relay:
                 self._window.say(f"{self._name} was started again")
             case "welcome":
                 self._welcomed = self._replaying = True
-                self._window.clear()
-                if self._detachable and self._window.interactive:
-                    self._window.say(f"{self._name} — Ctrl-\\ twice leaves it")
+                self._window.clear(f"{self._name} — Ctrl-\\ twice leaves it" if self._detachable else "")
             case "data" if self._replaying:
                 self._replaying = False
                 self._window.replay(data)

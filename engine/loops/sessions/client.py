@@ -141,7 +141,9 @@ class HolderClient:
             self._send(wire.pack("give", sessions=[_record(held) for held in batch]), tuple(descriptors))
 
     def close(self) -> None:
-        """Let go of everything.  The sessions and the holder go on."""
+        """Let go of everything, once.  The sessions and the holder go on."""
+        if self._poll.closed:
+            return
         self._drop()
         for name in tuple(self._descriptors):
             self._let_go(name)

@@ -16,6 +16,10 @@ from loops.sessions.terminal import Ended
 REMEMBERED_WRITES = 64
 MAX_PENDING = 65_536
 """Most bytes that wait to be typed into one session."""
+READ_BYTES = 4096
+"""Most that the line discipline gives to one read(2)."""
+FULL_READ = 2048
+"""A read of so much was hardly the last."""
 DRAIN_READS = 256
 """Most reads after an exit: a grandchild that floods must not keep the exit from being told."""
 
@@ -135,13 +139,30 @@ class Session:
             OSError: no process has the terminal open (EIO).
         """
         try:
-            data = os.read(self.master, RING_BYTES)  # never more than a ring: viewers are fed from it
+            data = os.read(self.master, READ_BYTES)
         except BlockingIOError:
             return 0
+        if len(data) >= FULL_READ:
+            data = self._read_on(data)
         self.ring.add(data)
         self.log.write(data)
         self.last_output = now
         return len(data)
+
+    def _read_on(self, data: bytes) -> bytes:
+        """The kernel gives 4 KB of a flood at once: take a few of them before ring and log have their turn."""
+        chunks = [data]
+        size = len(data)
+        while size + READ_BYTES <= RING_BYTES:  # never more than a ring, for viewers are fed from it
+            try:
+                data = os.read(self.master, READ_BYTES)
+            except OSError:  # nothing now, or nobody there: the next turn learns which
+                break
+            chunks.append(data)
+            size += len(data)
+            if len(data) < FULL_READ:
+                break
+        return b"".join(chunks)
 
     def drain(self, now: float) -> None:
         """After the leader's exit: take what it left.  A grandchild may hold it open: end of file is not awaited.

@@ -22,7 +22,7 @@ from loops.sessions import terminal, wire
 from loops.sessions.held import Session
 from loops.sessions.keeper import Keeper
 from loops.sessions.loop import Loop, complain
-from loops.sessions.peers import Connection, Link, Viewer
+from loops.sessions.peers import Connection, Link, NotRead, Viewer
 from loops.sessions.place import Place, PlaceTaken
 from loops.sessions.respawn import Respawn
 
@@ -40,7 +40,7 @@ class Holder:
         self._place = place
         self._descriptor_limit = descriptor_limit
         self._loop = Loop()
-        self._keeper = Keeper(self._loop, descriptor_limit, self._tell, self._hang_up)
+        self._keeper = Keeper(self._loop, descriptor_limit, self._tell)
         self._respawn = Respawn(descriptor_limit)
         self._link: Link | None = None
         self._epoch = -1
@@ -104,7 +104,7 @@ class Holder:
         """Serve one connection; an error of any kind, or its end, closes it."""
         descriptors: list[int] = []
         try:
-            if events & select.EPOLLOUT and pump is not None:
+            if events & select.EPOLLOUT and not events & select.EPOLLHUP and pump is not None:
                 pump()
             if events & ~select.EPOLLOUT:
                 message = wire.receive(connection.sock)
@@ -132,11 +132,9 @@ class Holder:
             self._link = None
         if connection.role == "viewer":
             for session in self._keeper.sessions.values():
-                left = [viewer for viewer in session.viewers if viewer.connection is not connection]
-                if len(left) != len(session.viewers):
-                    session.viewers = left
-                    if left:
-                        self._keeper.resize(session, left[-1].rows, left[-1].cols)
+                for viewer in tuple(session.viewers):
+                    if viewer.connection is connection:
+                        self._keeper.leave(session, viewer)
 
     def _greet(self, connection: Connection, head: dict[str, Any], _data: bytes, _fds: list[int]) -> None:
         if head["op"] != "hello":
@@ -198,9 +196,12 @@ class Holder:
             return  # the records tell it to the next one
         try:
             self._link.tell(message, descriptors)
-        except OSError as error:
+        except NotRead as error:
             sys.stderr.write(f"holder: the supervisor's link is cut: {error}\n")
             self._hang_up(self._link.connection)
+        except OSError:  # it is gone; what it ordered last is still read from its connection
+            self._link.close()
+            self._link = None
 
     def _obey(self, connection: Connection, head: dict[str, Any], data: bytes, descriptors: list[int]) -> None:
         op = head["op"]

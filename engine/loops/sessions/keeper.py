@@ -16,7 +16,7 @@ from typing import Any
 from loops.sessions import terminal, wire
 from loops.sessions.held import Session
 from loops.sessions.loop import Loop
-from loops.sessions.peers import Connection, ending
+from loops.sessions.peers import Viewer, ending
 
 Tell = Callable[[bytes, Sequence[int]], None]
 
@@ -24,17 +24,16 @@ Tell = Callable[[bytes, Sequence[int]], None]
 class Keeper:
     """The sessions by name.  A session's record stays after its end, until it is forgotten."""
 
-    __slots__ = ("_children", "_descriptor_limit", "_hang_up", "_loop", "_silences", "_tell", "sessions")
+    __slots__ = ("_children", "_descriptor_limit", "_loop", "_silences", "_tell", "sessions")
 
-    def __init__(self, loop: Loop, descriptor_limit: int, tell: Tell, hang_up: Callable[[Connection], None]) -> None:
-        """*tell* takes events for the supervisor, *hang_up* viewers that are gone; sessions get *descriptor_limit*."""
+    def __init__(self, loop: Loop, descriptor_limit: int, tell: Tell) -> None:
+        """*tell* takes events for the supervisor; sessions get *descriptor_limit*."""
         self.sessions: dict[str, Session] = {}
         self._children: dict[int, Session] = {}
         self._silences: list[tuple[float, str]] = []
         self._loop = loop
         self._descriptor_limit = descriptor_limit
         self._tell = tell
-        self._hang_up = hang_up
 
     # ---- start and end ----------------------------------------------------------------------------------------------
 
@@ -156,9 +155,9 @@ class Keeper:
         try:
             read = session.read(self._loop.now)
         except OSError:
-            # Nobody has the terminal open, yet the process lives: EPOLLHUP would come for ever.
-            session.hung_up = True
-            self._loop.want_edges(session.master)
+            if not session.hung_up:  # nobody has the terminal open, yet the process lives: EPOLLHUP would come for ever
+                session.hung_up = True
+                self._loop.want_edges(session.master)
             return
         if not read:
             return
@@ -177,8 +176,15 @@ class Keeper:
         for viewer in tuple(session.viewers):
             try:
                 viewer.pump(session)
-            except OSError:
-                self._hang_up(viewer.connection)
+            except OSError:  # it is gone; what it said last is still read from its connection
+                self.leave(session, viewer)
+
+    def leave(self, session: Session, viewer: Viewer) -> None:
+        """Forget a viewer; the newest size of those that stay counts again."""
+        if viewer in session.viewers:
+            session.viewers.remove(viewer)
+            if session.viewers:
+                self.resize(session, session.viewers[-1].rows, session.viewers[-1].cols)
 
     def tell_tail(self, session: Session, tag: int) -> None:
         """Tell the newest output."""

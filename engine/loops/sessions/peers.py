@@ -22,6 +22,10 @@ BATCH = wire.MAX_DESCRIPTORS // 2
 """Sessions in one message: two descriptors each."""
 
 
+class NotRead(Exception):
+    """The supervisor lives, but does not read: it must come again, and be told the state anew."""
+
+
 class Connection:
     """Somebody who connected.  *want* asks the loop to tell when the socket takes bytes again."""
 
@@ -61,7 +65,7 @@ class Link:
         return self._connection
 
     def tell(self, message: bytes, descriptors: Sequence[int] = ()) -> None:
-        """Send, or queue, one event.  OSError: the link is broken, or was not read for too long."""
+        """Send, or queue, one event.  OSError: the link is broken.  NotRead: it was not read for too long."""
         if not self._queue and not self._to_hand_over:
             try:
                 wire.send(self._connection.sock, message, descriptors)
@@ -69,7 +73,7 @@ class Link:
             except BlockingIOError:
                 pass
         if len(self._queue) >= MAX_QUEUED:
-            raise OSError("the supervisor does not read")
+            raise NotRead(f"{len(self._queue)} messages were not read")
         # Duplicates: the session may end, and its numbers be given to others, before this is sent.
         self._queue.append((message, tuple(os.dup(number) for number in descriptors)))
         self._wait(True)

@@ -17,11 +17,19 @@ LIVE = "LOOPS_LIVE"
 """Set in the environment of a pane that shall run its relay; without it the pane's command ends at once: parked."""
 ROWS, COLUMNS = 50, 200
 
-LISTING = "#{pid}:#{pane_id}:#{pane_dead}:#{session_attached}:#{session_name}:#{@loops}"
-"""One line a pane.  No session's name can hold a colon; the mark ``@loops``, the session in the holder, comes last."""
+LISTING = "#{pid}:#{pane_id}:#{pane_dead}:#{session_attached}:#{session_name}:#{pane_start_command}"
+"""One line a pane.  No session's name can hold a colon, and the command, which holds our mark, comes last."""
 
 _UNSAFE_NAME = re.compile(r"[\x00-\x20\x7f-\x9f:.#'\"\\$;{}\u2028\u2029]")
-_WAKE = "if-shell -F '#{&&:#{pane_dead},#{!=:#{@loops},}}' 'respawn-pane -e " + LIVE + "=1'"
+_MARK = "loops-view-"
+"""In the command of our panes, before the hexadecimal name of the holder's session, which needs no quotes anywhere.
+
+A user option would say it better, but each ``set-option`` walks every pane of the server: 2 s for a thousand views.
+"""
+_MARKED = re.compile(_MARK + "((?:[0-9a-f]{2})+)")
+_OURS = "#{m:*" + _MARK + "*,#{pane_start_command}}"
+_WAKE = "if-shell -F '#{&&:#{pane_dead}," + _OURS + "}' 'respawn-pane -e " + LIVE + "=1'"
+_STRANGE = "if-shell -F '" + _OURS + "' '' 'set-option -p remain-on-exit off'"
 
 _OPTIONS = f"""\
 set-option -gq history-limit 500
@@ -33,12 +41,17 @@ set-option -gq status-right ''
 set-option -gq escape-time 20
 set-option -gq automatic-rename off
 set-option -gq allow-rename off
+set-option -gq remain-on-exit on
 set-option -gq remain-on-exit-format '[loops] nothing relays this view: attach again to start it'
 set-hook -g client-attached[90] "{_WAKE}"
 set-hook -g client-session-changed[90] "{_WAKE}"
+set-hook -g after-new-session[90] "{_STRANGE}"
+set-hook -g after-new-window[90] "{_STRANGE}"
+set-hook -g after-split-window[90] "{_STRANGE}"
 """
 # History: the default, 2,000 lines, costs 1-2 MB a session, and the long log is in a file.  Escape: the default delays
-# a person's Esc by 500 ms.  Hooks: `attach` and `switch-client` fire different ones.
+# a person's Esc by 500 ms.  Hooks: `attach` and `switch-client` fire different ones; and what a person makes shall
+# end as usual, although our panes remain.
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +83,9 @@ def panes(listing: str) -> list[Pane]:
     for line in listing.splitlines():
         fields = line.split(":", 5)
         if len(fields) == 6 and fields[0].isdigit():
-            server, id, dead, attached, session, holder = fields
+            server, id, dead, attached, session, command = fields
+            mark = _MARKED.search(command)
+            holder = bytes.fromhex(mark[1]).decode("utf-8", "surrogateescape") if mark else ""
             found.append(Pane(int(server), id, dead == "1", int(attached or 0), session, holder))
     return found
 
@@ -114,15 +129,11 @@ def commands(
 
 def _create(name: str, holder: str, relay: Sequence[str], live: bool) -> list[str]:
     # The pane's own command decides by the environment, because `respawn-pane` repeats it and knows no other.
-    command = ["/bin/sh", "-c", f'[ -z "${LIVE}" ] || exec "$@"', "relay", *relay, holder]
+    mark = _MARK + holder.encode("utf-8", "surrogateescape").hex()
+    command = ["/bin/sh", "-c", f'[ -z "${LIVE}" ] || exec "$@"', mark, *relay, holder]
     words = " ".join(quoted(word) for word in command)
-    target = quoted(f"={name}:")
     environment = f"-e {LIVE}=1 " if live else ""
-    lines = [
-        f"new-session -d {environment}-x {COLUMNS} -y {ROWS} -c / -n view -s {quoted(name)} {words}",
-        f"set-option -p -t {target} remain-on-exit on",
-        f"set-option -p -t {target} @loops {quoted(holder)}",
-    ]
+    lines = [f"new-session -d {environment}-x {COLUMNS} -y {ROWS} -c / -n view -s {quoted(name)} {words}"]
     if live:  # or it could never be parked
-        lines.append(f"set-environment -t {target} -u {LIVE}")
+        lines.append(f"set-environment -t {quoted(f'={name}:')} -u {LIVE}")
     return lines

@@ -16,8 +16,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-FREEZE_ROUNDS = 20
-"""Walks in one step.  Each finds what the processes that were not yet stopped forked meanwhile."""
+ROUNDS = 20
+"""Looks at most in one step.  Each finds what the processes that were not yet stopped forked meanwhile."""
 STEP_PAUSE = 0.02
 """Seconds that are worth waiting between two steps of an `Ending`."""
 
@@ -104,14 +104,14 @@ def orphans(reapers: Iterable[int], marker: str, leaders: Container[int] = ()) -
 
     *leaders*: pids of the sessions' first processes, which are not looked at (a thousand would cost 15 ms).
     """
+    return _marked((pid for reaper in reapers for pid in children(reaper) if pid not in leaders), marker)
+
+
+def _marked(pids: Iterable[int], marker: str) -> list[Process]:
     return [
         process
-        for reaper in reapers
-        for pid in children(reaper)
-        if pid not in leaders
-        and (process := identify(pid)) is not None
-        and carries(pid, marker)
-        and identify(pid) == process
+        for pid in pids
+        if (process := identify(pid)) is not None and carries(pid, marker) and identify(pid) == process
     ]
 
 
@@ -131,7 +131,18 @@ class Ending:
     It never waits: call `step` about every `STEP_PAUSE` seconds until it says that it is done.
     """
 
-    __slots__ = ("_deadline", "_known", "_leader", "_marker", "_others", "_reapers", "_spared", "_told", "killed")
+    __slots__ = (
+        "_calm",
+        "_deadline",
+        "_known",
+        "_leader",
+        "_marker",
+        "_others",
+        "_reapers",
+        "_spared",
+        "_told",
+        "killed",
+    )
 
     def __init__(
         self,
@@ -159,6 +170,7 @@ class Ending:
         self._others = leaders
         self._deadline = now + grace
         self._known: set[Process] = set()
+        self._calm = False
         self._told = grace <= 0
         self._spared = {os.getpid(), *self._reapers}
         self.killed = 0
@@ -171,7 +183,7 @@ class Ending:
         """
         alive = self._find()
         if not alive:
-            return True
+            return self._calm
         if not self._told:
             self._told = True
             for process in alive:
@@ -183,7 +195,7 @@ class Ending:
 
     def _kill(self, alive: list[Process]) -> None:
         frozen: set[Process] = set()
-        for _ in range(FREEZE_ROUNDS):
+        for _ in range(ROUNDS):
             running = [process for process in alive if process not in frozen]
             if not running:
                 break
@@ -195,8 +207,24 @@ class Ending:
             self.killed += send(process, signal.SIGKILL)
 
     def _find(self) -> list[Process]:
-        """Walk down from the leader, from the marked orphans, and from everything found earlier that lives still."""
-        roots = {*self._known, *orphans(self._reapers, self._marker, self._others)}
+        """Look until something is found, or until a look was calm."""
+        for _ in range(ROUNDS):
+            found, self._calm = self._look()
+            if found or self._calm:
+                break
+        self._known = found
+        return list(found)
+
+    def _look(self) -> tuple[set[Process], bool]:
+        """Walk down from the leader, the marked orphans, and everything found earlier; say whether that was calm.
+
+        A process that dies under our eyes leaves its children to a reaper whose list was read already, and the kernel
+        may skip one in that list when another leaves it: a lineage that forks and dies every millisecond escapes many
+        a look.  Either shows as a difference between the reapers' lists before and after.
+        """
+        before = [children(reaper) for reaper in self._reapers]
+        roots = {*self._known}
+        roots.update(_marked((pid for pids in before for pid in pids if pid not in self._others), self._marker))
         if self._leader is not None:
             roots.add(self._leader)
         found: set[Process] = set()
@@ -204,5 +232,4 @@ class Ending:
             if root not in found and identify(root.pid) == root:
                 found.add(root)
                 found.update(process for process in descendants(root.pid) if process.pid not in self._spared)
-        self._known = found
-        return list(found)
+        return found, before == [children(reaper) for reaper in self._reapers]

@@ -11,13 +11,13 @@ import glob
 import os
 import select
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from loops.sessions import tmux
+from loops.sessions.errand import Errand, Then
 
 EAGER = 24
 """Views whose relay runs from the start."""
@@ -25,21 +25,9 @@ LOOK_WITHIN = 5.0
 """Seconds for a listing: 16 ms with a thousand sessions."""
 BUILD_WITHIN = 30.0
 """Seconds for making or ending views: 2 s for a thousand."""
+MOST_LOOKS = 50
+"""Looks at a server whose socket was removed (by a cleaner of /tmp, say), after it was told to make it (tmux(1))."""
 
-_ENVIRONMENT = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TERM",
-    "TZ",
-    "XDG_RUNTIME_DIR",
-)
-"""All that the server gets to know: no ``TMUX`` of another server, no keys and tokens of ours."""
 _NO_SERVER = ("no server running", "error connecting to", "server exited")
 
 
@@ -82,9 +70,10 @@ class View:
         self._eager = eager
         self._program = program
         self._wanted: dict[str, str] = {}
-        self._errand: _Errand | None = None
+        self._errand: Errand | None = None
         self._again = False
         self._built = False
+        self._looks = 0
         self._events: list[ViewEvent] = []
         self._only_ours = True
         self._server = 0
@@ -121,6 +110,7 @@ class View:
             else:
                 self._wanted[name] = holder
         self._again = self._errand is not None
+        self._looks = 0
         if self._errand is None:
             self._built = False
             self._look(now)
@@ -159,17 +149,16 @@ class View:
         if self._errand is not None:
             self._abandon(self._errand)
             if self._server_fd >= 0 and self._only_ours:  # stopped, or stuck: nothing of anybody else is in it
-                with suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(self._server_fd, signal.SIGKILL)
+                self._signal_server(signal.SIGKILL)
         self._forget_server()
         self._epoll.close()
 
     # ---- errands --------------------------------------------------------------------------------------------------
 
-    def _run(self, words: Sequence[str], within: float, now: float, then: _Then) -> None:
+    def _run(self, words: Sequence[str], within: float, now: float, then: Then) -> None:
         argv = [self._program, "-u", "-S", self._socket, "-f", "/dev/null", *words]
         try:
-            self._errand = _Errand(argv, now + within, then)
+            self._errand = Errand(argv, now + within, then)
         except FileNotFoundError:
             self._events.append(TmuxMissing())
         except OSError as error:
@@ -177,11 +166,11 @@ class View:
         else:
             self._epoll.register(self._errand.pidfd, select.EPOLLIN)
 
-    def _put_down(self, errand: _Errand) -> None:
+    def _put_down(self, errand: Errand) -> None:
         self._errand = None
         self._epoll.unregister(errand.pidfd)
 
-    def _abandon(self, errand: _Errand) -> None:
+    def _abandon(self, errand: Errand) -> None:
         self._put_down(errand)
         errand.kill()
 
@@ -192,7 +181,15 @@ class View:
         if code and not any(text in complaint for text in _NO_SERVER):
             self._fail(f"tmux: {complaint or f'exit {code}'}", now)
             return
+        if code and self._server_lives() and self._looks < MOST_LOOKS:
+            if not self._looks:  # once: each call replaces the socket that a client may just have reached
+                self._signal_server(signal.SIGUSR1)
+            self._looks += 1
+            self._look(now)
+            return
         present = tmux.panes(output)
+        if self._server_lives() and self._only_ours and (not present or present[0].server != self._server):
+            self._signal_server(signal.SIGKILL)
         self._only_ours = all(pane.holder for pane in present)
         self._watch_server(present[0].server if present else 0)
         if self._again:
@@ -206,6 +203,10 @@ class View:
         else:
             self._built = True
             self._build(script, now)
+
+    def _server_lives(self) -> bool:
+        """Whether the server that we know still runs, reachable or not."""
+        return self._server_fd >= 0 and not _readable(self._server_fd)
 
     def _build(self, script: str, now: float) -> None:
         path = f"{self._socket}.views"
@@ -262,57 +263,14 @@ class View:
                 self._server = pid
                 self._epoll.register(self._server_fd, select.EPOLLIN)
 
+    def _signal_server(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._server_fd, number)
+
     def _forget_server(self) -> None:
         if self._server_fd >= 0:
             os.close(self._server_fd)  # which also takes it out of the epoll
         self._server, self._server_fd = 0, -1
-
-
-_Then = Callable[[int, str, str, float], None]
-
-
-class _Errand:
-    """One call of tmux: a child process, its output in memory, and what comes after it."""
-
-    def __init__(self, argv: Sequence[str], deadline: float, then: _Then) -> None:
-        self.deadline = deadline
-        self.then = then
-        self._output = os.memfd_create("tmux")
-        self._complaint = os.memfd_create("tmux")
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        try:
-            self._process = subprocess.Popen(
-                argv,
-                cwd="/",  # the server keeps it; one whose directory was removed ignores -c
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=self._output,
-                stderr=self._complaint,
-                start_new_session=True,
-            )
-        except OSError:
-            os.close(self._output)
-            os.close(self._complaint)
-            raise
-        self.pidfd = os.pidfd_open(self._process.pid)
-
-    def ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def result(self) -> tuple[int, str, str]:
-        """Return exit status, output and complaint.  Once: it closes what it read from."""
-        texts = []
-        for descriptor in (self._output, self._complaint):
-            with open(descriptor, "rb") as file:
-                file.seek(0)
-                texts.append(file.read().decode("utf-8", "replace").strip("\n"))
-        os.close(self.pidfd)
-        return self._process.returncode, texts[0], texts[1]
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()  # a client in a system call that cannot be interrupted does not exist: it polls a socket
-        self.result()
 
 
 def _readable(descriptor: int) -> bool:

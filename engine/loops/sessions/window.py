@@ -29,6 +29,8 @@ _SANE = (
     b"\x1b[?25h\x1b[?7h\x1b[?1l\x1b>\x1b[r\x1b(B\x1b[0m"
 )
 """Undoes what full-screen programs switch on: the other screen, mouse, paste and focus reports, keyboards, margins."""
+_BELOW = _SANE + b"\x1b[999;1H\r\n"
+"""Then goes below everything: leaving the other screen moves the cursor, in xterm even when it was not shown."""
 
 
 class WindowGone(Exception):
@@ -59,7 +61,7 @@ class Terminal:
     def close(self) -> None:
         """Put the terminal back.  Does not wait for its output: one that Ctrl-S stopped would never drain."""
         with suppress(OSError):
-            os.write(1, _SANE + b"\r\n")
+            os.write(1, _BELOW)
         with suppress(termios.error):
             termios.tcsetattr(0, termios.TCSANOW, self._before)
 
@@ -82,13 +84,13 @@ class Terminal:
             ring = ring[min(starts, default=0) :]
         _write(1, _QUERIES.sub(b"", ring))
 
-    def clear(self) -> None:
-        """Make an empty screen, whatever was switched on.  The scrollback stays: it is the person's."""
-        _write(1, _SANE + b"\x1b[H\x1b[2J")
+    def clear(self, hint: str) -> None:
+        """Make a screen with nothing but *hint* in its last line.  The scrollback stays: it is the person's."""
+        _write(1, _SANE + f"\x1b[2J\x1b[999;1H\x1b[2m{hint}\x1b[0m\x1b[H".encode())
 
     def say(self, text: str) -> None:
         """Show one dim line of our own."""
-        _write(1, _SANE + f"\r\n\x1b[2m[loops] {text}\x1b[0m\r\n".encode())
+        _write(1, _BELOW + f"\x1b[2m[loops] {text}\x1b[0m\r\n".encode())
 
 
 class Pipe:
@@ -125,7 +127,7 @@ class Pipe:
         """Write the session's last output."""
         self.show(ring)
 
-    def clear(self) -> None:
+    def clear(self, hint: str) -> None:
         """Nothing: text stays where it is."""
 
     def say(self, text: str) -> None:

@@ -63,6 +63,7 @@ MAX_DESCRIPTORS = 128
 
 MAX_MESSAGE = 130_000
 """Longer ones travel in a memfd."""
+_SIZES = (MAX_MESSAGE + 1, socket.CMSG_SPACE((MAX_DESCRIPTORS + 1) * 4), socket.MSG_CMSG_CLOEXEC)
 _ELSEWHERE = b'{"op":"memfd"}\n'
 
 
@@ -120,9 +121,11 @@ def receive(sock: socket.socket) -> tuple[dict[str, Any], bytes, list[int]] | No
         WireError: it cannot be understood, or its descriptors did not all arrive (none is left open then).
         OSError: the socket's; ``BlockingIOError`` when there is nothing now.
     """
-    message, ancillary, flags, _address = sock.recvmsg(
-        MAX_MESSAGE + 1, socket.CMSG_SPACE((MAX_DESCRIPTORS + 1) * 4), socket.MSG_CMSG_CLOEXEC
-    )
+    try:
+        message, ancillary, flags, _address = sock.recvmsg(*_SIZES)
+    except ConnectionResetError:
+        # Told once, before what the other side sent, when it ended with something of ours unread.
+        message, ancillary, flags, _address = sock.recvmsg(*_SIZES)
     received = array.array("i")
     for level, kind, raw in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -52,6 +52,9 @@ class Sessions:
         self._runtime = runtime
         self.holder = holder
         self.holder_pid = 0
+        self._leaders: dict[int, str] = {}
+        self._outlived: set[str] = set()
+        self._strays: list[int] | None = None
         self._state = state
         self._see = see
         self._before_exit = before_exit
@@ -61,6 +64,13 @@ class Sessions:
         self._exits: dict[str, held.Exited] = {}
         self._looks: dict[int, str] = {}
         self._looking: set[str] = set()
+
+    def adopted(self, holder_pid: int, sessions: Sequence[held.Held]) -> None:
+        """Take in what the holder holds.  A session that is no child of it outlived an earlier one."""
+        self.holder_pid = holder_pid
+        ours = set(tree.children(holder_pid))
+        self._leaders = {session.pid: session.name for session in sessions if session.alive}
+        self._outlived = {session.name for session in sessions if session.alive and session.pid not in ours}
 
     # ---- starting --------------------------------------------------------------------------------------------------
 
@@ -109,8 +119,9 @@ class Sessions:
 
     def _begin_ending(self, name: str, incarnation: int, leader: tree.Process | None, grace: float) -> None:
         mark = commission.marker(self._runtime, name, incarnation)
-        reapers = (self.holder_pid, 1)
-        self._endings[name] = tree.Ending(leader, reapers, mark, grace=grace, now=self._clock.now())
+        reapers = (self.holder_pid, 1) if name in self._outlived else (self.holder_pid,)
+        now = self._clock.now()
+        self._endings[name] = tree.Ending(leader, reapers, mark, grace=grace, now=now, leaders=self._leaders)
         self._step_ending(name)
 
     def _step_ending(self, name: str) -> None:
@@ -130,17 +141,20 @@ class Sessions:
     def _exited(self, event: held.Exited) -> None:
         """A leader ended.  Its end is told only when its whole tree has: no second copy beside a leftover."""
         self._exits[event.name] = event
+        self._leaders.pop(event.pid, None)
         if event.name in self._endings:
             return
-        if self._strays():
+        mark = commission.marker(self._runtime, event.name, event.incarnation)
+        if event.name in self._outlived or any(tree.carries(pid, mark) for pid in self._find_strays()):
             self._begin_ending(event.name, event.incarnation, None, 0.0)
         else:
             self._tell_exit(self._exits.pop(event.name))
 
-    def _strays(self) -> bool:
-        """Whether the holder has children that lead no session: then somebody's leftovers must be looked for."""
-        leaders = {session.pid for session in self.holder.sessions().values()}
-        return any(pid not in leaders for pid in tree.children(self.holder_pid))
+    def _find_strays(self) -> list[int]:
+        """The holder's children that lead no session: somebody's leftovers.  Looked for once in a batch of events."""
+        if self._strays is None:
+            self._strays = [pid for pid in tree.children(self.holder_pid) if pid not in self._leaders]
+        return self._strays
 
     def _tell_exit(self, event: held.Exited) -> None:
         at = self._clock.now()
@@ -284,11 +298,18 @@ class Sessions:
 
     # ---- what the holder says --------------------------------------------------------------------------------------
 
-    def heard(self, event: held.Event) -> None:
-        """Take in one event of the holder (the loop itself handles `HolderGone` and `Superseded`)."""
+    def heard(self, events: Sequence[held.Event]) -> None:
+        """Take in what the holder said (the loop itself handles `HolderGone` and `Superseded`)."""
+        self._strays = None
+        for event in events:
+            self._hear(event)
+
+    def _hear(self, event: held.Event) -> None:
         at = self._clock.now()
         match event:
             case held.Spawned(name=name, incarnation=incarnation, pid=pid):
+                self._leaders[pid] = name
+                self._outlived.discard(name)
                 if not name.startswith(CHECK_SESSION):
                     self._see(Spawned(at, name, incarnation, pid))
                     self.watch_screen(name)

@@ -98,8 +98,8 @@ def environment(
         "LOOPS_PHASE": phase,
         "LOOPS_INCARNATION": str(incarnation),
         "LOOPS_SIGNALS": signals_file(places, name, incarnation),
-        "LOOPS_RECEIVED": os.path.join(places.root, "received", f"{name}.jsonl"),
-        "LOOPS_DEMO_STATE": os.path.join(places.root, "demo", f"{name}.json"),
+        "LOOPS_RECEIVED": os.path.join(places.received, f"{name}.jsonl"),
+        "LOOPS_DEMO_STATE": os.path.join(places.memory, f"{name}.json"),
         "LOOPS_BIN": json.dumps([sys.executable, "-m", "loops"]),
         **extra,
     }

@@ -196,6 +196,7 @@ def _session_failed(work: Fold, e: ev.SessionFailed) -> None:
         pid=0,
         failures=agent.failures + 1,
         restart_at=e.at + e.delay,
+        conversation=agent.conversation if agent.resuming else "",
         why=e.reason,
     )
 

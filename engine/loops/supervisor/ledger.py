@@ -77,9 +77,9 @@ def peek(directory: str) -> State:
     return fold(State(), (event for _, event in history(directory)))
 
 
-def history(directory: str) -> Iterator[tuple[Record, ev.Event]]:
-    """The journal's events with their records, oldest first; records of unknown types are left out."""
-    for record in read(directory):
+def history(directory: str, after: int = 0) -> Iterator[tuple[Record, ev.Event]]:
+    """The journal's events behind sequence *after*, with their records, oldest first; unknown types are left out."""
+    for record in read(directory, after):
         data: dict[str, Any] = dict(record.data)
         event = ev.decode(record.type, data)
         if event is not None:

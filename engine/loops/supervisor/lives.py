@@ -131,7 +131,7 @@ def start(step: Step, name: str, *, why: str, rule: str) -> None:
     phase = step.phase.id if step.phase is not None and spec.kind is Kind.LOOP else ""
     backend = backend_of(step, name)
     conversation = ""
-    resumes = backend is not None and (backend.supports_resume or backend.adapter == "demo")
+    resumes = backend is not None and backend.supports_resume
     same_phase = spec.kind is not Kind.LOOP or agent.phase == phase
     if resumes and agent.conversation and same_phase and not agent.fresh_next and spec.kind is not Kind.TASK:
         conversation = agent.conversation

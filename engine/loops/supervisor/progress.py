@@ -102,8 +102,8 @@ def consider(step: Step) -> None:
     """If the done marker stands: run the checks, refuse with the reasons, or end the phase."""
     phase = step.phase
     evidence = step.loop.evidence
-    if phase is None or evidence.done.state is not DoneState.STANDING:
-        return
+    if phase is None or evidence.done.state in (DoneState.ABSENT, DoneState.PLACEHOLDER):
+        return  # nobody says that it is done
     check = step.loop.check
     commit = candidate(evidence)
     known = check if check is not None and check.commit == commit else None

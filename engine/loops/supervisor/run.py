@@ -62,7 +62,8 @@ class Supervisor:
         self._runtime.create()
         config = watching.compiled(config_path)
         self._places = StatePlaces(config.log_dir)
-        os.makedirs(self._places.root, mode=0o700, exist_ok=True)
+        for directory in self._places.directories():
+            os.makedirs(directory, mode=0o700, exist_ok=True)
         self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
         self.state = self._ledger.state
         self._clock = Clock(self.state.steady)
@@ -209,15 +210,15 @@ class Supervisor:
     # ---- the parts speak -------------------------------------------------------------------------------------------
 
     def _heard(self) -> None:
-        for event in self._holder.read():
+        events = self._holder.read()
+        self._sessions.heard(events)
+        for event in events:
             match event:
                 case held.HolderGone():
                     self._reconnect()
                 case held.Superseded(epoch=epoch):
                     self.say(f"another supervisor (epoch {epoch}) has taken over")
                     self._leave(0)
-                case _:
-                    self._sessions.heard(event)
 
     def _reconnect(self) -> None:
         """The holder died.  Its sessions live on our descriptors: start another one and give them to it."""
@@ -228,10 +229,11 @@ class Supervisor:
     def _connect(self, *, again: bool = False) -> None:
         command = supervisor_command(self._config_path) if self._respawned else None
         log = os.path.join(self._places.log_dir, "holder.log")
-        self._sessions.holder_pid = launch.ensure_holder(
+        holder_pid = launch.ensure_holder(
             self._runtime, supervisor=command, env=dict(os.environ), log_path=log, itself=True
         )
         sessions = self._holder.connect()
+        self._sessions.adopted(holder_pid, sessions)
         self._reactor.watch(self._holder.fileno(), self._heard)
         adopted = tuple(Adopted(s.name, s.incarnation, s.pid, s.alive, s.code, s.signal) for s in sessions)
         self.see(

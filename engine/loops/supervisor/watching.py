@@ -72,7 +72,6 @@ class Files:
         config = self._state().config
         if config is None:
             return
-        os.makedirs(self._signals_directory(), mode=0o700, exist_ok=True)
         self._inotify.watch(self._signals_directory())
         handoff = config.loop.handoff
         if handoff is not None:

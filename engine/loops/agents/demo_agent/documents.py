@@ -9,7 +9,7 @@ from loops.agents.demo_agent.clone import Clone
 
 _CLAIM = re.compile(r"claim\(([^)]*)\)")
 _STATUS_NAME = re.compile(r"STATUS-([\w.-]+?)\.md")
-_PHASE_NAME = re.compile(r"\bphase(?:\s+id)?\b[\s:=`*\"']*([\w.-]*\w)", re.IGNORECASE)
+_PHASE_NAME = re.compile(r"\bphase(?:[\s_]id)?\b[\s:=`*\"']*([\w.-]*\w)", re.IGNORECASE)
 
 
 def phase_of(text: str) -> str:
@@ -62,8 +62,9 @@ class Documents:
         items: list[str] = []
         for _, subject in reversed(self.clone.log("", self.path("STATUS"))):
             scope = _CLAIM.match(subject)
-            words = re.split(r"[\s,+]+", scope[1]) if scope else []
-            items += [word for word in words if word and word != self.phase and word not in items]
+            words = re.split(r"[\s,+]+", scope[1].strip()) if scope else []
+            named = [word for word in words if word != self.phase] or words  # an item may be called like its phase
+            items += [word for word in named if word not in items]
         return items
 
     def verdict_on(self, item: str) -> bool | None:
@@ -74,9 +75,11 @@ class Documents:
         for commit, subject in self.clone.log(claim, self.path("REVIEW")):
             if subject.startswith("review("):
                 said = [subject, *self.clone.added(commit, self.path("REVIEW")).splitlines()]
-                judged = [line for line in said if _names(item, line) and ("PASS" in line or "FAIL" in line)]
-                if judged:
-                    return not any("FAIL" in line for line in judged)
+                judged = [part for line in said for part in re.split("[,;]", line) if _names(item, part)]
+                if any("FAIL" in part for part in judged):
+                    return False
+                if any("PASS" in part for part in judged):
+                    return True
         return None
 
 

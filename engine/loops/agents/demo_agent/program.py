@@ -43,22 +43,24 @@ class Agent:
         self.terminal.say(
             f"demo agent · {self.options['--agent']} · {self.role or 'no role'} · {self.memory.conversation}"
         )
+        cut_off = self.memory.pending
+        if cut_off is not None:
+            self.terminal.say("● Going on where I was cut off")
         if kickoff:
             self.receive("kickoff", kickoff)
-        elif self.memory.pending is not None:
-            self.terminal.say("● Going on where I was cut off")
-            self.turn(self.memory.pending)
+        if kickoff or cut_off is not None:
+            self.turn("\n\n".join(filter(None, (cut_off, kickoff))))
         if self.role == "task":
             return 0
         while (text := self.terminal.message()) is not None:
             self.receive("nudge", text)
+            self.turn(text)
         return 0
 
     def receive(self, kind: str, text: str) -> None:
-        """Note one message, then do its turn."""
+        """Note one message before anything is done about it."""
         self.record.received(kind, text)
         self.terminal.say(f"{PROMPT} {text}")
-        self.turn(text)
 
     def turn(self, text: str) -> None:
         """Do one turn, unless a limit or a poisoned conversation forbids it."""

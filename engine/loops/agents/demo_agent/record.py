@@ -26,6 +26,8 @@ class Record:
         self._signals = signals
         self._received = received
         self._incarnation = incarnation
+        for path in filter(None, (signals, received)):
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
 
     def signal(self, type_: str, **data: object) -> None:
         """Tell the engine one event, in the format of ``read_line``."""

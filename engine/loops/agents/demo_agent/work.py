@@ -39,6 +39,9 @@ class Task:
 
 Steps = Iterator[str]
 
+_JUDGINGS = 3
+"""How often the Adversary verifies anew because its verdict was overtaken."""
+
 
 def builder(task: Task) -> Steps:
     """Build and claim, fix and claim again, or write DONE: whichever the repository calls for."""
@@ -84,7 +87,9 @@ def _build(task: Task, clone: Clone, documents: Documents, failed: list[str]) ->
     journal = documents.read("JOURNAL")
     if entry not in journal:
         documents.write("JOURNAL", journal + entry)
-    documents.write("BACKLOG", "# Backlog\n\n## Build backlog\n" + "".join(f"- [x] {item}\n" for item in task.items))
+    if not documents.read("BACKLOG"):  # later it holds the Adversary's findings as well
+        entries = "".join(f"- [x] {item}\n" for item in task.items)
+        documents.write("BACKLOG", f"# Backlog\n\n## Build backlog\n\n{entries}")
     documents.write("STATUS", _DONE.sub("", documents.read("STATUS")) or f"# STATUS {task.phase}\n")
     paths = [documents.path(kind) for kind in ("BACKLOG", "JOURNAL", "STATUS")]
     clone.commit(f"status({task.phase}): {source} is ready to be verified", paths)
@@ -101,7 +106,11 @@ def _claim(task: Task, clone: Clone, items: list[str]) -> Steps:
         "where": source,
     }
     for item in items:
-        yield _said(f"Claimed {item}", claim_words(item, task.phase, facts), clone)
+        code, said = run_loops(claim_words(item, task.phase, facts))
+        if code:  # somebody may have pushed at the same moment
+            clone.pull()
+            code, said = run_loops(claim_words(item, task.phase, facts))
+        yield f"The claim of {item} was refused ({code}): {said}" if code else f"Claimed {item}"
 
 
 def _finish(task: Task, clone: Clone, documents: Documents) -> Steps:
@@ -109,7 +118,7 @@ def _finish(task: Task, clone: Clone, documents: Documents) -> Steps:
         clone.push()
         yield "Nothing to do: the phase is marked done"
         return
-    body = f"## DONE\n\nEvery item of phase {task.phase} has a PASS: {', '.join(task.items)}. Written {_stamp(0)}.\n"
+    body = f"## DONE\n\nEvery item of phase {task.phase} has a PASS: {', '.join(task.items)}. Written {_stamp()}.\n"
     documents.write("STATUS", documents.read("STATUS").rstrip() + "\n\n" + body)
     yield f"Wrote DONE into {documents.path('STATUS')}"
     clone.commit(f"status({task.phase}): ## DONE — every item has a PASS", [documents.path("STATUS")])
@@ -121,21 +130,27 @@ def adversary(task: Task) -> Steps:
     """Verify each claim that has no verdict yet by running the project's own check."""
     clone = Clone(task.directory, task.agent)
     clone.recover()
-    clone.pull()
-    documents = Documents(clone, task.phase)
-    yield "Read what others pushed"
-    items = [item for item in documents.claimed_items() if documents.verdict_on(item) is None]
-    if not items:
-        yield "Nothing to do: no claim waits"
-        return
-    check = subprocess.run(
-        ("./check.sh", task.phase), cwd=clone.root, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
-    said = (check.stderr.strip() or check.stdout.strip() or f"exit {check.returncode}").splitlines()[-1]
-    yield f"Ran ./check.sh {task.phase}: {said}"
-    failure = f"check.sh says: {said}" if check.returncode else ""
-    words = verdict_words(dict.fromkeys(items, failure), task.phase, failure and f"./check.sh {task.phase}: {said}")
-    yield _said(f"Judged {', '.join(items)}: {'FAIL' if failure else 'PASS'}", words, clone)
+    for _ in range(_JUDGINGS):
+        clone.pull()
+        documents = Documents(clone, task.phase)
+        yield "Read what others pushed"
+        items = [item for item in documents.claimed_items() if documents.verdict_on(item) is None]
+        if not items:
+            clone.push()
+            yield "Nothing to do: no claim waits"
+            return
+        check = subprocess.run(
+            ("./check.sh", task.phase), cwd=clone.root, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        last = (check.stderr.strip() or check.stdout.strip() or f"exit {check.returncode}").splitlines()[-1]
+        yield f"Ran ./check.sh {task.phase}: {last}"
+        failure = f"check.sh says: {last}" if check.returncode else ""
+        finding = f"./check.sh {task.phase}: {last}" if failure else ""
+        code, said = run_loops(verdict_words(dict.fromkeys(items, failure), task.phase, finding))
+        if code == 0:
+            yield f"Judged {', '.join(items)}: {'FAIL' if failure else 'PASS'}"
+            return
+        yield f"The verdict was refused ({code}): {said}"  # for code that came meanwhile, say: look at that
 
 
 def orchestrator(task: Task) -> Steps:
@@ -148,7 +163,7 @@ def report(task: Task) -> Steps:
     """Write the report (``$LOOPS_REPORT``, else REPORT.md here)."""
     path = os.environ.get("LOOPS_REPORT") or os.path.join(task.directory, "REPORT.md")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f"# Report\n\nWritten by {task.agent} at {_stamp(0)}.\n\nAsked for:\n\n{task.text}\n")
+        file.write(f"# Report\n\nWritten by {task.agent} at {_stamp()}.\n\nAsked for:\n\n{task.text}\n")
     yield f"Wrote {path}"
 
 
@@ -160,14 +175,5 @@ def work_of(role: str, phase: str) -> Callable[[Task], Steps]:
     return {"builder": builder, "adversary": adversary}.get(role, orchestrator) if phase else orchestrator
 
 
-def _said(title: str, words: list[str], clone: Clone) -> str:
-    """Run one engine command, once more on top of others' pushes if it fails; return what to print."""
-    code, output = run_loops(words)
-    if code:
-        clone.pull()
-        code, output = run_loops(words)
-    return title if code == 0 else f"{title}: refused ({code})\n{output}"
-
-
-def _stamp(ahead: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + ahead))
+def _stamp() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -1,7 +1,5 @@
 """What a screen shows, and what it only seems to show."""
 
-# ruff: noqa: RUF001 -- the glyphs are those that the agents draw
-
 from __future__ import annotations
 
 from datetime import UTC, datetime
@@ -85,7 +83,7 @@ def test_incident_4_our_own_words_about_a_limit_are_no_limit() -> None:
 
 
 def test_incident_4_our_own_words_beside_a_side_bar_are_no_limit() -> None:
-    shown = "  ┃  Is the usage limit over?                      0 tokens\n  ┃  Then go on.                      $0.00 spent\n"
+    shown = "  ┃  Is the usage limit over?             0 tokens\n  ┃  Then go on.             $0.00 spent\n"
 
     assert seen(shown, "Is the usage limit over? Then go on.") == [Idle()]
 
@@ -102,6 +100,13 @@ def test_incident_9_a_poisoned_conversation_is_fatal() -> None:
     assert seen(shown) == [Fatal("API Error: 400 messages.1: `thinking` blocks cannot be modified")]
 
 
+def test_incident_9_quoted_by_a_tool_is_not_fatal() -> None:
+    assert seen("● Bash(cat notes.md)\n  ⎿  400: `thinking` blocks cannot be modified\n● Read.\n❯\n") == [
+        Ready(),
+        Idle(),
+    ]
+
+
 @pytest.mark.parametrize("quote", ["⎿  ", "❯ ", "│ ", "> "])
 def test_a_quoted_limit_is_no_limit(quote: str) -> None:
     assert seen(f"● Read(limits.md)\n  {quote}docs: usage limit reached\n") == [Idle()]
@@ -115,6 +120,10 @@ def test_a_busy_agent_that_reads_about_limits_is_busy() -> None:
 
 def test_a_refusal_for_haste_is_no_limit() -> None:
     assert seen("API Error: Server is temporarily limiting requests (not your usage limit)") == [Idle()]
+
+
+def test_a_screen_that_is_not_painted_yet_says_nothing() -> None:
+    assert seen("\n\n  \n") == []
 
 
 def test_a_dialog_is_shown_with_its_words() -> None:
@@ -137,7 +146,8 @@ def test_a_broken_marker_hides_the_older_one_above_it(marker: str) -> None:
 
 
 @given(st.lists(st.text(max_size=80), max_size=30), st.lists(st.text(), max_size=3))
-def test_every_screen_gives_exactly_one_kind_of_evidence(lines: list[str], ours: list[str]) -> None:
+def test_every_painted_screen_gives_exactly_one_kind_of_evidence(lines: list[str], ours: list[str]) -> None:
     signals = CommandAdapter(BACKEND).read_screen(Screen(tuple(lines), tuple(ours)), NOW)
 
-    assert len([signal for signal in signals if not isinstance(signal, Ready)]) == 1
+    painted = any(line.strip() for line in lines)
+    assert len([signal for signal in signals if not isinstance(signal, Ready)]) == painted
