@@ -1,22 +1,17 @@
-"""demo: the main job, on a throwaway project."""
+"""demo: the main job, seen on a throwaway project."""
 
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 
+from loops.cli.answer import Answer
 
-def demo(args: argparse.Namespace) -> int:
-    """Run the demo and name its report."""
+
+def demo(args: argparse.Namespace) -> Answer:
+    """Run the demo, which shows itself, and name its report."""
     from loops.projects.demo import run
 
     outcome = run(args.report, keep=args.keep, plain=args.json or args.plain)
-    if args.json:
-        print(json.dumps({"ok": not outcome.problems, **asdict(outcome)}))
-    else:
-        print(outcome.summary)
-        for problem in outcome.problems:
-            print(f"PROBLEM: {problem}")
-        print(f"report: {outcome.report_path}")
-    return 1 if outcome.problems else 0
+    lines = [outcome.summary, *(f"PROBLEM: {each}" for each in outcome.problems), f"report: {outcome.report_path}"]
+    return Answer(asdict(outcome), lines, 1 if outcome.problems else 0)

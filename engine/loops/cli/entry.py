@@ -1,4 +1,4 @@
-"""The command line: verbs, their words, and one way to fail.
+"""The command line: from words to a verb's function, and from its answer, or its failure, to what is printed.
 
 A verb's code is imported when it is called: ``loops --help`` and ``loops claim`` must not pay for each other.
 """
@@ -6,172 +6,157 @@ A verb's code is imported when it is called: ``loops --help`` and ``loops claim`
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from typing import Any, NoReturn
 
 from loops import __version__
-from loops.errors import LoopsError
+from loops.cli.answer import Answer
+from loops.cli.verbs import VERBS, Verb
+from loops.errors import LoopsError, UsageError
 
-EXIT_CODES = """exit codes: 0 done · 1 failed · 2 wrong words · 3 agents.toml · 4 claim or verdict refused ·
-5 journal · 6 session, holder or supervisor"""
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """One verb: its words, its example, and where its code is (``module:function``)."""
-
-    words: str
-    help: str
-    example: str
-    code: str
-    arguments: Callable[[argparse.ArgumentParser], None] = lambda parser: None
-
-
-def _names(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="agent or service (default: all)")
+EXIT_CODES = """\
+exit codes:
+  0    done
+  1    failed; the message says what helps
+  2    wrong words: an unknown verb, option, agent or phase
+  3    agents.toml is missing, unreadable or wrong
+  4    a claim or verdict was refused; nothing was written or pushed
+  5    the journal is broken, or somebody else is its writer
+  6    a session, the holder or the supervisor could not be reached, started or ended
+  130  interrupted"""
 
 
-def _up(parser: argparse.ArgumentParser) -> None:
-    _names(parser)
-    parser.add_argument("--model", default="", help="model for this start only")
-    parser.add_argument("--backend", default="", help="backend for this start only")
+class Parser(argparse.ArgumentParser):
+    """Argparse, except that wrong words are an error like any other: one message, or JSON."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError instead of printing and leaving."""
+        _, choice, rest = message.partition("argument VERB: invalid choice: ")
+        if choice:
+            from loops.config.problems import nearest
+
+            word = rest.partition(" (")[0].strip("'\"")
+            depth = self.prog.count(" ")  # 0: `loops WORD`, 1: `loops config WORD`
+            known = [verb.words.split()[depth] for verb in VERBS if f"loops {verb.words} ".startswith(f"{self.prog} ")]
+            message = f"there is no verb {word!r}{nearest(word, known)}"
+        raise UsageError(f"{message}; `{self.prog} --help` shows how it is written")
 
 
-def _down(parser: argparse.ArgumentParser) -> None:
-    _names(parser)
-    _timeout(parser)
-
-
-def _timeout(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS", help="how long to wait (default: 60)")
-
-
-def _stop(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all-now", action="store_true", help="kill every session of the project at once")
-    _timeout(parser)
-
-
-def _watchdog(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--takeover", action="store_true", help="replace the supervisor that runs; no agent notices")
-    parser.add_argument("--no-holder", action="store_true", help="a service manager restarts us, not the holder")
-
-
-def _status(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--watch", action="store_true", help="show it again whenever it changes, until Ctrl-C")
-
-
-def _claim(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("label", metavar="LABEL", help="the gate or item, such as M1")
-    _phase_option(parser)
-    for name, help_text in (
-        ("what", "what is claimed"),
-        ("how", "how to verify it cold, from a fresh clone"),
-        ("expected", "what the verification must show"),
-        ("where", "which files, commits or pages"),
-    ):
-        parser.add_argument(f"--{name}", required=True, help=help_text)
-
-
-def _verdict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("items", nargs="*", metavar="ITEM=PASS|FAIL[:NOTE]", help="one verdict an item")
-    _phase_option(parser)
-    parser.add_argument("--finding", action="append", default=[], metavar="TEXT", help="file a finding in BACKLOG")
-    parser.add_argument("--veto", default="", metavar="REASON", help="raise a veto over done")
-    parser.add_argument("--withdraw-veto", action="store_true", help="withdraw the veto that stands")
-
-
-def _phase_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--phase", default="", metavar="ID", help="default: the phase that the agent was started for")
-
-
-VERBS: tuple[Verb, ...] = (
-    Verb("up", "start what is not running", "loops up builder", "lifecycle:up", _up),
-    Verb("down", "end agents, or the whole project", "loops down adversary", "lifecycle:down", _down),
-    Verb("status", "one table of everything; starts nothing", "loops status --json", "show:status", _status),
-    Verb(
-        "claim",
-        "claim a gate: write, commit, push",
-        "loops claim M1 --what … --how … --expected … --where …",
-        "protocol:claim",
-        _claim,
-    ),
-    Verb(
-        "verdict",
-        "give verdicts: write, commit, push",
-        "loops verdict M1=PASS M2=FAIL:why",
-        "protocol:verdict",
-        _verdict,
-    ),
-    Verb("stop", "emergency stop", "loops stop --all-now", "lifecycle:stop", _stop),
-    Verb(
-        "watchdog", "run the supervisor in the foreground", "loops watchdog --takeover", "lifecycle:watchdog", _watchdog
-    ),
-)
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Build the whole parser."""
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     common.add_argument("--config", metavar="PATH", default=argparse.SUPPRESS, help="agents.toml, or its directory")
     common.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print facts as JSON")
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="loops",
         description="Runs coding agents unattended, keeps them honest, and proves what they did.",
-        epilog=EXIT_CODES,
+        epilog=f"example: loops up && loops status --watch\n\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common],
     )
     top.add_argument("--version", action="version", version=f"loops {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    groups: dict[str, argparse._SubParsersAction[argparse.ArgumentParser]] = {}
+    groups: dict[str, argparse._SubParsersAction[Any]] = {}
     for verb in VERBS:
         first, _, second = verb.words.partition(" ")
-        under = verbs
-        if second:
-            if first not in groups:
-                group = verbs.add_parser(first, help=f"{first} commands", parents=[common])
-                groups[first] = group.add_subparsers(dest="second", metavar="VERB", required=True)
-            under = groups[first]
-        each = under.add_parser(
-            second or first,
-            help=verb.help,
-            description=verb.help[0].upper() + verb.help[1:] + ".",
-            epilog=f"example: {verb.example}\n\n{EXIT_CODES}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            parents=[common],
-        )
-        verb.arguments(each)
-        each.set_defaults(code=verb.code)
+        if second and first not in groups:
+            group = verbs.add_parser(first, help=f"{first} {second}: {verb.help}", parents=[common])
+            groups[first] = group.add_subparsers(dest="second", metavar="VERB", required=True)
+        _add(groups[first] if second else verbs, second or first, verb, common)
     return top
 
 
+def _add(under: argparse._SubParsersAction[Any], word: str, verb: Verb, common: Parser) -> None:
+    each = under.add_parser(
+        word,
+        help=verb.help,
+        description=verb.help[0].upper() + verb.help[1:] + ".",
+        epilog=f"example: {verb.example}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common],
+    )
+    verb.arguments(each)
+    each.set_defaults(code=verb.code)
+
+
 def run(words: Sequence[str]) -> int:
-    """Run one command; print an error as one message, never as a traceback."""
-    args = parser().parse_args(list(words))
+    """Run one command; print a failure as one message, never as a traceback."""
+    _take_any_text()
+    as_json = "--json" in words[: words.index("--") if "--" in words else None]
+    try:
+        code = _call(words)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk, or a reader that went away, shows here at the latest
+    except LoopsError as error:
+        return _fail(error, as_json)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `loops logs builder | head`
+        _write_no_more()
+        return 0
+    except OSError as error:
+        return _fail(_explained(error), as_json)
+    return code
+
+
+def _call(words: Sequence[str]) -> int:
+    try:
+        args = parser().parse_args(list(words))
+    except SystemExit as done:  # --help and --version have printed
+        return int(done.code or 0)
     for name, default in (("config", None), ("json", False)):
         if not hasattr(args, name):
             setattr(args, name, default)
     module, _, function = args.code.partition(":")
-    try:
-        code: int = getattr(import_module(f"loops.cli.{module}"), function)(args)
-    except LoopsError as error:
-        return _fail(error, as_json=args.json)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0
-    return code
-
-
-def _fail(error: LoopsError, *, as_json: bool) -> int:
-    if as_json:
+    answer: Answer | int = getattr(import_module(f"loops.cli.{module}"), function)(args)
+    if isinstance(answer, int):
+        return answer
+    if args.json:
         import json
 
-        problems = getattr(error, "problems", ())
-        print(json.dumps({"ok": False, "error": str(error), "problems": [str(p) for p in problems]}))
+        print(json.dumps({"ok": answer.code == 0, **answer.facts}))
     else:
-        print(f"loops: {error}", file=sys.stderr)
+        for line in answer.lines:
+            print(line)
+    return answer.code
+
+
+def _take_any_text() -> None:
+    """A locale without UTF-8 must not end a command that prints a dash."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _write_no_more() -> None:
+    """Let the interpreter's last flush of standard output succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def _explained(error: OSError) -> LoopsError:
+    if error.filename is None:
+        _write_no_more()
+        return LoopsError(
+            f"cannot write what was asked for: {error.strerror or error}; free some space or name another place"
+        )
+    return LoopsError(f"{os.fsdecode(error.filename)}: {error.strerror}")
+
+
+def _fail(error: LoopsError, as_json: bool) -> int:
+    with suppress(OSError):
+        if as_json:
+            import json
+
+            problems = [
+                {"path": each.path, "line": each.line, "key": each.key, "message": each.message}
+                for each in getattr(error, "problems", ())
+            ]
+            facts = {"ok": False, "exit": error.exit_code, "error": str(error), "problems": problems}
+            print(json.dumps(facts), flush=True)
+        else:
+            print(f"loops: {error}", file=sys.stderr, flush=True)
     return error.exit_code

@@ -3,166 +3,212 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
-from loops.cli.project import Project, of, overrides, say
-from loops.errors import ConfigError, LoopsError, SessionError
+from loops.cli.answer import Answer
+from loops.cli.project import Project, check_names, of
+from loops.errors import ConfigError, SessionError, UsageError
+
+Rows = list[dict[str, Any]]
 
 
-def up(args: argparse.Namespace) -> int:
+# ---- up ----------------------------------------------------------------------------------------------------------------
+
+
+def up(args: argparse.Namespace) -> Answer:
     """Start what is not running: all enabled agents, or the named ones."""
-    from loops.supervisor.watching import compiled
-
     project = of(args)
-    config = compiled(project.config_path)
-    _known(args.names, list(config.agents))
-    names = args.names or list(config.agents)
-    once = overrides(names, dict(os.environ))
-    for name in names if args.names else ():
-        once.setdefault(name, {}).update({k: v for k in ("model", "backend") if (v := getattr(args, k))})
-    answer = _up_running(project, args.names, once)
-    if answer is None:
-        answer = _up_fresh(project, args.names, once)
-    if args.json:
-        print(json.dumps(answer))
-        return 0
-    started = answer.get("started", [])
-    for each in started:
-        how = f" ({each['backend']})" if each["backend"] else ""
-        print(f"starting {each['session']}{how}")
-    if not started:
-        print("already running")
-    return 0
+    status = project.ask("status")
+    fresh = status is None
+    if status is None:
+        check_names(args.names, project.config().agents)
+        if not args.json:
+            print("starting watchdog", flush=True)
+        status = _start_supervisor(project)
+    elif unknown := [name for name in args.names if name not in _names(status["agents"])]:
+        status = _await_names(project, unknown)
+    once = _overrides(args, status["agents"], os.environ)
+    started: Rows = []
+    for name, facts in once.items():  # an override belongs to one agent, so those are asked for one by one
+        started += project.must_ask("up", names=[name], **facts)["started"]
+    started += project.must_ask("up", names=args.names)["started"]
+    lines = [f"starting {each['session']}" + (f" ({each['backend']})" if each["backend"] else "") for each in started]
+    if not lines and not fresh:
+        lines = ["already running"]
+    return Answer({"started": started, "watchdog_started": fresh}, lines)
 
 
-def _up_running(project: Project, names: list[str], once: dict[str, dict[str, str]]) -> dict[str, Any] | None:
-    started: list[dict[str, str]] = []
-    answer = None
-    # One-shot overrides belong to single agents, so those are asked for one by one.
-    for name, facts in once.items():
-        if not facts or (names and name not in names):
-            continue
-        answer = project.ask("up", names=[name], **facts)
-        if answer is None:
-            return None
-        started += answer["started"]
-    answer = project.ask("up", names=names)
-    if answer is None:
-        return None
-    return {"started": started + answer["started"]}
-
-
-def _up_fresh(project: Project, names: list[str], once: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _start_supervisor(project: Project) -> dict[str, Any]:
     from loops.sessions.launch import ensure_holder
     from loops.supervisor.run import supervisor_command
-    from loops.supervisor.watching import compiled
 
-    config = compiled(project.config_path)
-    say(f"starting watchdog ({project.config_path})")
+    log_path = os.path.join(project.config().log_dir, "holder.log")
     ensure_holder(
         project.runtime,
         supervisor=supervisor_command(project.config_path),
         env=dict(os.environ),
-        log_path=os.path.join(config.log_dir, "holder.log"),
+        log_path=log_path,
     )
-    project.wait_for_supervisor()
-    answer = _up_running(project, names, once)
-    if answer is None:
-        raise SessionError(f"the supervisor ended at once; its reasons are in {config.log_dir}/holder.log")
-    return answer
+    return project.wait_for_supervisor(log_path)
 
 
-def down(args: argparse.Namespace) -> int:
-    """End agents: the named ones, or all of them and the supervisor too."""
-    project = of(args)
-    answer = project.ask("down", names=args.names)
-    if answer is None:
-        if args.names:
-            raise SessionError("the project is down: nothing to stop")
-        return _down_without_supervisor(project, args)
-    if args.json:
-        print(json.dumps({"ending": answer["ending"]}))
-    else:
-        for name in answer["ending"]:
-            print(f"stopping {name}")
-    _wait_down(project, args.names, args.timeout)
-    return 0
+def _names(rows: Rows) -> list[str]:
+    return [row["name"] for row in rows if row["name"] != "watchdog"]
 
 
-def _wait_down(project: Project, names: list[str], timeout: float) -> None:
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        answer = project.ask("status")
-        if answer is None:
-            if not names and os.path.exists(project.runtime.holder_socket):
-                _quit_holder(project, deadline)
-            return
-        alive = [a["name"] for a in answer["agents"] if a["pid"] and a["name"] != "watchdog"]
-        if names and not set(alive) & set(names):
-            return
+def _pids(rows: Rows) -> dict[str, int]:
+    return {row["name"]: row["pid"] for row in rows if row["pid"] and row["name"] != "watchdog"}
+
+
+def _await_names(project: Project, names: list[str], seconds: float = 5.0) -> dict[str, Any]:
+    """The file may have been edited in the very command before: let the supervisor read it."""
+    check_names(names, project.config().agents)
+    deadline = time.monotonic() + seconds
+    while True:
+        status = project.must_ask("status")
+        if set(names) <= set(_names(status["agents"])):
+            return status
+        if time.monotonic() > deadline:
+            raise SessionError(f"the supervisor has not taken {project.config_path} up yet; `loops status` says why")
         time.sleep(0.02)
-    raise SessionError(f"not everything ended within {timeout:.0f} s; `loops status` says what remains")
 
 
-def _quit_holder(project: Project, deadline: float) -> None:
-    """The holder ends by itself when the last supervisor left; wait for that."""
-    while os.path.exists(project.runtime.holder_socket) and time.monotonic() < deadline:
-        from loops.sessions.launch import holder_pid
+def _overrides(args: argparse.Namespace, rows: Rows, env: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """One-shot overrides by flag and environment for the agents that this call will start."""
+    found: dict[str, dict[str, str]] = {}
+    for row in rows:
+        name = row["name"]
+        asked = name in args.names if args.names else not row["state"].endswith("(disabled)")
+        if row["kind"] == "service" or row["pid"] or not asked:
+            continue
+        for word in ("model", "backend"):
+            spelled = (f"AGENT_{word.upper()}_{each}" for each in (name, name.replace("-", "_")))
+            value = getattr(args, word) or next((env[each] for each in spelled if env.get(each)), "")
+            if value:
+                found.setdefault(name, {})[word] = value
+    return found
 
-        if holder_pid(project.runtime) is None:
+
+# ---- down --------------------------------------------------------------------------------------------------------------
+
+
+def down(args: argparse.Namespace) -> Answer:
+    """End agents: the named ones, or all of them, the supervisor, the holder and the views."""
+    project = of(args)
+    deadline = time.monotonic() + args.timeout
+    status = project.ask("status")
+    if status is None and args.names:
+        check_names(args.names, project.config().agents)
+    if status is None and not _holder_lives(project):
+        return Answer({"ended": []}, ["the project is down already"])
+    if status is None:  # a holder without its supervisor: bring that up only to end everything in good order
+        status = _start_supervisor(project)
+    check_names(args.names, _names(status["agents"]))
+    pids = _pids(status["agents"])
+    ending = [name for name in pids if not args.names or name in args.names]
+    if not args.json:
+        for name in ending:
+            print(f"stopping {name}", flush=True)
+    note = ""
+    if args.names:
+        project.must_ask("down", names=args.names)
+        _await_end(project, {name: pids[name] for name in ending}, deadline)
+    else:
+        note = _end_project(project, pids, deadline)
+    lines = [note] if note else [] if ending else ["nothing was running"]
+    return Answer({"ended": ending, "note": note}, lines)
+
+
+def _holder_lives(project: Project) -> bool:
+    from loops.supervisor import processes
+
+    return processes.holder(project.runtime) != 0
+
+
+def _await_end(project: Project, pids: Mapping[str, int], deadline: float) -> None:
+    """Wait for sessions, and then until the supervisor has seen the last of their processes go."""
+    from loops.supervisor.processes import Departure
+
+    with Departure() as departure:
+        for name, pid in pids.items():
+            departure.expect(name, pid)
+        departure.wait(max(deadline - time.monotonic(), 0.0))
+    while True:
+        status = project.ask("status")
+        left = [row["name"] for row in status["agents"] if row["pid"] and row["name"] in pids] if status else []
+        if not left:
             return
+        if time.monotonic() >= deadline:
+            raise SessionError(f"{', '.join(left)} did not end in time; `loops logs {left[0]}` may say why")
         time.sleep(0.01)
 
 
-def _down_without_supervisor(project: Project, args: argparse.Namespace) -> int:
-    from loops.sessions.launch import holder_pid
+def _end_project(project: Project, pids: Mapping[str, int], deadline: float) -> str:
+    from loops.supervisor import departing
 
-    if holder_pid(project.runtime) is None:
-        print(json.dumps({"ending": []}) if args.json else "the project is down already")
-        return 0
-    # A holder without its supervisor: bring one up only to end everything in good order.
-    _up_fresh(project, ["--none--"], {})
-    return down(args)
+    before = departing.processes_of(project.runtime, pids)
+    project.ask("down", names=[])  # None: it left between the two requests
+    return departing.finish(project.runtime, before, max(deadline - time.monotonic(), 0.0))
 
 
-def stop(args: argparse.Namespace) -> int:
+def stop(args: argparse.Namespace) -> Answer:
     """The emergency stop: everything is killed now, and nothing starts until ``loops up``."""
     if not args.all_now:
-        raise LoopsError("`loops stop` is the emergency stop and wants --all-now; the ordinary way is `loops down`")
+        raise UsageError("`loops stop` is the emergency stop and wants --all-now; the ordinary way is `loops down`")
     project = of(args)
-    answer = project.ask("estop")
-    if answer is None:
-        raise SessionError("the project is down: nothing to stop")
-    _wait_down(project, [], args.timeout)
-    print(json.dumps({"stopped": answer["running"]}) if args.json else f"stopped {len(answer['running'])} sessions")
-    return 0
+    names = _ask_to_stop(project, args.timeout)
+    note = ""
+    if names is None:
+        from loops.supervisor import emergency
+
+        try:
+            config = project.config()
+        except ConfigError:
+            config = None
+        stopped = emergency.stop(project.runtime, config, args.timeout)
+        names = list(stopped.killed)
+        note = stopped.unjournaled
+    lines = [f"killed {name}" for name in names] or ["nothing was running"]
+    if note:
+        lines.append(f"the stop is not in the journal: a service manager could start the agents again ({note})")
+    return Answer({"killed": names, "journaled": not note, "note": note}, lines)
+
+
+def _ask_to_stop(project: Project, timeout: float) -> list[str] | None:
+    """Let the supervisor do it; None when it cannot, or does not within the time that a kill takes."""
+    from loops.supervisor import departing
+
+    try:
+        status = project.ask("status", timeout=2.0)
+        if status is None:
+            return None
+        pids = _pids(status["agents"])
+        before = departing.processes_of(project.runtime, pids)
+        if project.ask("estop", timeout=2.0) is None:
+            return None
+        departing.finish(project.runtime, before, min(timeout, 5.0))
+    except SessionError:
+        return None
+    return list(pids)
+
+
+# ---- watchdog ----------------------------------------------------------------------------------------------------------
 
 
 def watchdog(args: argparse.Namespace) -> int:
     """Run the supervisor in the foreground, as a service manager does."""
     from loops.supervisor.run import Supervisor
 
+    if args.json:
+        raise UsageError(
+            "the watchdog runs in the foreground and has no facts to print; `loops status --json` has them"
+        )
     project = of(args)
     if args.takeover:
-        _yield(project)
+        from loops.supervisor import departing
+
+        departing.take_over(project.runtime, project.config())
     return Supervisor(project.config_path, up=True, holder=not args.no_holder).run()
-
-
-def _yield(project: Project) -> None:
-    """Ask the supervisor that runs to leave; its agents stay with the holder."""
-    if project.ask("leave") is None:
-        return
-    deadline = time.monotonic() + 10.0
-    while project.ask("status") is not None:
-        if time.monotonic() > deadline:
-            raise SessionError("the supervisor that runs does not leave; end it by its pid (`loops doctor` names it)")
-        time.sleep(0.01)
-
-
-def _known(names: list[str], known: list[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise ConfigError(f"no agent is called {name!r}; agents.toml names: {', '.join(known)}")

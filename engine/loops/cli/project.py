@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from loops.errors import SessionError
+from loops.config.model import Config
+from loops.errors import SessionError, UsageError
 from loops.places import Runtime, find_config
 
 
@@ -20,16 +21,22 @@ class Project:
     config_path: str
     runtime: Runtime
 
-    def ask(self, verb: str, **request: Any) -> dict[str, Any] | None:
+    def config(self) -> Config:
+        """The configuration.  Raises ConfigError."""
+        from loops.supervisor.watching import compiled
+
+        return compiled(self.config_path)
+
+    def ask(self, verb: str, *, timeout: float = 10.0, **request: Any) -> dict[str, Any] | None:
         """Ask the supervisor; None when none runs.
 
         Raises:
-            SessionError: it refused (its own words), or does not answer.
+            SessionError: it refused (its own words), or does not answer within *timeout* seconds.
         """
         from loops.supervisor.control import ask
 
         try:
-            answer = ask(self.runtime.control_socket, {"verb": verb, **request})
+            answer = ask(self.runtime.control_socket, {"verb": verb, **request}, timeout)
         except TimeoutError as error:
             raise SessionError(
                 f"the supervisor of {self.config_path} does not answer; `loops doctor` says more, "
@@ -39,34 +46,53 @@ class Project:
             raise SessionError(str(answer.get("error", "the supervisor gave no reason")))
         return answer
 
-    def wait_for_supervisor(self, timeout: float = 15.0) -> None:
-        """Wait until the supervisor answers.  Raises SessionError after *timeout* seconds."""
+    def must_ask(self, verb: str, **request: Any) -> dict[str, Any]:
+        """`ask`, and SessionError when the project is down."""
+        answer = self.ask(verb, **request)
+        if answer is None:
+            raise SessionError(f"the project of {self.config_path} is down; `loops up` starts it")
+        return answer
+
+    def wait_for_supervisor(self, log_path: str, timeout: float = 15.0) -> dict[str, Any]:
+        """Wait until the supervisor answers; return its status.
+
+        *log_path*: the holder's log, into which the supervisor writes why it cannot start.  Raises SessionError after
+        *timeout* seconds.
+        """
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            if os.path.exists(self.runtime.control_socket) and self.ask("status") is not None:
-                return
+            if os.path.exists(self.runtime.control_socket) and (answer := self.ask("status")) is not None:
+                return answer
             time.sleep(0.01)
-        raise SessionError(f"the supervisor did not come up within {timeout:.0f} s; its reasons are in holder.log")
+        from loops.sessions.logfile import last_lines
+        from loops.sessions.screen import plain
+
+        said = plain(last_lines(log_path, 3)).strip() or "nothing"
+        raise SessionError(f"the supervisor did not come up within {timeout:.0f} s; {log_path} ends with:\n{said}")
 
 
 def of(args: argparse.Namespace) -> Project:
-    """The project that ``--config`` names, or that the working directory lies in."""
+    """The project that ``--config`` names, or that the working directory lies in.
+
+    Raises:
+        ConfigError: there is none: no such file, and nothing that runs for it.
+    """
     path = find_config(args.config)
-    return Project(path, Runtime(path))
+    project = Project(path, Runtime(path))
+    sockets = (project.runtime.control_socket, project.runtime.holder_socket)
+    if not os.path.isfile(path) and not any(map(os.path.exists, sockets)):
+        project.config()  # raises, and says best what is wrong with the path
+    return project
 
 
-def say(text: str) -> None:
-    """One line of progress for a person, on standard error: standard output is for results."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def overrides(names: list[str], env: dict[str, str]) -> dict[str, dict[str, str]]:
-    """One-shot overrides from ``AGENT_MODEL_<name>`` and ``AGENT_BACKEND_<name>`` for these agents."""
-    found: dict[str, dict[str, str]] = {}
+def check_names(names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise UsageError, with the nearest known name, unless agents.toml has all *names*."""
+    known = list(known)
     for name in names:
-        for word in ("model", "backend"):
-            for spelled in (name, name.replace("-", "_")):
-                value = env.get(f"AGENT_{word.upper()}_{spelled}")
-                if value:
-                    found.setdefault(name, {})[word] = value
-    return found
+        if name not in known:
+            from loops.config.problems import nearest
+
+            listed = ", ".join(known) or "nobody"
+            raise UsageError(
+                f"no agent or service is called {name!r}{nearest(name, known)}; agents.toml names {listed}"
+            )

@@ -29,18 +29,24 @@ def status(words: list[str]) -> bool:
             data = data[os.write(1, data) :]
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # `loops status | head`
+    except OSError:
+        return False  # the full command meets the same, and says it
     return True
+
+
+def wants_colour() -> bool:
+    """Whether standard output is a terminal whose user wants colours (https://no-color.org)."""
+    return os.isatty(1) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def table(path: str) -> bytes:
     """The supervisor's table, coloured when standard output is a terminal; b"" when no supervisor answers."""
-    colour = os.isatty(1) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     sock.settimeout(TIMEOUT)
     chunks = []
     try:
         sock.connect(path)
-        sock.send(b"status colour\n" if colour else b"status plain\n")
+        sock.send(b"status colour\n" if wants_colour() else b"status plain\n")
         while chunk := sock.recv(1 << 18):
             chunks.append(chunk)
     except OSError:

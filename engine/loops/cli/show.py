@@ -7,61 +7,68 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
+from typing import Any
 
+from loops.cli.answer import Answer
 from loops.cli.project import Project, of
 
+ANSWER_WITHIN = 3.0
+"""Seconds; the quick way has waited for two already."""
+LOOK_EVERY = 0.5
 
-def status(args: argparse.Namespace) -> int:
+
+def status(args: argparse.Namespace) -> Answer | int:
     """Print the table; start nothing."""
     project = of(args)
     if args.watch:
-        return _watch(project)
-    answer = project.ask("status")
+        return _watch(project, as_json=args.json)
+    facts, text = _look(project, as_json=args.json)
+    return Answer(facts, text.splitlines())
+
+
+def _look(project: Project, *, as_json: bool) -> tuple[dict[str, Any], str]:
+    answer = project.ask("status", timeout=ANSWER_WITHIN)
     if answer is None:
-        answer, text = _at_rest(project)
-    else:
-        text = _text(project)
-    if args.json:
-        print(json.dumps(answer))
-    else:
-        sys.stdout.write(text)
-    return 0
-
-
-def _text(project: Project) -> str:
+        return _at_rest(project)
+    if as_json:
+        return answer, ""
     from loops.cli.quick import table
 
-    return table(project.runtime.control_socket).decode("utf-8", "replace")
+    return answer, table(project.runtime.control_socket).decode("utf-8", "replace") or _at_rest(project)[1]
 
 
-def _at_rest(project: Project) -> tuple[dict[str, object], str]:
-    """The project's status without a supervisor: from agents.toml and the journal, which a fresh clone does not have."""
-    from loops.places import State as StatePlaces
-    from loops.supervisor import table
-    from loops.supervisor.ledger import peek
-    from loops.supervisor.state import AgentState, Life, State
-    from loops.supervisor.watching import compiled
+def _at_rest(project: Project) -> tuple[dict[str, Any], str]:
+    """The project's status without a supervisor."""
+    from loops.cli.quick import wants_colour
+    from loops.supervisor import offline, table
 
-    config = compiled(project.config_path)
-    directory = StatePlaces(config.log_dir).journal
-    state = peek(directory) if os.path.isdir(directory) else State()
-    # What the journal last said of sessions is no longer so: nobody watches them.
-    agents = {
-        name: replace(agent, life=Life.OFF, pid=0, why="") if (agent := state.agents.get(name)) else AgentState(name)
-        for name in config.agents
-    }
-    state = replace(state, config=config, agents=agents)
+    state = offline.at_rest(project.config(), project.runtime)
     now = time.time()
-    return {"ok": True, "pid": 0, **table.as_json(state, now)}, table.text(state, now, colour=sys.stdout.isatty())
+    text = table.text(state, now, colour=wants_colour())
+    if any(agent.alive for agent in state.agents.values()):
+        text += "! no supervisor watches over these sessions: `loops up` starts it\n"
+    return {"pid": 0, **table.as_json(state, now)}, text
 
 
-def _watch(project: Project) -> int:
+def _watch(project: Project, *, as_json: bool) -> int:
+    """Print the table, or one JSON object, whenever it has changed."""
+    screen = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not as_json
     shown = ""
-    while True:
-        text = _text(project) or _at_rest(project)[1]
-        if text != shown:
-            sys.stdout.write(f"\x1b[H\x1b[2J{text}" if sys.stdout.isatty() else text)
-            sys.stdout.flush()
-            shown = text
-        time.sleep(0.5)
+    try:
+        while True:
+            facts, text = _look(project, as_json=as_json)
+            if as_json:
+                text = json.dumps({"ok": True, **facts}) + "\n"
+            if text != shown:
+                shown = text
+                sys.stdout.write(_over_the_last(text) if screen else text)
+                sys.stdout.flush()
+            time.sleep(LOOK_EVERY)
+    finally:
+        if screen:
+            sys.stdout.write("\x1b[?7h\x1b[?25h")
+
+
+def _over_the_last(text: str) -> str:
+    """*text* in place of what the terminal shows: no flicker, no wrapped lines, no cursor."""
+    return "\x1b[?25l\x1b[?7l\x1b[H" + text.replace("\n", "\x1b[K\n") + "\x1b[J"

@@ -78,7 +78,14 @@ class Requests:
         )
         self._settle()
         after = self._state()
-        return {"ok": True, "started": _started(before, after), "ending": _ending(after), "running": _running(before)}
+        return {
+            "ok": True,
+            "started": _started(before, after),
+            "ending": _ending(after),
+            "running": _running(before),
+            "nudge": f"n{after.nudges}" if after.nudges > before.nudges else "",
+            "phase": {"id": after.loop.phase, "index": after.loop.index},
+        }
 
     def _check(self, verb: str, names: tuple[str, ...], detail: str) -> str:
         """Say what is wrong with the operator's words, or nothing."""

@@ -1,0 +1,63 @@
+"""explain, journal verify, tokens: what the journal says."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import asdict
+
+from loops.cli.answer import Answer, columns
+from loops.cli.project import of
+from loops.errors import JournalError
+from loops.places import State as StatePlaces
+
+
+def explain(args: argparse.Namespace) -> Answer:
+    """Say why something was done: what was observed, and the rule."""
+    from loops.supervisor.explain import lines
+    from loops.supervisor.ledger import history
+
+    told = lines(history(_journal(args)), args.about)
+    if args.json:
+        return Answer({"about": args.about, "lines": list(told)})
+    return Answer(lines=told)
+
+
+def verify(args: argparse.Namespace) -> Answer:
+    """Check every byte of a journal."""
+    from loops.journal import verify as verified
+
+    directory = args.directory or _journal(args)
+    if not os.path.isdir(directory):
+        raise JournalError(f"{directory}: there is no journal; the project has not been up yet, or its name is another")
+    found = verified(directory)
+    if not found.sound:
+        raise JournalError(found.text)
+    facts = {"directory": directory, "records": found.records, "segments": found.segments, "torn": found.torn}
+    return Answer({**facts, "sound": True, "text": found.text}, found.text.splitlines())
+
+
+def tokens(args: argparse.Namespace) -> Answer:
+    """Print what each agent used in each phase."""
+    from loops.supervisor import spending
+
+    rows = spending.rows(of(args).config())
+    head = ("AGENT", "PHASE", "INPUT", "OUTPUT", "TOTAL", "USD", "FROM")
+    cells = [
+        (
+            row.agent,
+            row.phase or "-",
+            f"{row.input_tokens:,}",
+            f"{row.output_tokens:,}",
+            f"{row.total:,}",
+            f"{row.usd:.2f}",
+            row.source,
+        )
+        for row in rows
+    ]
+    lines = columns([head, *cells]) if cells else ["no agent has reported any use yet"]
+    return Answer({"tokens": [asdict(row) for row in rows]}, lines)
+
+
+def _journal(args: argparse.Namespace) -> str:
+    return StatePlaces(of(args).config().log_dir).journal

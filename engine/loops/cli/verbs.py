@@ -1,0 +1,189 @@
+"""Every verb: its words, its options, its example, and where its code is."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Arguments = Callable[[argparse.ArgumentParser], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """One verb: its words, its example, and where its code is (``module:function`` in `loops.cli`)."""
+
+    words: str
+    help: str
+    example: str
+    code: str
+    arguments: Arguments = lambda parser: None
+
+
+def _names(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="agent or service (default: all)")
+
+
+def _up(parser: argparse.ArgumentParser) -> None:
+    _names(parser)
+    parser.add_argument("--model", default="", help="model for this start only (also AGENT_MODEL_<name>)")
+    parser.add_argument("--backend", default="", help="backend for this start only (also AGENT_BACKEND_<name>)")
+
+
+def _down(parser: argparse.ArgumentParser) -> None:
+    _names(parser)
+    _timeout(parser)
+
+
+def _timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long to wait (default: 60)"
+    )
+
+
+def _seconds(word: str) -> float:
+    seconds = float(word)
+    if not 0 <= seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds")
+    return seconds
+
+
+def _stop(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all-now", action="store_true", help="kill every session of the project at once")
+    _timeout(parser)
+
+
+def _watchdog(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--takeover", action="store_true", help="replace the supervisor that runs; no agent notices")
+    parser.add_argument("--no-holder", action="store_true", help="a service manager restarts us, not the holder")
+
+
+def _status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--watch", action="store_true", help="show it again whenever it changes, until Ctrl-C")
+
+
+def _logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "name", metavar="NAME", help="agent or service; `watchdog` is the supervisor's, `checks` the checks'"
+    )
+    parser.add_argument("-n", "--lines", type=_count, default=50, metavar="COUNT", help="how many (default: 50)")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until Ctrl-C")
+    parser.add_argument("--raw", action="store_true", help="every byte as the agent printed it, escapes and all")
+
+
+def _count(word: str) -> int:
+    number = int(word)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{word!r} is less than nothing")
+    return number
+
+
+def _attach(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="agent or service; Ctrl-\\ twice leaves it")
+
+
+def _nudge(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the agent")
+    parser.add_argument("text", nargs="+", metavar="TEXT", help="the message; `-` reads standard input")
+
+
+def _phase(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", nargs="?", choices=("show", "set", "next"), default="show", help="default: show")
+    parser.add_argument("target", nargs="?", default="", metavar="N|ID", help="for set: a number from 1, or an id")
+
+
+def _claim(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("label", metavar="LABEL", help="the gate or item, such as M1")
+    _phase_option(parser)
+    for name, help_text in (
+        ("what", "what is claimed"),
+        ("how", "how to verify it cold, from a fresh clone"),
+        ("expected", "what the verification must show"),
+        ("where", "which files, commits or pages"),
+    ):
+        parser.add_argument(f"--{name}", required=True, metavar="TEXT", help=help_text)
+
+
+def _verdict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("items", nargs="*", metavar="ITEM=PASS|FAIL[:NOTE]", help="one verdict an item")
+    _phase_option(parser)
+    parser.add_argument("--finding", action="append", default=[], metavar="TEXT", help="file a finding in BACKLOG")
+    parser.add_argument("--veto", default="", metavar="REASON", help="raise a veto over done")
+    parser.add_argument("--withdraw-veto", action="store_true", help="withdraw the veto that stands")
+
+
+def _phase_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--phase", default="", metavar="ID", help="default: the phase that the agent was started for")
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="default: everything")
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", nargs="?", default="", metavar="DIR", help="a journal (default: the project's)")
+
+
+def _config_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--origin", action="store_true", help="say where each value comes from")
+    parser.add_argument("--phase", default="", metavar="ID", help="with the models of this phase")
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", nargs="?", default=".", metavar="DIR", help="where (default: here)")
+    parser.add_argument("--prefix", default="", help="session_prefix (default: the directory's name and a dash)")
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--report", default="", metavar="PATH", help="where the HTML report goes")
+    parser.add_argument("--keep", action="store_true", help="leave the project's directory in place and name it")
+    parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
+
+
+def _completions(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb("init", "write a first agents.toml", "loops init my-project", "configuration:init", _init),
+    Verb("validate", "check agents.toml and the files it names", "loops validate", "configuration:validate"),
+    Verb("config show", "every effective value", "loops config show --origin", "configuration:show", _config_show),
+    Verb("up", "start what is not running", "loops up builder --model claude-opus-4-8", "lifecycle:up", _up),
+    Verb("down", "end agents, or the whole project", "loops down adversary", "lifecycle:down", _down),
+    Verb("stop", "emergency stop: kill everything now", "loops stop --all-now", "lifecycle:stop", _stop),
+    Verb("status", "one table of everything; starts nothing", "loops status --watch", "show:status", _status),
+    Verb("logs", "what a session printed", "loops logs builder -f", "sessions:logs", _logs),
+    Verb("attach", "be in a session's terminal", "loops attach builder", "sessions:attach", _attach),
+    Verb("nudge", "send an agent a message", "loops nudge builder 'read DECISIONS.md again'", "sessions:nudge", _nudge),
+    Verb("phase", "show or move the phase", "loops phase set 2", "phases:phase", _phase),
+    Verb(
+        "claim",
+        "claim a gate: write, commit and push it",
+        "loops claim M1 --what 'median works' --how ./check.sh --expected 'exit 0' --where src/median.py",
+        "protocol:claim",
+        _claim,
+    ),
+    Verb(
+        "verdict",
+        "give verdicts: write, commit and push them",
+        "loops verdict M1=PASS 'M2=FAIL:even counts are wrong'",
+        "protocol:verdict",
+        _verdict,
+    ),
+    Verb("explain", "why something was done", "loops explain builder", "history:explain", _explain),
+    Verb("journal verify", "check every byte of the journal", "loops journal verify", "history:verify", _verify),
+    Verb("tokens", "what each agent used in each phase", "loops tokens --json", "history:tokens"),
+    Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor"),
+    Verb("selftest", "test the engine's own senses; needs no project", "loops selftest", "health:selftest"),
+    Verb("demo", "the main job on a throwaway project", "loops demo", "demo:demo", _demo),
+    Verb(
+        "watchdog", "run the supervisor in the foreground", "loops watchdog --takeover", "lifecycle:watchdog", _watchdog
+    ),
+    Verb(
+        "completions",
+        "print completions for a shell",
+        "loops completions bash",
+        "completions:completions",
+        _completions,
+    ),
+)
