@@ -1,0 +1,102 @@
+"""The report as one HTML page that needs nothing else: no script, no request, nothing unescaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+
+from loops import __version__
+from loops.projects.report.life import Mark, PhaseLife, Report
+from loops.projects.report.timeline import timeline
+from loops.projects.report.words import duration, shown, stamp
+
+MOST_LINES = 4000
+MOST_ENTRIES = 1500
+MOST_PHASES = 150
+MOST_AGENTS = 300
+_TEDIOUS = ("turns", "nudges", "sessions", "limits")
+"""Which events a page leaves out first when there are too many."""
+GROUPS = ("handoff", "sessions", "limits", "nudges", "turns", "supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number at the head of the page.  ``look``: good, bad, or nothing."""
+
+    value: str
+    label: str
+    note: str = ""
+    look: str = ""
+
+
+def html(report: Report) -> str:
+    """Return the page: below 3 MB whatever the journal holds."""
+    from jinja2 import Environment, StrictUndefined
+
+    env = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    env.filters.update(shown=shown, brief=partial(shown, limit=90), duration=duration, stamp=stamp)
+    source = resources.files("loops.projects.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    lines = _selected(report)
+    return env.from_string(source).render(
+        report=report,
+        version=__version__,
+        timeline=timeline(report),
+        tiles=_tiles(report),
+        phases=_bounded(report.phases[-MOST_PHASES:]),
+        phases_hidden=max(0, len(report.phases) - MOST_PHASES),
+        lanes=report.lanes[:MOST_AGENTS],
+        lanes_hidden=max(0, len(report.lanes) - MOST_AGENTS),
+        lines=lines,
+        lines_hidden=len(report.lines) - len(lines),
+        groups=GROUPS,
+        looks={Mark.CLAIM: "claim", Mark.PASS: "pass", Mark.FAIL: "fail", Mark.REFUSED: "fail", Mark.DONE: "pass"}
+        | {Mark.CHECKED: "pass", Mark.CHECK_FAILED: "fail"},
+    )
+
+
+def _tiles(report: Report) -> list[Tile]:
+    refused = report.count(Mark.FAIL, Mark.REFUSED)
+    failed = report.count(Mark.CHECK_FAILED)
+    chain = {None: "not verified", True: "chain verified", False: "CHAIN BROKEN"}[report.verified]
+    tiles = [
+        Tile(f"{report.done}/{report.planned}", "phases done", "", "good" if report.complete else ""),
+        Tile(duration(report.took), "wall time"),
+        Tile(str(refused), "claims refused", f"{report.count(Mark.CLAIM)} claims, {report.count(Mark.PASS)} PASS"),
+        Tile(str(report.count(Mark.CHECKED) + failed), "own check runs", f"{failed} failed"),
+        Tile(str(report.heals), "heals", f"{report.restarts} restarts in all"),
+        Tile(duration(report.waited), "limits waited out"),
+        Tile(str(report.delivered), "nudges", f"{report.doubled} doubled", "bad" if report.doubled else ""),
+        Tile(f"{report.records:,}", "journal records", chain, "bad" if report.verified is False else ""),
+    ]
+    if report.tokens:
+        tiles.append(Tile(f"{report.tokens:,}", "tokens", f"{report.usd:.2f} USD" if report.usd else ""))
+    if report.takeovers:
+        tiles.append(Tile(str(report.takeovers), "supervisor takeovers", f"{len(report.watches)} starts"))
+    return tiles
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A phase with as many of its entries as the page has room for."""
+
+    phase: PhaseLife
+    entries: Sequence[object]
+    hidden: int
+
+
+def _bounded(phases: Sequence[PhaseLife]) -> list[Shown]:
+    share = max(8, MOST_ENTRIES // max(1, len(phases)))
+    return [Shown(phase, phase.entries[-share:], max(0, len(phase.entries) - share)) for phase in phases]
+
+
+def _selected(report: Report) -> Sequence[object]:
+    """The events that are listed: all, or else the telling ones, or else their first and last."""
+    lines = report.lines
+    for tedious in _TEDIOUS:
+        if len(lines) <= MOST_LINES:
+            return lines
+        lines = tuple(line for line in lines if line.group != tedious)
+    half = MOST_LINES // 2
+    return lines if len(lines) <= MOST_LINES else (*lines[:half], *lines[-half:])
