@@ -349,7 +349,6 @@ class Supervisor:
         notify.tell("STOPPING=1")
         project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
         self._errands.close()
-        self._control.close()
         with suppress(LoopsError):
             self._ledger.commit()
             self._ledger.keep_snapshot(self.state, force=True)
@@ -360,3 +359,4 @@ class Supervisor:
                 self._holder.quit()
         with suppress(LoopsError):
             self._holder.close()
+        self._control.close()  # last: for whoever waits for our end, its end is ours
