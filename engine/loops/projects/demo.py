@@ -24,7 +24,7 @@ from loops.places import State as StatePlaces
 from loops.projects.demo_project import DemoProject, create
 from loops.projects.demo_screen import Screen, screen_for
 from loops.supervisor.control import ask
-from loops.supervisor.explain import sentence
+from loops.projects.report.words import sentence
 from loops.supervisor.ledger import history
 
 DEADLINE = 60.0
@@ -180,7 +180,7 @@ def _report(project: DemoProject, watch: _Watch, path: str, failure: str, second
     from loops.projects import report
 
     directory = StatePlaces(os.path.join(project.root, ".loops")).journal
-    facts = report.facts(history(directory), time.time())
+    facts = report.read(directory, time.time())
     problems = [failure] if failure else []
     problems += report.problems(facts)
     if not watch.agent_killed or not watch.supervisor_killed:
@@ -188,4 +188,5 @@ def _report(project: DemoProject, watch: _Watch, path: str, failure: str, second
     target = os.path.abspath(path or os.path.join(tempfile.gettempdir(), f"loops-demo-{os.getpid()}.html"))
     with open(target, "w", encoding="utf-8") as file:
         file.write(report.html(facts))
-    return Outcome(report.summary(facts), tuple(problems), target, seconds)
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return Outcome(report.summary(facts, html=target, colour=colour), tuple(problems), target, seconds)

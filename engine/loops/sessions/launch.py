@@ -13,7 +13,7 @@ from typing import Any
 from loops.errors import SessionError
 from loops.places import Runtime
 from loops.sessions import wire
-from loops.sessions.tree import MARKER
+from loops.sessions.tree import MARKER as MARKER
 
 TAKEN = 75
 
