@@ -29,6 +29,8 @@ from loops.supervisor.ledger import history
 
 DEADLINE = 60.0
 """Seconds after which a demo that has not reached its end is a failed one."""
+UNTOLD = ("signals.read", "evidence.taken", "config.loaded", "session.conversation", "nudge.sending")
+"""Events that are the engine's own bookkeeping."""
 GLANCE = 0.1
 """Seconds between two looks at the project."""
 
@@ -105,9 +107,8 @@ def _news(project: DemoProject, watch: _Watch) -> Iterator[str]:
     for record, event in history(directory, watch.sequence):
         watch.sequence = record.sequence
         watch.claims += event.type == "commit.seen" and getattr(event, "kind", "") == "claim"
-        said = sentence(event)
-        if said:
-            yield said
+        if event.type not in UNTOLD:
+            yield f"{event.subject + ': ' if event.subject else ''}{sentence(event)}"
 
 
 def _status(runtime: Runtime) -> dict[str, Any] | None:
