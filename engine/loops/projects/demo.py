@@ -23,8 +23,8 @@ from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.projects.demo_project import DemoProject, create
 from loops.projects.demo_screen import Screen, screen_for
-from loops.supervisor.control import ask
 from loops.projects.report.words import sentence
+from loops.supervisor.control import ask
 from loops.supervisor.ledger import history
 
 DEADLINE = 60.0
