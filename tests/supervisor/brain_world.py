@@ -174,7 +174,9 @@ class World:
         self.crash()
         self.begin(boot=f"{self.boot}+")
 
-    def exits(self, name: str, code: int | None = None, signal: int | None = None, incarnation: int = 0) -> list[Action]:
+    def exits(
+        self, name: str, code: int | None = None, signal: int | None = None, incarnation: int = 0
+    ) -> list[Action]:
         held = self.held.pop(name, None)
         incarnation = incarnation or (held.incarnation if held is not None else self.agent(name).incarnation)
         return self.see(ob.Exited(self.now, name, incarnation, code, signal))
@@ -299,7 +301,9 @@ class World:
 
     def acted(self, kind: type, name: str = "", since: float = 0.0) -> list[Any]:
         """The actions of *kind* so far, those about *name* only when it is given."""
-        return [a for at, a in self.all if isinstance(a, kind) and at >= since and name in ("", getattr(a, "agent", ""))]
+        return [
+            a for at, a in self.all if isinstance(a, kind) and at >= since and name in ("", getattr(a, "agent", ""))
+        ]
 
     def starts(self, name: str) -> int:
         return len(self.acted(Start, name))
