@@ -8,6 +8,7 @@ import os
 from dataclasses import replace
 from typing import Any
 
+import loops.supervisor.rules
 from brain_world import (
     ADVERSARY,
     BUILDER,
@@ -26,8 +27,6 @@ from brain_world import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import loops.supervisor.rules
 from loops.agents import port
 from loops.config import encode as encode_config
 from loops.config.model import Backoff, Budget, Kind, Phase, Watch

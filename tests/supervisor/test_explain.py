@@ -7,7 +7,6 @@ import re
 
 import pytest
 from brain_world import HOUR, START, World
-
 from loops.agents import port
 from loops.journal import Record
 from loops.supervisor import events as ev

@@ -28,7 +28,6 @@ from brain_world import (
     project,
     with_agents,
 )
-
 from loops.agents import port
 from loops.agents.port import Screen
 from loops.agents.screen import patterns_of, read_screen
