@@ -238,14 +238,16 @@ def _check_budget(step: Step, name: str) -> None:
     spec = step.spec(name)
     if spec is None or step.agent(name).over_budget:
         return
-    for budget, names in ((spec.budget, [name]), (step.config.watchdog.budget, list(step.agents))):
+    own = step.agent(name).usage.values()
+    for budget, used, whose in (
+        (spec.budget, own, "its"),
+        (step.config.watchdog.budget, (step.state.spent,), "the project's"),
+    ):
         if not budget.tokens and not budget.usd:
             continue
-        used = [usage for each in names for usage in step.agent(each).usage.values()]
         tokens = sum(u.input_tokens + u.output_tokens for u in used)
         usd = sum(u.usd for u in used)
         if (budget.tokens and tokens >= budget.tokens) or (budget.usd and usd >= budget.usd):
-            whose = "its" if len(names) == 1 else "the project's"
             why = f"{whose} budget is used up: {tokens} tokens, {usd:.2f} USD"
             step.emit(ev.BudgetExceeded(name, step.at, why, "budget"))
             step.act(Notice(f"{name}: {why}"))

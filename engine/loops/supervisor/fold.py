@@ -352,8 +352,10 @@ def _question_ended(work: Fold, e: ev.QuestionEnded) -> None:
 @_on(ev.UsageUpdated)
 def _usage(work: Fold, e: ev.UsageUpdated) -> None:
     usage = dict(work.agent(e.agent).usage)
-    usage[e.phase] = usage.get(e.phase, Usage()).plus(Usage(e.input_tokens, e.output_tokens, e.usd))
+    more = Usage(e.input_tokens, e.output_tokens, e.usd)
+    usage[e.phase] = usage.get(e.phase, Usage()).plus(more)
     work.change(e.agent, usage=usage)
+    work.state = replace(work.state, spent=work.state.spent.plus(more))
 
 
 @_on(ev.BudgetExceeded)

@@ -14,11 +14,11 @@ RULES: dict[str, str] = {
     "crash-loop": "too many quick ends in a row are a crash loop: the agent is parked, shown, and tried again once an hour",
     "clean-task": "a task runs once; its end is its result, and nothing starts it again by itself",
     "unwatched": 'an agent with watch = "none" is not started again by itself',
-    "limit-window": "inside a limit window nothing is healed, nudged or woken",
     "lost": "a session that vanished with its holder, or with a reboot, is resumed once, at once",
     "resume-failed": "when a resumed conversation ends before its first turn, one fresh start follows",
     "fatal": "a conversation that the backend calls beyond repair is dropped, and a fresh one begun",
-    "limit": "a usage limit opens a window until its reset plus slack; without a reset time, a flat probe interval",
+    "limit": "a usage limit opens a window until its reset plus slack, else for a flat probe interval: "
+    "inside it nothing is healed, nudged or woken",
     "provider": "a provider that does not answer is left alone with growing pauses",
     "limit-probe": "when a window has passed, one probe asks the agent to go on and shows whether the limit is over",
     "limit-over": "a turn that went through shows that the window is over",

@@ -199,6 +199,8 @@ class State:
     """Emergency stop: nothing is started until the operator says up."""
     nudges: int = 0
     """How many nudges were ever queued: the source of their ids."""
+    spent: Usage = Usage()
+    """Of all agents together, for the project's budget."""
     epoch: int = 0
     boot_id: str = ""
     steady: float = 0.0
