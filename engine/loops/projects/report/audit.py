@@ -61,13 +61,13 @@ class Audit:
             problems += self._completion()
         for lane in lanes:
             problems += [
-                f"{lane.agent}: nudge {nudge.id} ({nudge.kind}: {shown(nudge.cause, 60)}) came through twice"
+                shown(f"{lane.agent}: nudge {nudge.id} ({nudge.kind}: {nudge.cause[:60]}) came through twice")
                 for nudge in doubles(lane)
             ]
         return problems
 
     def _say(self, at: float, text: str) -> None:
-        self.found.append(f"{stamp(at)} {text}")
+        self.found.append(f"{stamp(at)} {shown(text)}")
 
     def _happened(self, what: str, names: Iterable[str] = ()) -> None:
         for name in names or self._since:
@@ -170,7 +170,9 @@ class Audit:
         done = self._completed
         if done is None or not done.task or self._task_starts == 1:
             return []
-        return [f"{stamp(done.at)} {done.task} (on_complete) was run {self._task_starts} times instead of once"]
+        return [
+            f"{stamp(done.at)} {shown(done.task, 60)} (on_complete) was run {self._task_starts} times instead of once"
+        ]
 
     def _sequence_completed(self, e: ev.SequenceCompleted) -> None:
         if self._completed is not None:
@@ -197,7 +199,7 @@ class Audit:
         for item in phase.items:
             reason = self._lacking(e.phase, item)
             if reason:
-                self._say(e.at, f"phase {e.phase} was done although {shown(item.id, 40)} {reason}")
+                self._say(e.at, f"phase {e.phase} was done although {item.id[:40]} {reason}")
 
     def _planned(self, e: ev.PhaseDone) -> Phase:
         """The phase as the configuration has it, with the items that were counted as done."""
@@ -216,5 +218,5 @@ class Audit:
             return "has no PASS"
         change = last_change(evidence, item)
         if change is not None and change.at.position >= verdict.at.position:
-            return f"has no PASS after the last change ({shown(change.path, 60)} in {change.at.sha[:10]})"
+            return f"has no PASS after the last change ({change.path[:60]} in {change.at.sha[:10]})"
         return ""

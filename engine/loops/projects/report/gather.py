@@ -160,9 +160,8 @@ class Gathering:
 
     def _session_ended(self, e: ev.SessionEnded) -> None:
         agent = self.agent(e.agent)
-        ending = how(e.code, e.signal)
-        if e.why and e.why not in (ending, f"killed by signal {e.signal}"):
-            ending = f"{e.why} ({ending})"
+        status = how(e.code, e.signal)
+        ending = e.why if status in e.why else f"{e.why} ({status})" if e.why else status
         agent.end_session(e.at, e.incarnation, killed=e.signal is not None and not agent.ending, ending=ending)
         if e.delay < 0 and self.completions and self.completions[-1].task == e.agent:
             last = self.completions[-1]

@@ -259,6 +259,10 @@ class Report:
         return sum(1 for lane in self.lanes for nudge in lane.nudges if nudge.delivered)
 
     @property
+    def dropped(self) -> int:
+        return sum(1 for lane in self.lanes for nudge in lane.nudges if nudge.dropped and not nudge.delivered)
+
+    @property
     def doubled(self) -> int:
         """Nudges that came through more than once, plus those that say a second time what one said before."""
         return sum(len(doubles(lane)) for lane in self.lanes)
