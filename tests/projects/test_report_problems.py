@@ -68,6 +68,14 @@ BROKEN = {
         without(whole_life(), lambda e: isinstance(e, ev.SessionEnded) and e.incarnation == 1 and e.agent == "builder"),
         "builder: session 2 was started while 1 was alive",
     ),
+    "a stray that is left beside a living session": (
+        [*first_phase(), ev.SessionStarted("builder", T0 + 40, 9, 99)],
+        "builder: session 9 came to life while 2 was alive",
+    ),
+    "a phase that is moved and is not under way": (
+        [*first_phase(), ev.PhaseStarted("2", T0 + 40, 0, "the order of the phases changed", "phase-moved")],
+        "phase 2 was moved while it was not under way",
+    ),
     "an incarnation that comes again": (
         replaced(whole_life(), is_start("builder", 3), incarnation=2),
         "builder: session 2 came after session 2",
@@ -184,5 +192,31 @@ def test_an_appended_phase_goes_on_and_ends_once_more():
         ev.PhaseDone("3", T0 + 62, MEND, ("M1",), "marker", "phase-done"),
         ev.SequenceCompleted(T0 + 62, 3, "report"),
         starting("report", T0 + 62, 2, why="the task was asked for"),
+    ]
+    assert problems(events) == []
+
+
+def test_a_stray_that_is_ended_before_anything_is_started_is_no_problem():
+    events = [
+        ev.SessionStarted("a", T0, 4, 99),
+        ev.SessionEnding("a", T0, 4, True, False, 1.0, "the journal does not know this session", "stray"),
+        ended("a", T0 + 1, 4, delay=0.0, why="the journal does not know this session", rule="wanted"),
+        starting("a", T0 + 1, 5, why="the journal does not know this session", rule="heal"),
+    ]
+    assert problems(events) == []
+
+
+def test_a_phase_may_be_moved_while_it_is_under_way():
+    moved = ev.PhaseStarted("2", T0 + 33, 0, "the order of the phases changed", "phase-moved")
+    events = inserted(whole_life(), is_evidence("2"), moved)
+    assert problems(events) == []
+    assert [phase.id for phase in report.facts(history(events), T0 + 1000).phases] == ["1", "2"]
+
+
+def test_an_agent_that_the_operator_wants_begins_again_with_an_appended_phase():
+    events = [
+        *whole_life(),
+        ev.PhaseStarted("3", T0 + 60, 2, "phase 3 was appended", "phase-appended"),
+        starting("builder", T0 + 60, 4, phase="3", why="the operator asked for it", rule="operator"),
     ]
     assert problems(events) == []

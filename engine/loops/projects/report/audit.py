@@ -18,12 +18,13 @@ from loops.supervisor import events as ev
 from loops.supervisor.rules import RULES
 
 HEALING = ("heal", "crash-loop")
+_WANTED = ("asked", "config", "completed", "phase", "supervisor")
 _EXPLAINED_BY = {
     "heal": ("ended", "failed"),
     "crash-loop": ("ended", "failed"),
     "phase-changed": ("phase",),
-    "operator": ("asked",),
-    "wanted": ("asked", "config", "completed", "phase", "supervisor"),
+    "operator": _WANTED,
+    "wanted": _WANTED,
 }
 """What must have happened since an agent's last start for a start by this rule."""
 
@@ -101,6 +102,13 @@ class Audit:
                 e.at, f"{e.agent}: session {e.incarnation} was started by rule {e.rule}, but nothing called for it"
             )
 
+    def _session_started(self, e: ev.SessionStarted) -> None:
+        """Mostly what `SessionStarting` announced; else a session that the holder had and the journal did not know."""
+        alive = self._alive.setdefault(e.agent, e.incarnation)
+        if alive != e.incarnation:
+            self._say(e.at, f"{e.agent}: session {e.incarnation} came to life while {alive} was alive")
+        self._last[e.agent] = max(self._last.get(e.agent, 0), e.incarnation)
+
     def _session_failed(self, e: ev.SessionFailed) -> None:
         self._over(e.agent, e.incarnation)
         self._happened("failed", (e.agent,))
@@ -145,6 +153,11 @@ class Audit:
     # ---- phases ----------------------------------------------------------------------------------------------------
 
     def _phase_started(self, e: ev.PhaseStarted) -> None:
+        if e.rule == "phase-moved":
+            if self._phase is None or self._phase[0] != e.phase:
+                self._say(e.at, f"phase {e.phase} was moved while it was not under way")
+            self._phase = (e.phase, e.index)
+            return
         before, self._moved = self._phase, self._moved or e.rule == "operator"
         if e.rule == "phase-first" and (before is not None or e.index != 0):
             self._say(e.at, f"phase {e.phase} began as the first one, and it is not")

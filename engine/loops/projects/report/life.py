@@ -20,6 +20,7 @@ class Cause(Enum):
     RETRY = "retry of a start that failed"
     PHASE = "new phase"
     ASKED = "asked for"
+    STRAY = "found alive, and not known to the journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,9 @@ class PhaseLife:
     items: tuple[str, ...]
     why: str
     entries: tuple[Entry, ...]
+
+    left: bool = False
+    """It was left without being done: the operator moved on."""
 
     def count(self, *marks: Mark) -> int:
         return sum(1 for entry in self.entries if entry.mark in marks)

@@ -59,6 +59,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _phase(phase: PhaseLife) -> str:
+    if phase.left:
+        return f"  – phase {shown(phase.id, 20)}: left without being done, after {duration(phase.span.length)}"
     if not phase.done:
         return f"  … phase {shown(phase.id, 20)}: under way since {stamp(phase.span.start)} UTC"
     evidence = f"{phase.count(Mark.CLAIM)} claims, {phase.count(Mark.PASS)} PASS, {phase.count(Mark.FAIL)} FAIL"

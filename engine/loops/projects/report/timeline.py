@@ -85,7 +85,7 @@ def timeline(report: Report) -> Timeline:
     return Timeline(
         ticks=axis.ticks(),
         bands=tuple(_bands(axis, report.phases)),
-        handoff=tuple(_signs(axis, 240, points) for points in _handoff(report.phases)),
+        handoff=tuple(_signs(axis, 100, points) for points in _handoff(report.phases)),
         supervisor=_signs(axis, 120, _watches(report)),
         rows=tuple(_row(axis, slots, lane) for lane in rows),
         hidden=len(report.lanes) - len(rows),
@@ -132,7 +132,7 @@ class Axis:
 def _bands(axis: Axis, phases: Sequence[PhaseLife]) -> Iterable[Bar]:
     for number, phase in enumerate(phases[-MOST_BANDS:]):
         name = shown(phase.id, 40)
-        state = "done" if phase.done else "not done"
+        state = "done" if phase.done else "left" if phase.left else "under way"
         title = f"phase {name}: {state}, {duration(phase.span.length)} from {stamp(phase.span.start)} UTC"
         look = ("even" if number % 2 else "odd") if phase.done else "open"
         yield Bar(axis.x(phase.span.start), axis.width(phase.span), look, title, f"phase {name}")
@@ -265,7 +265,7 @@ def _signs(axis: Axis, slots: int, points: Iterable[Point]) -> tuple[Sign, ...]:
         known = found.get(key)
         found[key] = (at, title, 1) if known is None else (known[0], known[1], known[2] + 1)
     return tuple(
-        Sign(axis.x(at), look, f"{stamp(at)} UTC · {title}" + (f" (and {count - 1} more)" if count > 1 else ""))
+        Sign(axis.x(at), look, f"{stamp(at)} UTC · {shown(title)}" + (f" (and {count - 1} more)" if count > 1 else ""))
         for (_, look), (at, title, count) in found.items()
     )
 
