@@ -18,12 +18,13 @@ from loops.supervisor import events as ev
 from loops.supervisor.rules import RULES
 
 HEALING = ("heal", "crash-loop")
+_WANTED = ("asked", "config", "completed", "phase", "supervisor")
 _EXPLAINED_BY = {
     "heal": ("ended", "failed"),
     "crash-loop": ("ended", "failed"),
     "phase-changed": ("phase",),
-    "operator": ("asked",),
-    "wanted": ("asked", "config", "completed", "phase", "supervisor"),
+    "operator": _WANTED,
+    "wanted": _WANTED,
 }
 """What must have happened since an agent's last start for a start by this rule."""
 
@@ -61,13 +62,13 @@ class Audit:
             problems += self._completion()
         for lane in lanes:
             problems += [
-                f"{lane.agent}: nudge {nudge.id} ({nudge.kind}: {shown(nudge.cause, 60)}) came through twice"
+                shown(f"{lane.agent}: nudge {nudge.id} ({nudge.kind}: {nudge.cause[:60]}) came through twice")
                 for nudge in doubles(lane)
             ]
         return problems
 
     def _say(self, at: float, text: str) -> None:
-        self.found.append(f"{stamp(at)} {text}")
+        self.found.append(f"{stamp(at)} {shown(text)}")
 
     def _happened(self, what: str, names: Iterable[str] = ()) -> None:
         for name in names or self._since:
@@ -100,6 +101,13 @@ class Audit:
             self._say(
                 e.at, f"{e.agent}: session {e.incarnation} was started by rule {e.rule}, but nothing called for it"
             )
+
+    def _session_started(self, e: ev.SessionStarted) -> None:
+        """Mostly what `SessionStarting` announced; else a session that the holder had and the journal did not know."""
+        alive = self._alive.setdefault(e.agent, e.incarnation)
+        if alive != e.incarnation:
+            self._say(e.at, f"{e.agent}: session {e.incarnation} came to life while {alive} was alive")
+        self._last[e.agent] = max(self._last.get(e.agent, 0), e.incarnation)
 
     def _session_failed(self, e: ev.SessionFailed) -> None:
         self._over(e.agent, e.incarnation)
@@ -145,6 +153,11 @@ class Audit:
     # ---- phases ----------------------------------------------------------------------------------------------------
 
     def _phase_started(self, e: ev.PhaseStarted) -> None:
+        if e.rule == "phase-moved":
+            if self._phase is None or self._phase[0] != e.phase:
+                self._say(e.at, f"phase {e.phase} was moved while it was not under way")
+            self._phase = (e.phase, e.index)
+            return
         before, self._moved = self._phase, self._moved or e.rule == "operator"
         if e.rule == "phase-first" and (before is not None or e.index != 0):
             self._say(e.at, f"phase {e.phase} began as the first one, and it is not")
@@ -170,7 +183,9 @@ class Audit:
         done = self._completed
         if done is None or not done.task or self._task_starts == 1:
             return []
-        return [f"{stamp(done.at)} {done.task} (on_complete) was run {self._task_starts} times instead of once"]
+        return [
+            f"{stamp(done.at)} {shown(done.task, 60)} (on_complete) was run {self._task_starts} times instead of once"
+        ]
 
     def _sequence_completed(self, e: ev.SequenceCompleted) -> None:
         if self._completed is not None:
@@ -197,7 +212,7 @@ class Audit:
         for item in phase.items:
             reason = self._lacking(e.phase, item)
             if reason:
-                self._say(e.at, f"phase {e.phase} was done although {shown(item.id, 40)} {reason}")
+                self._say(e.at, f"phase {e.phase} was done although {item.id[:40]} {reason}")
 
     def _planned(self, e: ev.PhaseDone) -> Phase:
         """The phase as the configuration has it, with the items that were counted as done."""
@@ -216,5 +231,5 @@ class Audit:
             return "has no PASS"
         change = last_change(evidence, item)
         if change is not None and change.at.position >= verdict.at.position:
-            return f"has no PASS after the last change ({shown(change.path, 60)} in {change.at.sha[:10]})"
+            return f"has no PASS after the last change ({change.path[:60]} in {change.at.sha[:10]})"
         return ""

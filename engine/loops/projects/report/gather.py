@@ -152,6 +152,13 @@ class Gathering:
         )
         agent.ending = ""
 
+    def _session_started(self, e: ev.SessionStarted) -> None:
+        agent = self.agent(e.agent)
+        if not any(session.alive and session.incarnation == e.incarnation for session in agent.sessions):
+            why = "the journal does not know this session"
+            stray = Session(e.incarnation, Span(e.at, e.at), Cause.STRAY, why, "stray", "", "", "", "", alive=True)
+            agent.sessions.append(stray)
+
     def _session_failed(self, e: ev.SessionFailed) -> None:
         self.agent(e.agent).end_session(e.at, e.incarnation, failed=True, ending=f"could not be started: {e.reason}")
 
@@ -160,9 +167,8 @@ class Gathering:
 
     def _session_ended(self, e: ev.SessionEnded) -> None:
         agent = self.agent(e.agent)
-        ending = how(e.code, e.signal)
-        if e.why and e.why not in (ending, f"killed by signal {e.signal}"):
-            ending = f"{e.why} ({ending})"
+        status = how(e.code, e.signal)
+        ending = e.why if status in e.why else f"{e.why} ({status})" if e.why else status
         agent.end_session(e.at, e.incarnation, killed=e.signal is not None and not agent.ending, ending=ending)
         if e.delay < 0 and self.completions and self.completions[-1].task == e.agent:
             last = self.completions[-1]
@@ -223,7 +229,11 @@ class Gathering:
 
     def _phase_started(self, e: ev.PhaseStarted) -> None:
         self.complete = False
-        self._end_phase(e.at)
+        if e.rule == "phase-moved" and self.phases and self.phases[-1][0].id == e.phase:
+            life, entries = self.phases[-1]
+            self.phases[-1] = (replace(life, index=e.index), entries)
+            return
+        self._end_phase(e.at, left=True)
         self.phases.append((PhaseLife(e.phase, e.index, Span(e.at, -1.0), False, (), "", ()), []))
 
     def _end_phase(self, at: float, **facts: Any) -> None:

@@ -20,6 +20,7 @@ class Cause(Enum):
     RETRY = "retry of a start that failed"
     PHASE = "new phase"
     ASKED = "asked for"
+    STRAY = "found alive, and not known to the journal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,9 @@ class PhaseLife:
     why: str
     entries: tuple[Entry, ...]
 
+    left: bool = False
+    """It was left without being done: the operator moved on."""
+
     def count(self, *marks: Mark) -> int:
         return sum(1 for entry in self.entries if entry.mark in marks)
 
@@ -257,6 +261,10 @@ class Report:
     @property
     def delivered(self) -> int:
         return sum(1 for lane in self.lanes for nudge in lane.nudges if nudge.delivered)
+
+    @property
+    def dropped(self) -> int:
+        return sum(1 for lane in self.lanes for nudge in lane.nudges if nudge.dropped and not nudge.delivered)
 
     @property
     def doubled(self) -> int:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
+from typing import TypeVar
 
 from loops import __version__
-from loops.projects.report.life import Mark, PhaseLife, Report
+from loops.projects.report.life import Entry, Line, Mark, PhaseLife, Report
 from loops.projects.report.timeline import timeline
-from loops.projects.report.words import duration, shown, stamp
+from loops.projects.report.words import CLIP, duration, shown, stamp
 
-MOST_LINES = 4000
-MOST_ENTRIES = 1500
+LINES_BYTES = 900_000
+ENTRIES_BYTES = 500_000
 MOST_PHASES = 150
 MOST_AGENTS = 300
 _TEDIOUS = ("turns", "nudges", "sessions", "limits")
@@ -65,16 +66,19 @@ def _tiles(report: Report) -> list[Tile]:
         Tile(duration(report.took), "wall time"),
         Tile(str(refused), "claims refused", f"{report.count(Mark.CLAIM)} claims, {report.count(Mark.PASS)} PASS"),
         Tile(str(report.count(Mark.CHECKED) + failed), "own check runs", f"{failed} failed"),
-        Tile(str(report.heals), "heals", f"{report.restarts} restarts in all"),
+        Tile(str(report.heals), "heals", _restarts(report)),
         Tile(duration(report.waited), "limits waited out"),
         Tile(str(report.delivered), "nudges", f"{report.doubled} doubled", "bad" if report.doubled else ""),
         Tile(f"{report.records:,}", "journal records", chain, "bad" if report.verified is False else ""),
     ]
     if report.tokens:
         tiles.append(Tile(f"{report.tokens:,}", "tokens", f"{report.usd:.2f} USD" if report.usd else ""))
-    if report.takeovers:
-        tiles.append(Tile(str(report.takeovers), "supervisor takeovers", f"{len(report.watches)} starts"))
     return tiles
+
+
+def _restarts(report: Report) -> str:
+    takeovers = f", {report.takeovers} takeover" + ("" if report.takeovers == 1 else "s") if report.takeovers else ""
+    return f"{report.restarts} restarts{takeovers}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,21 +86,57 @@ class Shown:
     """A phase with as many of its entries as the page has room for."""
 
     phase: PhaseLife
-    entries: Sequence[object]
+    entries: Sequence[Entry]
     hidden: int
 
 
 def _bounded(phases: Sequence[PhaseLife]) -> list[Shown]:
-    share = max(8, MOST_ENTRIES // max(1, len(phases)))
-    return [Shown(phase, phase.entries[-share:], max(0, len(phase.entries) - share)) for phase in phases]
+    share = ENTRIES_BYTES // max(1, len(phases))
+    found = []
+    for phase in phases:
+        room = _affordable(reversed(phase.entries), _entry_bytes, share)
+        entries = phase.entries[len(phase.entries) - room :]
+        found.append(Shown(phase, entries, len(phase.entries) - room))
+    return found
 
 
-def _selected(report: Report) -> Sequence[object]:
+def _selected(report: Report) -> Sequence[Line]:
     """The events that are listed: all, or else the telling ones, or else their first and last."""
     lines = report.lines
     for tedious in _TEDIOUS:
-        if len(lines) <= MOST_LINES:
+        if _affordable(lines, _line_bytes, LINES_BYTES) == len(lines):
             return lines
         lines = tuple(line for line in lines if line.group != tedious)
-    half = MOST_LINES // 2
-    return lines if len(lines) <= MOST_LINES else (*lines[:half], *lines[-half:])
+    if _affordable(lines, _line_bytes, LINES_BYTES) == len(lines):
+        return lines
+    first = _affordable(lines, _line_bytes, LINES_BYTES // 2)
+    last = _affordable(reversed(lines), _line_bytes, LINES_BYTES // 2)
+    return (*lines[:first], *lines[len(lines) - last :])
+
+
+T = TypeVar("T")
+
+
+def _affordable(things: Iterable[T], cost: Callable[[T], int], budget: int) -> int:
+    """How many of *things*, from the first on, fit into *budget* bytes."""
+    count = 0
+    for thing in things:
+        budget -= cost(thing)
+        if budget < 0:
+            break
+        count += 1
+    return count
+
+
+def _line_bytes(line: Line) -> int:
+    return 200 + _bytes(line.text) + _bytes(line.why) + _bytes(line.subject, 90) + _bytes(line.rule, 90)
+
+
+def _entry_bytes(entry: Entry) -> int:
+    return 300 + _bytes(entry.text) + _bytes(entry.author, 90) + sum(_bytes(each) for each in entry.details[:12])
+
+
+def _bytes(text: str, limit: int = CLIP) -> int:
+    """What *text* takes on the page; one character may become five ("&amp;")."""
+    clipped = text[:limit]
+    return len(clipped.encode("utf-8", "replace")) + 4 * sum(map(clipped.count, "&<>'\""))

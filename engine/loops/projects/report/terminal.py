@@ -40,7 +40,8 @@ def _lines(report: Report) -> Iterator[str]:
     windows = sum(len(lane.windows) for lane in report.lanes)
     if windows:
         yield f"  limits    {windows} window{_s(windows)}, {duration(report.waited)} waited"
-    yield f"  nudges    {report.delivered} of {report.queued} delivered, {report.doubled} doubled"
+    dropped = f", {report.dropped} dropped with their reason" if report.dropped else ""
+    yield f"  nudges    {report.delivered} of {report.queued} delivered, {report.doubled} doubled{dropped}"
     failed = report.count(Mark.CHECK_FAILED)
     yield f"  checks    {report.count(Mark.CHECKED)} runs of our own succeeded, {failed} failed"
     if report.tokens:
@@ -58,6 +59,8 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _phase(phase: PhaseLife) -> str:
+    if phase.left:
+        return f"  – phase {shown(phase.id, 20)}: left without being done, after {duration(phase.span.length)}"
     if not phase.done:
         return f"  … phase {shown(phase.id, 20)}: under way since {stamp(phase.span.start)} UTC"
     evidence = f"{phase.count(Mark.CLAIM)} claims, {phase.count(Mark.PASS)} PASS, {phase.count(Mark.FAIL)} FAIL"
@@ -78,7 +81,8 @@ def _refused(report: Report) -> Iterator[str]:
         yield "  refused   no claim had to be refused"
     for phase_id, entry in found[:MOST]:
         reason = "; ".join(entry.details) or entry.text
-        who = f"by {shown(entry.author, 20)}, {entry.commit[:10]}" if entry.author else f"at {entry.commit[:10]}"
+        commit = shown(entry.commit[:10])
+        who = f"by {shown(entry.author, 20)}, {commit}" if entry.author else f"at {commit}"
         word = "claim refused" if entry.mark is Mark.FAIL else "done refused"
         yield f"  ✘ {word} in phase {shown(phase_id, 20)} {who}: {shown(reason, 70)}"
     if len(found) > MOST:

@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from loops.projects.report.life import Cause, Entry, Lane, Mark, PhaseLife, Report, Session, Span, Window
+from loops.projects.report.life import Cause, Lane, Mark, PhaseLife, Report, Session, Span, Window
 from loops.projects.report.words import duration, shown, stamp
 
 MOST_LANES = 60
 MOST_BANDS = 120
-MOST_MARKS = 6000
+MOST_MARKS = 2400
 """Markers on the whole page; a lane gets its share."""
 FINE = 2000
 """Steps of the axis in which turns are told apart."""
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 432000)
 _TICKS = 9
+
+Point = tuple[float, str, str]
+"""A time, the symbol that stands there, and what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ class Row:
 class Timeline:
     ticks: tuple[Tick, ...]
     bands: tuple[Bar, ...]
-    handoff: tuple[Sign, ...]
+    handoff: tuple[tuple[Sign, ...], ...]
+    """What the Builder says; what the Adversary and the engine answer; what the engine's own checks say."""
     supervisor: tuple[Sign, ...]
     rows: tuple[Row, ...]
     hidden: int
@@ -73,7 +77,7 @@ class Timeline:
 
 def timeline(report: Report) -> Timeline:
     """Lay *report* out."""
-    axis = Axis(report.span)
+    axis = Axis(_watched(report))
     lanes = sorted(report.lanes, key=lambda lane: -len(lane.sessions))[:MOST_LANES]
     kept = {lane.agent for lane in lanes}
     rows = [lane for lane in report.lanes if lane.agent in kept]
@@ -81,11 +85,20 @@ def timeline(report: Report) -> Timeline:
     return Timeline(
         ticks=axis.ticks(),
         bands=tuple(_bands(axis, report.phases)),
-        handoff=_signs(axis, 240, (_entry(phase, entry) for phase in report.phases for entry in phase.entries)),
+        handoff=tuple(_signs(axis, 100, points) for points in _handoff(report.phases)),
         supervisor=_signs(axis, 120, _watches(report)),
         rows=tuple(_row(axis, slots, lane) for lane in rows),
         hidden=len(report.lanes) - len(rows),
     )
+
+
+def _watched(report: Report) -> Span:
+    """The time worth an axis: after the last phase only services run on, and they would squeeze all that matters."""
+    if not report.complete or any(lane.kind == "persistent" and lane.sessions for lane in report.lanes):
+        return report.span
+    ends = [session.span.end for lane in report.lanes if lane.kind != "service" for session in lane.sessions]
+    end = max((*ends, report.completions[-1].at)) if report.completions else report.span.end
+    return Span(report.span.start, min(report.span.end, end + 0.03 * (end - report.span.start)))
 
 
 class Axis:
@@ -119,33 +132,39 @@ class Axis:
 def _bands(axis: Axis, phases: Sequence[PhaseLife]) -> Iterable[Bar]:
     for number, phase in enumerate(phases[-MOST_BANDS:]):
         name = shown(phase.id, 40)
-        state = "done" if phase.done else "not done"
+        state = "done" if phase.done else "left" if phase.left else "under way"
         title = f"phase {name}: {state}, {duration(phase.span.length)} from {stamp(phase.span.start)} UTC"
         look = ("even" if number % 2 else "odd") if phase.done else "open"
         yield Bar(axis.x(phase.span.start), axis.width(phase.span), look, title, f"phase {name}")
 
 
 _LOOKS = {
-    Mark.CLAIM: "claim",
-    Mark.PASS: "pass",
-    Mark.FAIL: "fail",
-    Mark.UNCLEAR: "message",
-    Mark.MESSAGE: "message",
-    Mark.REFUSED: "refused",
-    Mark.CHECKED: "checked",
-    Mark.CHECK_FAILED: "checkfailed",
-    Mark.DONE: "done",
+    Mark.CLAIM: (0, "claim"),
+    Mark.DONE: (0, "done"),
+    Mark.PASS: (1, "pass"),
+    Mark.FAIL: (1, "fail"),
+    Mark.UNCLEAR: (1, "message"),
+    Mark.MESSAGE: (1, "message"),
+    Mark.REFUSED: (1, "refused"),
+    Mark.CHECKED: (2, "checked"),
+    Mark.CHECK_FAILED: (2, "checkfailed"),
 }
+"""In which of the three lines of the handoff a mark stands, and as what."""
 
 
-def _entry(phase: PhaseLife, entry: Entry) -> tuple[float, str, str]:
-    who = f" by {shown(entry.author, 40)}" if entry.author else ""
-    what = "; ".join(entry.details) or entry.text
-    title = f"phase {shown(phase.id, 40)}: {entry.mark.value}{who}: {shown(what, 160)}"
-    return entry.at, _LOOKS[entry.mark], title
+def _handoff(phases: Iterable[PhaseLife]) -> tuple[list[Point], ...]:
+    found: tuple[list[Point], ...] = ([], [], [])
+    for phase in phases:
+        for entry in phase.entries:
+            line, look = _LOOKS[entry.mark]
+            who = f" by {shown(entry.author, 40)}" if entry.author else ""
+            what = "; ".join(entry.details) or entry.text
+            title = f"phase {shown(phase.id, 40)}: {entry.mark.value}{who}: {shown(what, 80)}"
+            found[line].append((entry.at, look, title))
+    return found
 
 
-def _watches(report: Report) -> Iterable[tuple[float, str, str]]:
+def _watches(report: Report) -> Iterable[Point]:
     for watch in report.watches:
         if watch.took_over:
             title = f"supervisor {watch.epoch} took over after a crash and adopted {watch.adopted} sessions"
@@ -160,12 +179,12 @@ def _row(axis: Axis, slots: int, lane: Lane) -> Row:
             axis.x(window.span.start),
             axis.width(window.span),
             "hold",
-            f"{window.kind}: {duration(window.span.length)}, {window.probes} probes; {shown(window.why, 120)}",
+            f"{window.kind}: {duration(window.span.length)}, {window.probes} probes; {shown(window.why, 80)}",
         )
         for window in _spread(lane.windows, 120)
     )
     nudges = (
-        (nudge.delivered[0], "nudge", f"nudge {nudge.id} ({nudge.kind}), {_rule(nudge.rule)}: {shown(nudge.why, 100)}")
+        (nudge.delivered[0], "nudge", f"nudge {nudge.id} ({nudge.kind}), {_rule(nudge.rule)}: {shown(nudge.why, 80)}")
         for nudge in lane.nudges
         if nudge.delivered
     )
@@ -211,18 +230,18 @@ def _bar(axis: Axis, sessions: Sequence[Session]) -> Bar:
         return Bar(axis.x(span.start), axis.width(span), look, f"{len(sessions)} sessions, {duration(span.length)}")
     about = ", ".join(shown(part, 40) for part in (f"phase {first.phase}" if first.phase else "", first.model) if part)
     title = f"session {first.incarnation}" + (f" ({about})" if about else "") + f": {duration(span.length)}; "
-    title += f"{first.cause.value}: {shown(first.why, 100)}; {shown(first.ending, 100) or 'alive'}"
+    title += f"{first.cause.value}: {shown(first.why, 80)}; {shown(first.ending, 100) or 'alive'}"
     return Bar(axis.x(span.start), axis.width(span), look, title)
 
 
-def _lives(sessions: Sequence[Session]) -> Iterable[tuple[float, str, str]]:
+def _lives(sessions: Sequence[Session]) -> Iterable[Point]:
     for session in sessions:
         if session.cause is Cause.HEAL:
-            yield session.span.start, "heal", f"healed, session {session.incarnation}: {shown(session.why, 120)}"
+            yield session.span.start, "heal", f"healed, session {session.incarnation}: {shown(session.why, 80)}"
         if session.killed:
-            yield session.span.end, "kill", f"session {session.incarnation} was killed: {shown(session.ending, 120)}"
+            yield session.span.end, "kill", f"session {session.incarnation} was killed: {shown(session.ending, 80)}"
         elif session.failed:
-            yield session.span.end, "fail", f"session {session.incarnation}: {shown(session.ending, 120)}"
+            yield session.span.end, "fail", f"session {session.incarnation}: {shown(session.ending, 80)}"
 
 
 def _path(axis: Axis, turns: Iterable[Span]) -> str:
@@ -238,7 +257,7 @@ def _path(axis: Axis, turns: Iterable[Span]) -> str:
     return "".join(f"M{begin} 0h{end - begin}v1H{begin}z" for begin, end in found)
 
 
-def _signs(axis: Axis, slots: int, points: Iterable[tuple[float, str, str]]) -> tuple[Sign, ...]:
+def _signs(axis: Axis, slots: int, points: Iterable[Point]) -> tuple[Sign, ...]:
     """One sign a point, but one for all of a look that fall into the same slot."""
     found: dict[tuple[int, str], tuple[float, str, int]] = {}
     for at, look, title in points:
@@ -246,7 +265,7 @@ def _signs(axis: Axis, slots: int, points: Iterable[tuple[float, str, str]]) -> 
         known = found.get(key)
         found[key] = (at, title, 1) if known is None else (known[0], known[1], known[2] + 1)
     return tuple(
-        Sign(axis.x(at), look, f"{stamp(at)} UTC · {title}" + (f" (and {count - 1} more)" if count > 1 else ""))
+        Sign(axis.x(at), look, f"{stamp(at)} UTC · {shown(title)}" + (f" (and {count - 1} more)" if count > 1 else ""))
         for (_, look), (at, title, count) in found.items()
     )
 

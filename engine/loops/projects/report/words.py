@@ -24,7 +24,7 @@ def _picture(character: str) -> str:
 
 def duration(seconds: float) -> str:
     """Return a length of time in its two largest units: ``0.4 s``, ``1 min 5 s``, ``3 d 4 h``."""
-    if seconds < 10:
+    if seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f} s"
     whole = round(seconds)
     for size, unit, small, smaller in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
