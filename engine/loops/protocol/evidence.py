@@ -239,6 +239,8 @@ class _Step:
     phase: Phase
     words: Vocabulary
     fresh: tuple[Stated, ...] = ()
+    written_veto: bool = False
+    """Whether REVIEW, which this commit touches, has a standing veto: then its subject only repeats it."""
 
     @property
     def reviews(self) -> bool:
@@ -262,6 +264,7 @@ class _Step:
         lines = folding.fingerprints(review.verdicts)
         verdicts = self.evidence.verdicts
         if touched:
+            self.written_veto = bool(review.standing)
             self.fresh = folding.added(review.verdicts, self.evidence.lines)
             verdicts = folding.without_lost_lines(verdicts, lines, self.point, self.commit.email)
             if not self.reviews:
@@ -287,7 +290,7 @@ class _Step:
         given = verdicts != self.evidence.verdicts
         kind = Kind.VERDICT if given else Kind.MESSAGE if self.ours else Kind.OTHER
         vetoes = self.evidence.vetoes
-        if self.ours and self.subject.veto:
+        if self.ours and self.subject.veto and not self.written_veto:
             vetoes = (*vetoes, _spoken(self.commit))
         if self.ours and self.subject.veto_withdrawn:
             vetoes = tuple(veto for veto in vetoes if not _is_spoken(veto))
