@@ -159,6 +159,9 @@ class Scratch:
         self.runtime = self._runtime()
         self.said: list[str] = []
         """The transcript: each command with what it answered."""
+        self._events: list[Event] = []
+        self._sequence = 0
+        self._journal_size = 0
 
     def _runtime(self) -> Runtime:
         before = os.environ.get("LOOPS_RUNTIME_DIR")
@@ -341,9 +344,21 @@ class Scratch:
         return StatePlaces(str(self.log_dir)).journal
 
     def journal(self) -> list[Event]:
-        """All events so far."""
-        directory = self.journal_directory
-        return [event for _, event in history(directory)] if os.path.isdir(directory) else []
+        """All events so far; only what is new is read."""
+        directory = Path(self.journal_directory)
+        size = sum(path.stat().st_size for path in directory.glob("*.jsonl"))
+        if size < self._journal_size:
+            self.forget_journal()
+        if size != self._journal_size:
+            for record, event in history(str(directory), self._sequence):
+                self._sequence = record.sequence
+                self._events.append(event)
+            self._journal_size = size
+        return list(self._events)
+
+    def forget_journal(self) -> None:
+        """Read the journal anew the next time: the test has changed it."""
+        self._events, self._sequence, self._journal_size = [], 0, 0
 
     def events(self, kind: type[AnEvent]) -> list[AnEvent]:
         """All events of one kind so far."""
