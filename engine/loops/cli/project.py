@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -52,23 +51,6 @@ class Project:
         if answer is None:
             raise SessionError(f"the project of {self.config_path} is down; `loops up` starts it")
         return answer
-
-    def wait_for_supervisor(self, log_path: str, timeout: float = 15.0) -> dict[str, Any]:
-        """Wait until the supervisor answers; return its status.
-
-        *log_path*: the holder's log, into which the supervisor writes why it cannot start.  Raises SessionError after
-        *timeout* seconds.
-        """
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            if os.path.exists(self.runtime.control_socket) and (answer := self.ask("status")) is not None:
-                return answer
-            time.sleep(0.01)
-        from loops.sessions.logfile import last_lines
-        from loops.sessions.screen import plain
-
-        said = plain(last_lines(log_path, 3)).strip() or "nothing"
-        raise SessionError(f"the supervisor did not come up within {timeout:.0f} s; {log_path} ends with:\n{said}")
 
 
 def of(args: argparse.Namespace) -> Project:
