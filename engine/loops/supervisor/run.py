@@ -317,6 +317,7 @@ class Supervisor:
         """The slow net below the events."""
         config = self.state.config
         interval = config.watchdog.signal_interval if config is not None else 30.0
+        self._control.keep_place()
         self._files.rescan()
         self._files.fetch()
         self._touched.update(name for name, agent in self.state.agents.items() if agent.alive)
