@@ -224,9 +224,10 @@ class Audit:
         return Phase(known.id, items=items, checks=known.checks)
 
     def _lacking(self, phase: str, item: Item) -> str:
-        evidence = evidence_of(self._evidence.get(phase))
+        document = self._evidence.get(phase)
+        evidence = evidence_of(document)
         if evidence is None:
-            return "has no evidence"
+            return "has evidence that this version cannot read" if document else "has no evidence"
         verdict = verdict_on(evidence, item.id)
         if verdict is None or verdict.result is not Result.PASS:
             return "has no PASS"
