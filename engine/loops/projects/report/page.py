@@ -79,7 +79,7 @@ def _tiles(report: Report) -> list[Tile]:
     tiles = [
         Tile(f"{report.done}/{report.planned}", "phases done", "", "good" if report.complete else ""),
         Tile(duration(report.took), "wall time"),
-        Tile(str(refused), "claims refused", f"{report.count(Mark.CLAIM)} claims, {report.count(Mark.PASS)} PASS"),
+        Tile(str(refused), "claims refused", f"{report.count(Mark.FAIL)} FAIL, {report.count(Mark.REFUSED)} of done"),
         Tile(str(report.count(Mark.CHECKED) + failed), "own check runs", f"{failed} failed"),
         Tile(str(report.heals), "heals", _restarts(report)),
         Tile(duration(report.waited), "limits waited out"),
