@@ -82,10 +82,11 @@ def restart_due(agent: AgentState) -> float:
 def phase_waits(step: Step, name: str) -> bool:
     """Whether the agent is to be restarted for a new phase as soon as its limit window is over."""
     agent = step.agent(name)
-    return _in_window(step, agent) and phase_changed(step, agent) and wanted(step, name)[0] is Want.RUN
+    return in_window(step, agent) and phase_changed(step, agent) and wanted(step, name)[0] is Want.RUN
 
 
-def _in_window(step: Step, agent: AgentState) -> bool:
+def in_window(step: Step, agent: AgentState) -> bool:
+    """Whether the agent's limit, or its provider, is waited for."""
     return agent.hold is not None and step.at < agent.hold.until
 
 
@@ -104,7 +105,7 @@ def phase_changed(step: Step, agent: AgentState) -> bool:
 
 
 def _restart_for_phase(step: Step, agent: AgentState) -> None:
-    if agent.life is not Life.ENDED and _in_window(step, agent):
+    if agent.life is not Life.ENDED and in_window(step, agent):
         return  # the new phase can wait for the end of the window as well as the old one (incident 3)
     if agent.life is Life.RUNNING:
         why = f"phase {step.loop.phase} began"

@@ -73,12 +73,15 @@ def _unconfirmed(step: Step, seen: Sent, nudge: Nudge) -> None:
     """No turn started.  The nudge stays: it is somebody's work.  An agent that takes nothing any more is started again."""
     name = seen.agent
     tries = nudge.tries + 1
+    if nudge.kind is NudgeKind.PROBE:  # one probe an interval: the limit still stands
+        step.emit(ev.NudgeDropped(name, step.at, nudge.id, f"no turn started ({seen.outcome})", "nudge-stale"))
+        return
     if tries < MAX_TRIES:
         why = f"no turn started ({seen.outcome})"
         _return(step, name, nudge, why, step.at + UNCONFIRMED_RETRY, tries)
         return
     why = f"no turn started after {tries} tries"
-    if nudge.kind in (NudgeKind.PROBE, NudgeKind.STALL):
+    if nudge.kind is NudgeKind.STALL:
         step.emit(ev.NudgeDropped(name, step.at, nudge.id, why, "nudge-stale"))
     else:
         pause = min(LONGEST_PAUSE, UNCONFIRMED_RETRY * 2.0 ** (tries - MAX_TRIES))
@@ -232,4 +235,3 @@ def due(step: Step, name: str) -> float | None:
 
 def _probing(agent: AgentState) -> bool:
     return any(n.kind is NudgeKind.PROBE for n in agent.nudges)
-
