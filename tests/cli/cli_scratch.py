@@ -1,4 +1,3 @@
-
 """A scratch project with real processes, driven through the real command, and gone without a trace afterwards."""
 
 from __future__ import annotations

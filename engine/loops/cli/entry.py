@@ -99,7 +99,10 @@ def run(words: Sequence[str]) -> int:
         _write_no_more()
         return 0
     except OSError as error:
-        return _fail(_explained(error), as_json)
+        if error.filename is None:  # standard output takes nothing any more, JSON neither
+            _write_no_more()
+            return _fail(LoopsError(f"cannot write to standard output: {error.strerror or error}"), as_json=False)
+        return _fail(LoopsError(f"{os.fsdecode(error.filename)}: {error.strerror}"), as_json)
     return code
 
 
@@ -135,15 +138,6 @@ def _take_any_text() -> None:
 def _write_no_more() -> None:
     """Let the interpreter's last flush of standard output succeed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def _explained(error: OSError) -> LoopsError:
-    if error.filename is None:
-        _write_no_more()
-        return LoopsError(
-            f"cannot write what was asked for: {error.strerror or error}; free some space or name another place"
-        )
-    return LoopsError(f"{os.fsdecode(error.filename)}: {error.strerror}")
 
 
 def _fail(error: LoopsError, as_json: bool) -> int:
