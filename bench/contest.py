@@ -69,7 +69,7 @@ def idle(peer: Peer, place: Arena, names: Sequence[str], pace: Pace) -> tuple[fl
     """Return CPU ms a second, context switches a second, MB in all, KB a session, processes."""
     pids = peer.supervisors()
     before, begin = cost(pids), time.monotonic()
-    time.sleep(pace.idle)
+    time.sleep(max(pace.idle, peer.reaction))  # what is done every half minute belongs to idling too
     after, seconds = cost(pids), time.monotonic() - begin
     return (
         (after.cpu - before.cpu) / seconds * 1e3,
@@ -83,17 +83,17 @@ def idle(peer: Peer, place: Arena, names: Sequence[str], pace: Pace) -> tuple[fl
 def status(peer: Peer, place: Arena, names: Sequence[str], pace: Pace) -> tuple[float | None, ...]:
     """Return the milliseconds of the peer's own listing of all sessions: median and worst."""
     command = peer.status_command()
-    if not command:
-        return (None, None)
-    return times(command, place.environment, pace.status)
+    return times(command, place.environment, pace.status) if command else (None, None)
 
 
-def times(command: Sequence[str], environment: Mapping[str, str], count: int) -> tuple[float, float]:
-    """Run *command* *count* times; return the milliseconds: median and worst."""
+def times(command: Sequence[str], environment: Mapping[str, str], count: int) -> tuple[float | None, float | None]:
+    """Run *command* *count* times; return the milliseconds: median and worst, or none when it fails."""
     taken = []
     for _ in range(count):
         begin = time.perf_counter()
-        subprocess.run(command, env=dict(environment), capture_output=True, check=False, timeout=60)
+        done = subprocess.run(command, env=dict(environment), capture_output=True, check=False, timeout=60)
+        if done.returncode:
+            return (None, None)
         taken.append((time.perf_counter() - begin) * 1e3)
     return median(taken), max(taken)
 

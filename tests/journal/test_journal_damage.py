@@ -168,6 +168,13 @@ def test_a_flipped_bit_is_refused_with_file_line_byte_sequence_and_remedy(direct
     assert "restore this file from a backup" in why
 
 
+def test_a_whole_last_record_without_newline_and_with_a_wrong_link_is_refused_not_cut(directory: str) -> None:
+    fill(directory, 3)
+    path = Path(directory, FIRST)
+    path.write_bytes(path.read_bytes()[:-1].replace(b'"code":3', b'"code":7'))
+    assert "line 4" in refusal(directory)
+
+
 def test_a_line_taken_out_of_the_middle_is_refused(directory: str) -> None:
     fill(directory, 4)
     path = Path(directory, FIRST)

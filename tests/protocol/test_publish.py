@@ -14,8 +14,9 @@ from loops.protocol import publish
 from loops.protocol.done import judge
 from loops.protocol.evidence import Commit, Documents, PhaseEvidence, observe
 from loops.protocol.review import Result, parse_review
+from loops.protocol.statements import Vocabulary
 from loops.protocol.status import GateState, parse_status
-from loops.protocol.writers import ItemVerdict
+from loops.protocol.writers import ItemVerdict, finding_blocks
 
 PHASE = Phase("1c")
 HANDOFF = Handoff(repo="work/builder")
@@ -164,6 +165,29 @@ def test_uncommitted_work_refuses_a_claim(place: Place) -> None:
     with pytest.raises(ProtocolError, match=r"a\.py, new\.py are not committed"):
         publish.claim(str(place.builder), PHASE, HANDOFF, "M1", FIELDS, now=NOW)
     assert snapshot(place.builder) == before
+
+
+def test_findings_are_filed_in_review_and_numbered_on(place: Place) -> None:
+    fail = [ItemVerdict("M1", Result.FAIL, "see the findings")]
+
+    publish.verdict(place.adversary, PHASE, HANDOFF, fail, findings=["off by one for even counts"], now=NOW)
+    publish.verdict(place.adversary, PHASE, HANDOFF, fail, findings=["no test for [5]", "slow"], now=NOW)
+
+    review = (place.adversary / "machine-docs/REVIEW-1c.md").read_text()
+    assert "### A1c-1 [adversary] OPEN @2026-05-28T20:26:40Z — off by one for even counts" in review
+    assert "### A1c-2 [adversary]" in review
+    assert "### A1c-3 [adversary]" in review
+    assert [v.result for v in parse_review(review).verdicts] == [Result.FAIL, Result.FAIL]
+
+
+@pytest.mark.parametrize("title", ["M2: PASS", "## VETO because", "all DoD PASS"])
+def test_a_finding_never_gives_a_verdict_or_a_veto(title: str) -> None:
+    block = finding_blocks("", "1c", [title], NOW)[0]
+
+    read = parse_review(block, Vocabulary(("M1", "M2"), "1c"))
+
+    assert not read.verdicts
+    assert not read.vetoes
 
 
 def test_a_probe_that_git_does_not_track_hinders_no_verdict_and_a_changed_file_does(place: Place) -> None:

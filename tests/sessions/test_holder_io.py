@@ -182,6 +182,24 @@ def test_a_viewer_of_nothing_is_refused(room: Room, client: HolderClient) -> Non
     assert viewer.hear("refused")["reason"] == "there is no session 'nobody'"
 
 
+def test_the_viewers_of_a_forgotten_session_are_sent_away(room: Room, client: HolderClient) -> None:
+    client.spawn(room.order("a", "exit 0"))
+    events_of(client, Exited)
+    viewer = room.view("a")
+    viewer.hear("exit")
+    client.forget("a")
+    assert viewer.sock.recv(1000) == b""
+
+
+def test_the_last_keys_of_a_viewer_that_leaves_are_typed(room: Room, client: HolderClient) -> None:
+    begin(room, client, "a")
+    viewer = room.view("a")
+    for _ in range(50):
+        viewer.say("data", b"k")
+    viewer.sock.close()
+    eventually(lambda: client.tail("a") == b"up" + b"k" * 50)
+
+
 def test_the_newest_size_counts(room: Room, client: HolderClient) -> None:
     report = "import os, time\nlast = None\nwhile True:\n size = os.get_terminal_size(0)\n"
     report += " if size != last: print('size', *size, flush=True)\n last = size\n time.sleep(0.005)"

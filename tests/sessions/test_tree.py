@@ -35,6 +35,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 end = time.monotonic() + 30
 while time.monotonic() < end:  # each generation forks the next one and dies: nobody is there for long
+    with open('beat', 'a') as file: file.write('.')
     time.sleep(0.001)
     if os.fork(): os._exit(0)
     os.setsid()
@@ -90,9 +91,14 @@ def test_two_hundred_that_ignore_sigterm_and_flee_by_setsid_and_double_fork_are_
 def test_a_lineage_that_flees_by_forking_and_dying_is_ended(room: Room, client: HolderClient) -> None:
     client.spawn(room.order("breeder", argv=python(BREEDER)))
     events_of(client, Exited)
-    eventually(lambda: marked(room, "breeder"))  # a look may come between a death and a birth
+    beat = room.root / "beat"
+    generations = beat.stat().st_size
+    eventually(lambda: beat.stat().st_size > generations + 5, "it lives on without its first process")
     step_through(ending_of(room, client, "breeder", grace=0))
-    assert not [pid for pid in marked(room, "breeder") if tree.identify(pid)]
+    generations = beat.stat().st_size
+    for _ in range(20):
+        assert not [pid for pid in marked(room, "breeder") if tree.identify(pid)]
+    assert beat.stat().st_size == generations
 
 
 def test_a_daemonised_grandchild_is_ended_after_its_leader_is_gone(room: Room, client: HolderClient) -> None:

@@ -37,10 +37,7 @@ class Project:
         try:
             answer = ask(self.runtime.control_socket, {"verb": verb, **request}, timeout)
         except TimeoutError as error:
-            raise SessionError(
-                f"the supervisor of {self.config_path} does not answer; `loops doctor` says more, "
-                "`loops watchdog --takeover` replaces it without touching an agent"
-            ) from error
+            raise SessionError(self._stuck()) from error
         if answer is not None and not answer.get("ok"):
             raise SessionError(str(answer.get("error", "the supervisor gave no reason")))
         return answer
@@ -51,6 +48,15 @@ class Project:
         if answer is None:
             raise SessionError(f"the project of {self.config_path} is down; `loops up` starts it")
         return answer
+
+    def _stuck(self) -> str:
+        from loops.supervisor.control import listener
+
+        pid = listener(self.runtime.control_socket)
+        remedy = (
+            f"`kill -KILL {pid}` has the holder start another, and no agent notices" if pid else "see `loops doctor`"
+        )
+        return f"the supervisor of {self.config_path} (pid {pid or 'unknown'}) does not answer; {remedy}"
 
 
 def of(args: argparse.Namespace) -> Project:

@@ -30,7 +30,14 @@ def verdict(args: argparse.Namespace) -> Answer:
     phase, handoff = _context(args)
     items = [_item(text) for text in args.items]
     published = publish.verdict(
-        os.getcwd(), phase, handoff, items, veto=args.veto, withdraw=args.withdraw_veto, agent=_me()
+        os.getcwd(),
+        phase,
+        handoff,
+        items,
+        findings=args.finding,
+        veto=args.veto,
+        withdraw=args.withdraw_veto,
+        agent=_me(),
     )
     return _told(published)
 

@@ -107,7 +107,7 @@ def _claim(parser: argparse.ArgumentParser) -> None:
 def _verdict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("items", nargs="*", metavar="ITEM=PASS|FAIL[:NOTE]", help="one verdict an item")
     _phase_option(parser)
-    parser.add_argument("--finding", action="append", default=[], metavar="TEXT", help="file a finding in BACKLOG")
+    parser.add_argument("--finding", action="append", default=[], metavar="TEXT", help="file a finding in REVIEW")
     parser.add_argument("--veto", default="", metavar="REASON", help="raise a veto over done")
     parser.add_argument("--withdraw-veto", action="store_true", help="withdraw the veto that stands")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 
 from loops.errors import JournalError
 
@@ -34,8 +35,8 @@ class Lock:
             if self.is_ours():
                 break
             os.close(self._descriptor)  # deleted between open and flock: that lock would exclude nobody
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
+        with suppress(OSError):  # on a full disk the lock holds as well
+            os.ftruncate(self._descriptor, os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0))
 
     def _acquire(self) -> None:
         try:

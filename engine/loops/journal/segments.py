@@ -67,6 +67,12 @@ def contents(path: str) -> bytes:
         raise JournalError(f"{path}: cannot read this segment of the journal: {error.strerror}") from error
 
 
+def line_before(directory: str, place: Place) -> bytes:
+    """Return the record that ends at *place*, without its newline."""
+    data = contents(path_of(directory, place.segment))[: place.offset - 1]
+    return data[data.rfind(b"\n") + 1 :]
+
+
 def flush_directory(directory: str) -> None:
     """Make the names in *directory* durable (fsync of the directory itself).
 

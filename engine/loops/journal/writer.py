@@ -15,7 +15,7 @@ from loops.journal import snapshot
 from loops.journal.lock import Lock
 from loops.journal.record import Event, Json, Record, Writing, decode, encode
 from loops.journal.repair import Repair, cure
-from loops.journal.segments import START, Place, Walk, contents, flush_directory, path_of
+from loops.journal.segments import START, Place, Walk, flush_directory, line_before, path_of
 from loops.journal.tail import Ending
 
 SEGMENT_SIZE = 16 * 1024 * 1024
@@ -95,7 +95,7 @@ class Journal:
         """Verify the journal from the snapshot's place on; return the finished walk and the last whole line."""
         if self._snapshot and snapshot.is_in(self._directory, self._snapshot):
             walk = Walk(self._directory, self._snapshot)
-            last = _line_before(self._directory, self._snapshot)
+            last = line_before(self._directory, self._snapshot)
         else:
             walk, last = Walk(self._directory), b""
         for line in walk:
@@ -149,7 +149,7 @@ class Journal:
             self._roll_back()
             raise JournalError(
                 f"{self._path}: cannot write {len(self._pending)} records: {error.strerror}. They are kept in memory "
-                "and written by the next commit; until then no crash may come. Free some space, or mend the disk"
+                "and written by the next commit; until then a crash loses them. Free some space, or mend the disk"
             ) from error
         place = self._committed
         self._committed = Place(place.segment, place.offset + len(batch), self._sequence, self._chain)
@@ -302,8 +302,3 @@ class Journal:
     ) -> None:
         """Close it."""
         self.close()
-
-
-def _line_before(directory: str, place: Place) -> bytes:
-    data = contents(path_of(directory, place.segment))[: place.offset - 1]
-    return data[data.rfind(b"\n") + 1 :]

@@ -23,12 +23,14 @@ from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.projects.demo_project import DemoProject, create
 from loops.projects.demo_screen import Screen, screen_for
+from loops.projects.report.words import sentence
 from loops.supervisor.control import ask
-from loops.supervisor.explain import sentence
 from loops.supervisor.ledger import history
 
 DEADLINE = 60.0
 """Seconds after which a demo that has not reached its end is a failed one."""
+UNTOLD = ("signals.read", "evidence.taken", "config.loaded", "session.conversation", "nudge.sending")
+"""Events that are the engine's own bookkeeping."""
 GLANCE = 0.1
 """Seconds between two looks at the project."""
 
@@ -55,8 +57,10 @@ class _Watch:
     sentences: list[str] = field(default_factory=list)
 
 
-def run(report_path: str = "", *, keep: bool = False, plain: bool = False) -> Outcome:
-    """Run the demo; return what came of it.  *keep*: leave the project's directory in place and name it.
+def run(report_path: str = "", *, keep: bool = False, plain: bool = False, aside: bool = False) -> Outcome:
+    """Run the demo; return what came of it.
+
+    *keep*: leave the project's directory in place and name it.  *plain*: lines, no live view; *aside*: on standard error.
 
     Raises:
         LoopsError: it could not even begin (no git, no space).
@@ -65,7 +69,7 @@ def run(report_path: str = "", *, keep: bool = False, plain: bool = False) -> Ou
     with _scratch(keep) as root:
         project = create(root, f"demo-{os.getpid()}-")
         environment = _environment(root)
-        screen = screen_for(plain)
+        screen = screen_for(plain, aside)
         watch = _Watch()
         failure = ""
         try:
@@ -105,9 +109,8 @@ def _news(project: DemoProject, watch: _Watch) -> Iterator[str]:
     for record, event in history(directory, watch.sequence):
         watch.sequence = record.sequence
         watch.claims += event.type == "commit.seen" and getattr(event, "kind", "") == "claim"
-        said = sentence(event)
-        if said:
-            yield said
+        if event.type not in UNTOLD:
+            yield f"{event.subject + ': ' if event.subject else ''}{sentence(event)}"
 
 
 def _status(runtime: Runtime) -> dict[str, Any] | None:
@@ -180,7 +183,7 @@ def _report(project: DemoProject, watch: _Watch, path: str, failure: str, second
     from loops.projects import report
 
     directory = StatePlaces(os.path.join(project.root, ".loops")).journal
-    facts = report.facts(history(directory), time.time())
+    facts = report.read(directory, time.time())
     problems = [failure] if failure else []
     problems += report.problems(facts)
     if not watch.agent_killed or not watch.supervisor_killed:
@@ -188,4 +191,5 @@ def _report(project: DemoProject, watch: _Watch, path: str, failure: str, second
     target = os.path.abspath(path or os.path.join(tempfile.gettempdir(), f"loops-demo-{os.getpid()}.html"))
     with open(target, "w", encoding="utf-8") as file:
         file.write(report.html(facts))
-    return Outcome(report.summary(facts), tuple(problems), target, seconds)
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return Outcome(report.summary(facts, html=target, colour=colour), tuple(problems), target, seconds)

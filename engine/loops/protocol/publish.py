@@ -69,12 +69,14 @@ def verdict(
     handoff: Handoff,
     items: Sequence[ItemVerdict],
     *,
+    findings: Sequence[str] = (),
     veto: str = "",
     withdraw: bool = False,
     agent: str = "",
     now: float | None = None,
 ) -> Published:
-    """Give verdicts on *items*, raise the *veto* or *withdraw* the one that stands, from the clone at *directory*.
+    """Give verdicts on *items*, file *findings* beside them, raise the *veto* or *withdraw* the one that stands, from the
+    clone at *directory*.
 
     A PASS is refused when code has changed on the remote since the commit that is checked out here: it would count for
     what was not seen.  ProtocolError: nothing was written.
@@ -96,7 +98,8 @@ def verdict(
 
     def edit(text: str) -> str:
         parts = [writers.veto_withdrawal(_standing_veto(text, document), when)] if withdraw else []
-        for block in (*parts, *blocks):
+        filed = writers.finding_blocks(text, phase.id, findings, when)
+        for block in (*parts, *blocks, *filed):
             text = writers.appended(text, block)
         return text
 

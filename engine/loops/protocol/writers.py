@@ -6,6 +6,7 @@ ProtocolError and the remedy.  So ``parse(write(x)) == x`` holds for all that is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -124,6 +125,16 @@ def finding_block(finding: Finding, body: str, now: float) -> str:
             "other finding and no open fence"
         )
     return block
+
+
+def finding_blocks(review: str, phase: str, titles: Sequence[str], now: float) -> list[str]:
+    """Entries for new findings of *phase*, numbered on from those that *review* holds: A<phase>-1, A<phase>-2, …"""
+    known = [int(number) for number in re.findall(rf"^### A{re.escape(phase)}-(\d+) ", review, re.MULTILINE)]
+    first = max(known, default=0) + 1
+    return [
+        finding_block(Finding(f"A{phase}-{number}", FindingState.OPEN, " ".join(title.split()), 0), "", now)
+        for number, title in enumerate(titles, first)
+    ]
 
 
 def inbox_text(message: Message, receiver: str, now: float) -> str:

@@ -173,12 +173,12 @@ class HolderClient:
         self._send(wire.pack("resize", name=name, rows=rows, cols=cols))
 
     def watch(self, name: str, quiet: float) -> None:
-        """Ask for `Activity` and `Quiet` at the edges of *quiet* seconds of silence; 0 ends it."""
+        """Ask for `Activity` and `Quiet` at the edges of *quiet* seconds of silence of this incarnation; 0 ends it."""
         self._change(name, quiet=quiet)
         self._send(wire.pack("watch", name=name, quiet=quiet))
 
     def forget(self, name: str) -> None:
-        """Drop the record of a dead session.  The holder keeps it while somebody views it."""
+        """Drop the record of a dead session, and its viewers.  A living one is kept."""
         held = self._held.get(name)
         if held is not None and not held.alive:
             del self._held[name]

@@ -160,6 +160,7 @@ class Holder:
         if not head["self"]:
             reason = self._respawn.start(self._loop.now)
         elif self._respawn.pid != connection.pid:
+            self._loop.forget(self._respawn.pidfd)
             self._respawn.adopt(connection.pid, self._loop.now)
             self._loop.listen(self._respawn.pidfd, self._supervisor_ended_elsewhere)
         connection.say(wire.pack("supervising", pid=self._respawn.pid, reason=reason))
@@ -232,7 +233,8 @@ class Holder:
         elif op == "watch":
             self._keeper.watch(session, float(head["quiet"]))
         elif op == "forget":
-            self._keeper.forget(session)
+            for viewer in self._keeper.forget(session):
+                self._hang_up(viewer.connection)
         else:
             raise wire.WireError(f"a supervisor does not say {op!r}")
 
@@ -256,7 +258,7 @@ class Holder:
             ),
         )
         self._keeper.resize(session, rows, cols)
-        viewer.pump(session)
+        self._keeper.show(session)
 
     def _hear_viewer(self, viewer: Viewer, name: str, head: dict[str, Any], data: bytes) -> None:
         session = self._keeper.sessions[name]

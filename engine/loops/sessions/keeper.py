@@ -127,10 +127,12 @@ class Keeper:
         self._tell(wire.pack("exit", **ending(session)), ())
         self.show(session)
 
-    def forget(self, session: Session) -> None:
-        """Drop the record of a dead session that nobody views."""
-        if not session.alive and not session.viewers:
-            del self.sessions[session.name]
+    def forget(self, session: Session) -> tuple[Viewer, ...]:
+        """Drop the record of a dead session; return who viewed it."""
+        if session.alive:
+            return ()
+        del self.sessions[session.name]
+        return tuple(session.viewers)
 
     def _tell_spawned(self, session: Session) -> None:
         message = wire.pack(

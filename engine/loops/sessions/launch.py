@@ -13,9 +13,8 @@ from typing import Any
 from loops.errors import SessionError
 from loops.places import Runtime
 from loops.sessions import wire
+from loops.sessions.tree import MARKER as MARKER
 
-MARKER = "LOOPS_SESSION"
-"""In the environment of every process of a session: PROJECT/NAME/INCARNATION."""
 TAKEN = 75
 
 

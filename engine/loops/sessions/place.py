@@ -53,7 +53,7 @@ class Place:
         """Somebody removed the files below us: make new ones, unless another holder did so meanwhile."""
         try:
             os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
-            if not os.path.exists(lock_path(self.path)):
+            if inode(lock_path(self.path)) != os.fstat(self._lock).st_ino:
                 lock = take_lock(self.path)
                 os.close(self._lock)
                 self._lock = lock

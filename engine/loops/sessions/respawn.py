@@ -56,7 +56,10 @@ class Respawn:
 
     def adopt(self, pid: int, now: float) -> None:
         """It runs already, as a child of somebody else.  OSError: it does not."""
-        self.pidfd = os.pidfd_open(pid)
+        pidfd = os.pidfd_open(pid)
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+        self.pidfd = pidfd
         self.pid = pid
         self.child = False
         self.at = 0.0

@@ -16,6 +16,8 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+MARKER = "LOOPS_SESSION"
+"""In the environment of every process of a session: PROJECT/NAME/INCARNATION."""
 ROUNDS = 20
 """Looks at most in one step.  Each finds what the processes that were not yet stopped forked meanwhile."""
 STEP_PAUSE = 0.02
@@ -122,7 +124,7 @@ def carries(pid: int, marker: str) -> bool:
             environment = file.read()
     except OSError:
         return False
-    return f"LOOPS_SESSION={marker}".encode("utf-8", "surrogateescape") in environment.split(b"\0")
+    return f"{MARKER}={marker}".encode("utf-8", "surrogateescape") in environment.split(b"\0")
 
 
 class Ending:

@@ -195,7 +195,9 @@ class View:
         if self._again:
             self._again = self._built = False
         # Just built panes are about to be parked by themselves.
-        script = tmux.commands(self._wanted, present, self._relay, self._eager, park=not self._built)
+        # Twenty-five relays would cost more than all the rest of a large project: beyond the limit, none is eager.
+        eager = self._eager if len(self._wanted) <= self._eager else 0
+        script = tmux.commands(self._wanted, present, self._relay, eager, park=not self._built)
         if not script:
             self._finish(present)
         elif self._built:

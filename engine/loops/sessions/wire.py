@@ -24,9 +24,10 @@ supervisor
 ``-> quiet``       name, total, at   no output for ``quiet`` seconds
 ``-> human``       name, open        a person began, or ended, a line
 ``-> exit``        name, incarnation, pid, code | signal | null (unknown), core
-``<- forget``      name: drop a dead session's record
+``<- forget``      name: drop a dead session's record, and its viewers
 ``<- give``        a batch of `Held` with their descriptors: a new holder takes over living sessions
-``<- renew``       argv: replace the holder's program in place by exec; every session stays
+``<- renew``       argv: replace the holder's program in place by exec; every session stays, every
+                   connection ends and may come again
 ``<- quit``        end the holder (refused while sessions live, unless ``abandon``)
 launcher
 ``<- hello``       role "launcher"  ``-> welcome`` holder pid, version, supervisor: pid or 0

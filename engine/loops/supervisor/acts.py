@@ -54,14 +54,14 @@ class Sessions:
         self.holder_pid = 0
         self._leaders: dict[int, str] = {}
         self._outlived: set[str] = set()
-        self._strays: list[int] | None = None
+        self._left: list[held.Exited] = []
         self._state = state
         self._see = see
         self._before_exit = before_exit
         self._typed: dict[str, str] = {}
         self._sendings: dict[str, verified.Sending] = {}
-        self._endings: dict[str, tree.Ending] = {}
-        self._exits: dict[str, held.Exited] = {}
+        self._endings: dict[tuple[str, int], tree.Ending] = {}
+        self._exits: dict[tuple[str, int], held.Exited] = {}
         self._looks: dict[int, str] = {}
         self._looking: set[str] = set()
 
@@ -115,46 +115,56 @@ class Sessions:
         elif session is None or session.incarnation != act.incarnation:
             self._see(Exited(self._clock.now(), act.agent, act.incarnation, None, None))
             return
-        self._begin_ending(act.agent, act.incarnation, leader, act.grace)
+        if (act.agent, act.incarnation) not in self._endings or act.grace <= 0:
+            self._begin_ending(act.agent, act.incarnation, leader, act.grace)
 
     def _begin_ending(self, name: str, incarnation: int, leader: tree.Process | None, grace: float) -> None:
         mark = commission.marker(self._runtime, name, incarnation)
         reapers = (self.holder_pid, 1) if name in self._outlived else (self.holder_pid,)
         now = self._clock.now()
-        self._endings[name] = tree.Ending(leader, reapers, mark, grace=grace, now=now, leaders=self._leaders)
-        self._step_ending(name)
+        key = (name, incarnation)
+        self._endings[key] = tree.Ending(leader, reapers, mark, grace=grace, now=now, leaders=self._leaders)
+        self._step_ending(key)
 
-    def _step_ending(self, name: str) -> None:
-        ending = self._endings[name]
+    def _step_ending(self, key: tuple[str, int]) -> None:
+        name, incarnation = key
+        ending = self._endings[key]
         try:
             done = ending.step(self._clock.now())
         except PermissionError:
             done = True  # a setuid descendant: not ours to end
         if not done:
-            self._reactor.at(f"end {name}", self._clock.now() + TREE_STEP, partial(self._step_ending, name))
+            when = self._clock.now() + TREE_STEP
+            self._reactor.at(f"end {name} {incarnation}", when, partial(self._step_ending, key))
             return
-        del self._endings[name]
-        exit = self._exits.pop(name, None)
+        del self._endings[key]
+        exit = self._exits.pop(key, None)
         if exit is not None:
             self._tell_exit(exit)
 
     def _exited(self, event: held.Exited) -> None:
-        """A leader ended.  Its end is told only when its whole tree has: no second copy beside a leftover."""
-        self._exits[event.name] = event
+        """A leader ended.  Where the end was asked for, it is told only when the whole tree has ended."""
         self._leaders.pop(event.pid, None)
-        if event.name in self._endings:
+        if (event.name, event.incarnation) in self._endings:
+            self._exits[event.name, event.incarnation] = event
             return
-        mark = commission.marker(self._runtime, event.name, event.incarnation)
-        if event.name in self._outlived or any(tree.carries(pid, mark) for pid in self._find_strays()):
-            self._begin_ending(event.name, event.incarnation, None, 0.0)
-        else:
-            self._tell_exit(self._exits.pop(event.name))
+        self._left.append(event)
+        self._tell_exit(event)
 
-    def _find_strays(self) -> list[int]:
-        """The holder's children that lead no session: somebody's leftovers.  Looked for once in a batch of events."""
-        if self._strays is None:
-            self._strays = [pid for pid in tree.children(self.holder_pid) if pid not in self._leaders]
-        return self._strays
+    def sweep(self) -> None:
+        """End what the sessions that ended by themselves left behind.
+
+        After the restarts, not before: looking through a thousand children takes longer than the restart itself, and
+        what carries the mark of an old incarnation cannot be taken for the new one.
+        """
+        if not self._left:
+            return
+        left, self._left = self._left, []
+        strays = [pid for pid in tree.children(self.holder_pid) if pid not in self._leaders]
+        for event in left:
+            mark = commission.marker(self._runtime, event.name, event.incarnation)
+            if event.name in self._outlived or any(tree.carries(pid, mark) for pid in strays):
+                self._begin_ending(event.name, event.incarnation, None, 0.0)
 
     def _tell_exit(self, event: held.Exited) -> None:
         at = self._clock.now()
@@ -300,7 +310,6 @@ class Sessions:
 
     def heard(self, events: Sequence[held.Event]) -> None:
         """Take in what the holder said (the loop itself handles `HolderGone` and `Superseded`)."""
-        self._strays = None
         for event in events:
             self._hear(event)
 

@@ -10,19 +10,33 @@ from loops.supervisor import events as ev
 from loops.supervisor.action import Notice
 from loops.supervisor.lives import end
 from loops.supervisor.observation import Signalled
-from loops.supervisor.state import Hold, Life, NudgeKind, Turn
+from loops.supervisor.state import AgentState, Life, NudgeKind, Turn
 from loops.supervisor.step import Step
+
+PROVIDER_PAUSE = 15.0
+"""Seconds that a silent provider is left alone at first; then it grows with ``restart_backoff``."""
+WORKS_AGAIN = 30.0
+"""Seconds of visible work after which a limit is over: a spinner alone also turns before the provider refuses."""
 
 
 def signalled(step: Step, seen: Signalled) -> None:
     """Take in what the agent's own events said, then how far its signals file was read (last: see `Fold`)."""
     agent = step.agent(seen.agent)
-    if agent.incarnation != seen.incarnation:
+    if agent.incarnation != seen.incarnation or not agent.alive:
         return
     read(step, seen.agent, seen.signals)
+    _goes_on(step, seen)
     if seen.offset >= 0 and seen.offset != step.agent(seen.agent).signals_offset:
         step.emit(ev.SignalsRead(seen.agent, seen.offset))
     step.touch(seen.agent)
+
+
+def _goes_on(step: Step, seen: Signalled) -> None:
+    """A long turn's own events show that it does not hang; noted now and then, or each tool call would be journaled."""
+    agent = step.agent(seen.agent)
+    known = max(agent.turn_since, agent.last_output)
+    if seen.signals and agent.turn is Turn.WORKING and step.at - known > step.config.watchdog.hang_after / 4:
+        step.emit(ev.TurnGoesOn(seen.agent, step.at, step.at))
 
 
 def read(step: Step, name: str, signals: tuple[port.Signal, ...]) -> None:
@@ -34,38 +48,65 @@ def read(step: Step, name: str, signals: tuple[port.Signal, ...]) -> None:
 
 
 def _turn_started(step: Step, name: str, signal: port.TurnStarted) -> None:
-    sending = [n for n in step.agent(name).nudges if n.sending]
-    for nudge in sending:
-        if signal.nudge == nudge.id:
+    for nudge in step.agent(name).nudges:
+        if signal.nudge == nudge.id:  # also one that was given up as not taken: a busy agent takes it up later
             step.emit(ev.NudgeDelivered(name, step.at, nudge.id))
-    step.emit(ev.TurnStarted(name, step.at, signal.nudge))
+    _begin_turn(step, name, signal.nudge)
+    _moved_on(step, name, approvals=True)
+
+
+def _begin_turn(step: Step, name: str, nudge: str = "") -> None:
+    step.emit(ev.TurnStarted(name, step.at, nudge))
+    for waiting in step.agent(name).nudges:
+        if waiting.kind is NudgeKind.STALL and not waiting.sending:
+            step.emit(ev.NudgeDropped(name, step.at, waiting.id, "the agent works again", "nudge-stale"))
 
 
 def _turn_ended(step: Step, name: str, signal: port.TurnEnded) -> None:
+    proven = _began_after_hold(step, name)
     step.emit(ev.TurnCompleted(name, step.at, signal.waiting_until or 0.0))
-    _hold_is_over(step, name, "a turn went through")
+    _moved_on(step, name, approvals=True)
+    if proven:
+        _hold_is_over(step, name, "a turn went through")
 
 
 def _working(step: Step, name: str, _signal: port.Working) -> None:
-    if step.agent(name).turn is not Turn.WORKING:
-        step.emit(ev.TurnStarted(name, step.at))
+    _moved_on(step, name)
     agent = step.agent(name)
-    if agent.hold is not None and agent.hold.probes:
+    if agent.turn is not Turn.WORKING:
+        _begin_turn(step, name)
+    elif _began_after_hold(step, name) and step.at - agent.turn_since >= WORKS_AGAIN:
         _hold_is_over(step, name, "the agent works again")
 
 
 def _idle(step: Step, name: str, signal: port.Idle) -> None:
+    _moved_on(step, name)
     agent = step.agent(name)
+    proven = _began_after_hold(step, name)
     until = signal.waiting_until or 0.0
     if agent.turn is not Turn.IDLE or abs(agent.waiting_until - until) > 1.0:
         step.emit(ev.TurnCompleted(name, step.at, until))
+    if proven:
+        _hold_is_over(step, name, "a turn went through")
 
 
 def _ready(step: Step, name: str, _signal: port.Ready) -> None:
+    _moved_on(step, name)
     if step.agent(name).turn is Turn.UNKNOWN:
         step.emit(ev.TurnCompleted(name, step.at))
-    if step.agent(name).question and not step.agent(name).question_id:
-        step.emit(ev.QuestionEnded(name, step.at, "", "answered"))
+
+
+def _moved_on(step: Step, name: str, *, approvals: bool = False) -> None:
+    """Whoever goes on has been answered: a person closed the dialog.  Approvals have an end of their own, or a turn's."""
+    agent = step.agent(name)
+    if agent.question and (approvals or not agent.question_id):
+        step.emit(ev.QuestionEnded(name, step.at, agent.question_id, "answered"))
+
+
+def _began_after_hold(step: Step, name: str) -> bool:
+    """Whether the turn under way can prove that the limit is over: the one that met the limit cannot (incident 3)."""
+    agent = step.agent(name)
+    return agent.hold is not None and agent.turn is Turn.WORKING and agent.turn_since > agent.hold.since
 
 
 # ---- limit windows ---------------------------------------------------------------------------------------------------
@@ -74,45 +115,63 @@ def _ready(step: Step, name: str, _signal: port.Ready) -> None:
 def _limit(step: Step, name: str, signal: port.LimitReached) -> None:
     watchdog = step.config.watchdog
     agent = step.agent(name)
-    probes = agent.hold.probes if agent.hold is not None else 0
-    if signal.resets_at is not None and signal.resets_at > step.at:
-        until = signal.resets_at + watchdog.limit_reset_slack
-        why = f"{_short(signal.text)} (resets in {signal.resets_at - step.at:.0f} s)"
+    resets = signal.resets_at if signal.resets_at is not None and signal.resets_at > step.at else None
+    shown = not signal.structured and (
+        _same_banner(agent, signal.text, step.at) or (resets is None and signal.text == agent.last_hold)
+    )
+    if agent.turn is not Turn.IDLE:  # a limited agent waits, whether or not its backend says that the turn is over
+        step.emit(ev.TurnCompleted(name, step.at))
+    if shown:
+        return
+    if resets is not None:
+        until = resets + watchdog.limit_reset_slack
+        why = f"{_short(signal.text)} (resets in {resets - step.at:.0f} s)"
     else:
-        if agent.hold is None and signal.text == agent.last_hold and not signal.structured:
-            return  # the old banner, still on the screen (incidents 4 and 5)
         until = step.at + watchdog.limit_probe_fallback
         why = f"{_short(signal.text)} (no reset time)"
-    _hold(step, name, "limit", until, probes, signal.text, why)
+    _hold(step, name, "limit", until, signal.text, why)
+
+
+def _same_banner(agent: AgentState, text: str, at: float) -> bool:
+    """Whether this is the banner of the window that stands: read again, it must not lengthen it (incident 5)."""
+    hold = agent.hold
+    return (
+        hold is not None
+        and hold.kind == "limit"
+        and hold.text == text
+        and at < hold.until
+        and not (agent.turn is Turn.WORKING and agent.turn_since > hold.since)
+    )
 
 
 def _provider(step: Step, name: str, signal: port.ProviderUnavailable) -> None:
-    agent = step.agent(name)
-    tries = agent.hold.probes if agent.hold is not None else 0
+    hold = step.agent(name).hold
+    if hold is not None and step.at < hold.until:
+        return  # known; and a limit's window is never shortened
+    tries = hold.probes + 1 if hold is not None and hold.kind == "provider" else 0
     backoff = step.config.watchdog.restart_backoff
-    pause = min(backoff.max, max(backoff.first, 1.0) * 15.0 * backoff.factor**tries)
-    _hold(step, name, "provider", step.at + pause, tries, signal.text, _short(signal.text))
+    pause = min(max(backoff.max, PROVIDER_PAUSE), PROVIDER_PAUSE * max(1.0, backoff.factor) ** min(tries, 16))
+    _hold(step, name, "provider", step.at + pause, signal.text, _short(signal.text), probes=tries)
 
 
-def _hold(step: Step, name: str, kind: str, until: float, probes: int, text: str, why: str) -> None:
+def _hold(step: Step, name: str, kind: str, until: float, text: str, why: str, probes: int = -1) -> None:
+    """Open a window, or renew the one that stands."""
     standing = step.agent(name).hold
-    if standing is not None and standing.kind == kind and abs(standing.until - until) < 1.0:
-        return
-    if standing is not None and not _again(standing, step.at, until):
-        return
-    step.emit(ev.HoldBegan(name, step.at, kind, until, probes, text, why, kind))
-    if step.agent(name).turn is Turn.WORKING:  # whatever it was doing, it does not do it any more
-        step.emit(ev.TurnCompleted(name, step.at))
-    if standing is None or standing.kind != kind:
+    renewed = standing is not None and standing.kind == kind
+    if standing is not None and renewed:
+        if step.at < standing.until and abs(standing.until - until) < 1.0:
+            return
+        probes = standing.probes if probes < 0 else probes
+    step.emit(ev.HoldBegan(name, step.at, kind, until, max(probes, 0), text, why, kind))
+    if not renewed:
         step.act(Notice(f"{name}: {why}"))
+    _drop_probes(step, name, "the window was renewed")
+
+
+def _drop_probes(step: Step, name: str, why: str) -> None:
     for nudge in step.agent(name).nudges:
         if nudge.kind is NudgeKind.PROBE and not nudge.sending:
-            step.emit(ev.NudgeDropped(name, step.at, nudge.id, "the window was renewed", "nudge-stale"))
-
-
-def _again(standing: Hold, at: float, until: float) -> bool:
-    """A repeated banner renews a window only when it is over, or when it names a later end than before."""
-    return at >= standing.until or until > standing.until + 1.0 or standing.probes > 0
+            step.emit(ev.NudgeDropped(name, step.at, nudge.id, why, "nudge-stale"))
 
 
 def _hold_is_over(step: Step, name: str, why: str) -> None:
@@ -120,9 +179,7 @@ def _hold_is_over(step: Step, name: str, why: str) -> None:
     if hold is None:
         return
     step.emit(ev.HoldEnded(name, step.at, why, "limit-over" if hold.kind == "limit" else "provider-back"))
-    for nudge in step.agent(name).nudges:
-        if nudge.kind is NudgeKind.PROBE and not nudge.sending:
-            step.emit(ev.NudgeDropped(name, step.at, nudge.id, "the agent went on by itself", "nudge-stale"))
+    _drop_probes(step, name, "the agent went on by itself")
 
 
 def _limit_cleared(step: Step, name: str, _signal: port.LimitCleared) -> None:
@@ -140,7 +197,7 @@ def _fatal(step: Step, name: str, signal: port.Fatal) -> None:
     step.emit(ev.ConversationDropped(name, step.at, agent.conversation, why, "fatal"))
     spec = step.spec(name)
     if spec is not None and spec.watch.heals:
-        end(step, name, why=why, rule="fatal", again=True, fresh=True)
+        end(step, name, why=why, rule="fatal", again=True, fresh=True, failed=True)
 
 
 def _dialog(step: Step, name: str, signal: port.DialogShown) -> None:
@@ -172,6 +229,8 @@ def _conversation(step: Step, name: str, signal: port.ConversationNamed) -> None
 def _usage(step: Step, name: str, signal: port.UsageReported) -> None:
     agent = step.agent(name)
     step.emit(ev.UsageUpdated(name, step.at, agent.phase, signal.input_tokens, signal.output_tokens, signal.usd))
+    if agent.hold is not None and agent.hold.kind == "provider" and signal.output_tokens:
+        _hold_is_over(step, name, "a request went through")
     _check_budget(step, name)
 
 
@@ -179,12 +238,16 @@ def _check_budget(step: Step, name: str) -> None:
     spec = step.spec(name)
     if spec is None or step.agent(name).over_budget:
         return
-    for budget, names in ((spec.budget, [name]), (step.config.watchdog.budget, list(step.agents))):
-        used = [usage for each in names for usage in step.agent(each).usage.values()]
+    own = step.agent(name).usage.values()
+    for budget, used, whose in (
+        (spec.budget, own, "its"),
+        (step.config.watchdog.budget, (step.state.spent,), "the project's"),
+    ):
+        if not budget.tokens and not budget.usd:
+            continue
         tokens = sum(u.input_tokens + u.output_tokens for u in used)
         usd = sum(u.usd for u in used)
         if (budget.tokens and tokens >= budget.tokens) or (budget.usd and usd >= budget.usd):
-            whose = "its" if len(names) == 1 else "the project's"
             why = f"{whose} budget is used up: {tokens} tokens, {usd:.2f} USD"
             step.emit(ev.BudgetExceeded(name, step.at, why, "budget"))
             step.act(Notice(f"{name}: {why}"))

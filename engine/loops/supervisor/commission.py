@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from functools import cache
 
 from loops.agents.port import Adapter, Launch, Order
 from loops.agents.registry import adapter
@@ -81,16 +82,8 @@ def environment(
 ) -> dict[str, str]:
     """The whole environment of a session: the supervisor's, less what is foreign, plus what `loops` inside it needs."""
     places = StatePlaces(config.log_dir)
-    own = {k: v for k, v in os.environ.items() if k not in _FOREIGN and not k.startswith("AGENT_")}
-    # `loops claim` must work inside: the command's own directory goes last, so that it shadows nothing of the agent's.
-    beside = os.path.dirname(os.path.abspath(sys.executable))
-    path = own.get("PATH", os.defpath)
-    if beside not in path.split(os.pathsep):
-        path = f"{path}{os.pathsep}{beside}"
     return {
-        **own,
-        "PATH": path,
-        "TERM": "xterm-256color",
+        **_inherited(),
         "LOOPS_SESSION": marker(runtime, name, incarnation),
         "LOOPS_CONFIG": config.path,
         "LOOPS_RUNTIME_DIR": os.path.dirname(runtime.root),
@@ -100,9 +93,21 @@ def environment(
         "LOOPS_SIGNALS": signals_file(places, name, incarnation),
         "LOOPS_RECEIVED": os.path.join(places.received, f"{name}.jsonl"),
         "LOOPS_DEMO_STATE": os.path.join(places.memory, f"{name}.json"),
-        "LOOPS_BIN": json.dumps([sys.executable, "-m", "loops"]),
         **extra,
     }
+
+
+@cache
+def _inherited() -> dict[str, str]:
+    """What every session of this supervisor gets."""
+    own = {k: v for k, v in os.environ.items() if k not in _FOREIGN and not k.startswith("AGENT_")}
+    # `loops claim` must work inside: the command's own directory goes last, so that it shadows nothing of the agent's.
+    beside = os.path.dirname(os.path.abspath(sys.executable))
+    path = own.get("PATH", os.defpath)
+    if beside not in path.split(os.pathsep):
+        path = f"{path}{os.pathsep}{beside}"
+    command = json.dumps([sys.executable, "-m", "loops"])
+    return {**own, "PATH": path, "TERM": "xterm-256color", "LOOPS_BIN": command}
 
 
 def check_order(config: Config, runtime: Runtime, phase: str, commit: str, number: int, source: str) -> SpawnOrder:

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -28,16 +29,28 @@ class Control:
         self._path = path
         self._answer = answer
         self._open: dict[int, _Caller] = {}
+        self._listen()
+
+    def _listen(self) -> None:
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        temporary = f"{path}.new"
-        for stale in (temporary,):
-            if os.path.exists(stale):
-                os.unlink(stale)
+        temporary = f"{self._path}.new"
+        if os.path.lexists(temporary):
+            os.unlink(temporary)
         self._sock.bind(temporary)
         os.chmod(temporary, 0o600)
         self._sock.listen(128)
-        os.rename(temporary, path)  # over the socket of a supervisor that was killed
-        reactor.watch(self._sock.fileno(), self._accept)
+        os.rename(temporary, self._path)  # over the socket of a supervisor that was killed
+        self._inode = _inode(self._path)
+        self._reactor.watch(self._sock.fileno(), self._accept)
+
+    def keep_place(self) -> None:
+        """Listen anew when somebody removed or replaced our socket's file, which a cleaner of /tmp may do."""
+        if _inode(self._path) == self._inode:
+            return
+        self._reactor.forget(self._sock.fileno())
+        self._sock.close()
+        with suppress(OSError):  # the directory is gone too: the holder makes it anew
+            self._listen()
 
     def _accept(self) -> None:
         while True:
@@ -79,8 +92,16 @@ class Control:
             self._close(caller)
         self._reactor.forget(self._sock.fileno())
         self._sock.close()
-        if os.path.exists(self._path):
+        if _inode(self._path) == self._inode:  # else it is our successor's
             os.unlink(self._path)
+
+
+def _inode(path: str) -> int:
+    """The inode of the file at *path*; 0 when there is none."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
 
 
 class _Caller:
@@ -136,3 +157,15 @@ def ask(path: str, request: dict[str, Any], timeout: float = 10.0) -> dict[str, 
     raw = b"".join(chunks)
     answer: dict[str, Any] = json.loads(raw) if raw else {}
     return answer or None
+
+
+def listener(path: str) -> int:
+    """The pid of the process that listens at *path*, also when it does not answer; 0: nobody does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(1.0)
+        try:
+            sock.connect(path)
+            pid, _uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        except OSError:
+            return 0
+    return int(pid)

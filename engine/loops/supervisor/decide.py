@@ -45,9 +45,12 @@ def decide(state: State, seen: Observation) -> tuple[State, list[ev.Event], list
         return state, [], []
     _HANDLERS[type(seen)](step, seen)
     for name in list(step.touched):
-        lives.settle(step, name)
-        nudging.settle(step, name)
-    return step.finish(step.at), step.events, step.actions
+        if name in step.agents:
+            lives.settle(step, name)
+            nudging.settle(step, name)
+    if isinstance(seen, Exited | SpawnRefused) or (isinstance(seen, Told) and seen.verb in ("down", "estop")):
+        _leave_when_over(step)
+    return step.finish(), step.events, step.actions
 
 
 def due(state: State, name: str) -> float | None:
@@ -67,30 +70,39 @@ def _began(step: Step, seen: Began) -> None:
     if seen.up and not step.state.up:
         step.emit(ev.OperatorAsked(step.at, "up"))
     held = {session.name: session for session in seen.sessions}
+    check = step.loop.check
     for name in list(step.agents):
         _reconcile(step, name, held.get(name), rebooted)
         step.touch(name)
+    progress.keep_place(step)
+    progress.consider(step)
     for session in seen.sessions:
         if session.alive and session.name not in step.agents and not session.name.startswith(CHECK_SESSION):
             step.act(End(session.name, session.incarnation, 0.0))
-    check = step.loop.check
-    if check is not None and check.ok is None:
+    if check is not None and check == step.loop.check and check.ok is None:
         step.act(RunChecks(check.phase, check.commit, check.number))
-    progress.keep_place(step)
 
 
 def _reconcile(step: Step, name: str, held: Adopted | None, rebooted: bool) -> None:
     """Compare what the journal says of one session with what the holder really has."""
     agent = step.agent(name)
+    if held is not None and held.alive and (held.incarnation != agent.incarnation or not agent.alive):
+        _adopt_stray(step, name, held)
+        return
     if held is not None and held.incarnation != agent.incarnation:
-        if held.alive:
-            step.act(End(name, held.incarnation, 0.0))
         held = None
     if not agent.alive:
         return
     if held is None:
-        if agent.life is Life.STARTING:
+        want, unwanted = lives.wanted(step, name)
+        if agent.life is Life.STARTING and want is not lives.Want.END:
             step.act(Start(name, agent.incarnation))  # the intent stands; the holder never heard of it
+        elif agent.life is Life.STARTING:
+            step.emit(
+                ev.SessionEnded(
+                    name, step.at, agent.incarnation, None, None, 0.0, -1.0, 0, False, unwanted, "not-wanted"
+                )
+            )
         else:
             why = "the machine was rebooted" if rebooted else "its session was gone when the supervisor came back"
             lives.exited(step, Exited(step.at, name, agent.incarnation, None, None), lost=why)
@@ -102,9 +114,17 @@ def _reconcile(step: Step, name: str, held: Adopted | None, rebooted: bool) -> N
         return
     if agent.life is Life.ENDING:
         step.act(End(name, agent.incarnation, step.config.watchdog.stop_grace))
-    for nudge in agent.nudges:
-        if nudge.sending == agent.incarnation:
-            step.act(Send(name, agent.incarnation, nudge))
+    else:
+        for nudge in agent.nudges:
+            if nudge.sending == agent.incarnation:
+                step.act(Send(name, agent.incarnation, nudge))
+
+
+def _adopt_stray(step: Step, name: str, held: Adopted) -> None:
+    """The holder has a living session that the journal does not know: never start another one beside it."""
+    step.emit(ev.SessionStarted(name, step.at, held.incarnation, held.pid))
+    again = lives.wanted(step, name)[0] is lives.Want.RUN
+    lives.end(step, name, why="the journal does not know this session", rule="stray", again=again)
 
 
 # ---- configuration -----------------------------------------------------------------------------------------------------
@@ -112,7 +132,7 @@ def _reconcile(step: Step, name: str, held: Adopted | None, rebooted: bool) -> N
 
 def _config_read(step: Step, seen: ConfigRead) -> None:
     known = step.state.config
-    if known is not None and known.digest == seen.config.digest:
+    if known is not None and known.digest == seen.config.digest and not step.state.refused_config:
         return
     step.emit(ev.ConfigLoaded(step.at, seen.config.digest, seen.document))
     for name in list(step.agents):
@@ -132,12 +152,18 @@ def _config_broken(step: Step, seen: ConfigBroken) -> None:
 
 def _exited(step: Step, seen: Exited) -> None:
     lives.exited(step, seen)
-    if not step.state.up and not any(agent.alive for agent in step.agents.values()):
+
+
+def _leave_when_over(step: Step) -> None:
+    """The project is down, and nothing lives or waits for its restart: the supervisor's work is done."""
+    resting = (Life.OFF, Life.ENDED)
+    if not step.state.up and all(agent.life in resting for agent in step.agents.values()):
         step.act(Leave())
 
 
 def _looked(step: Step, seen: Looked) -> None:
-    if step.agent(seen.agent).incarnation != seen.incarnation:
+    agent = step.agent(seen.agent)
+    if agent.incarnation != seen.incarnation or not agent.alive:
         return
     attention.read(step, seen.agent, seen.signals)
     nudging.judge_silence(step, seen.agent, seen.last_output)
@@ -169,13 +195,16 @@ def _told_up(step: Step, seen: Told) -> None:
         step.emit(ev.OperatorAsked(step.at, "up", others, seen.model, seen.backend))
     _touch(step, seen.names)
     progress.keep_place(step)
+    progress.consider(step)
 
 
 def _told_down(step: Step, seen: Told) -> None:
     step.emit(ev.OperatorAsked(step.at, seen.verb, seen.names))
-    _touch(step, seen.names)
-    if not seen.names and not any(agent.alive for agent in step.agents.values()):
-        step.act(Leave())
+    if seen.verb == "estop":
+        for agent in step.agents.values():
+            if agent.life is Life.ENDING:  # politely so far
+                step.act(End(agent.name, agent.incarnation, 0.0))
+    _touch(step, seen.names if seen.verb == "down" else ())
 
 
 def _told_nudge(step: Step, seen: Told) -> None:

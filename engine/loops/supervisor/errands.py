@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ class Errands:
     def run(self, argv: Sequence[str], then: Then, *, input: bytes = b"", timeout: float = 60.0) -> None:
         """Start *argv*; *then* gets its `Result`.  *input* goes through a file, so that no pipe can block us."""
         try:
-            with tempfile.TemporaryFile() as given:
+            with open(os.memfd_create("input", os.MFD_CLOEXEC), "w+b") as given:
                 given.write(input)
                 given.seek(0)
                 process = subprocess.Popen(

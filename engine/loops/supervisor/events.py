@@ -144,6 +144,10 @@ class SessionEnding(AboutAgent):
     grace: float
     why: str
     rule: str
+    delay: float = 0.0
+    """Seconds from now before which it is not started again."""
+    failures: int = 0
+    """Failures in a row, this one included when it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +338,8 @@ class NudgeReturned(AboutAgent):
     id: str
     reason: str
     retry_at: float
+    tries: int = 0
+    """How often it was typed and no turn began."""
 
 
 @dataclass(frozen=True, slots=True)

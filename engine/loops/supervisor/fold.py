@@ -7,12 +7,14 @@ the very state it had.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from loops.config import decode as decode_config
 from loops.config.model import Config
+from loops.protocol.done import candidate
 from loops.protocol.encoding import decode as decode_evidence
 from loops.protocol.evidence import PhaseEvidence
 from loops.supervisor import events as ev
@@ -37,35 +39,62 @@ class Fold:
 
     def __init__(self, state: State) -> None:
         self.state = state
-        self.agents: dict[str, AgentState] = dict(state.agents)
+        self.agents: Mapping[str, AgentState] = state.agents
         self.loop: LoopState = state.loop
+        self._steady = state.steady
+        self._own: dict[str, AgentState] | None = None
+        self._changed = False
 
     def agent(self, name: str) -> AgentState:
         return self.agents.get(name) or AgentState(name)
 
+    def put(self, agent: AgentState) -> None:
+        """Replace one agent's facts."""
+        if self._own is None:  # most steps change no agent, and a table of a thousand is not copied for nothing
+            self.agents = self._own = dict(self.agents)
+        self._own[agent.name] = agent
+
     def change(self, name: str, **facts: Any) -> None:
-        self.agents[name] = replace(self.agent(name), **facts)
+        self.put(changed(self.agent(name), **facts))
 
     def apply(self, event: ev.Event) -> None:
         """Take one event in."""
+        self._changed = True
+        self._steady = max(self._steady, getattr(event, "at", 0.0))
         handler = _HANDLERS.get(type(event))
         if handler is not None:
             handler(self, event)
 
-    def finish(self, at: float) -> State:
-        """Return the state as frozen facts; *at* is the steady time of what was seen."""
-        return replace(self.state, agents=self.agents, loop=self.loop, steady=max(at, self.state.steady))
+    def finish(self) -> State:
+        """Return the state as frozen facts: the very same object when no event came."""
+        if not self._changed:
+            return self.state
+        return replace(self.state, agents=self.agents, loop=self.loop, steady=self._steady)
+
+
+_FIELDS = tuple(f.name for f in fields(AgentState))
+_PLACE = {name: place for place, name in enumerate(_FIELDS)}
+_values = attrgetter(*_FIELDS)
+
+
+def changed(agent: AgentState, **facts: Any) -> AgentState:
+    """`dataclasses.replace` for agents, several times as fast: it is most of the cost of an event."""
+    values = list(_values(agent))
+    for name, value in facts.items():
+        values[_PLACE[name]] = value
+    return AgentState(*values)
 
 
 def fold(state: State, events: Iterable[ev.Event]) -> State:
     """Return *state* after *events*."""
     work = Fold(state)
-    at = state.steady
     for event in events:
         work.apply(event)
-        at = max(at, getattr(event, "at", 0.0))
-    return work.finish(at)
+    return work.finish()
 
+
+REAL_WORK = 120.0
+"""Seconds of a turn that was more than an answer to a stall nudge: the next silence is a new one."""
 
 _HANDLERS: dict[type[ev.Event], Callable[[Fold, Any], None]] = {}
 
@@ -96,10 +125,12 @@ def _config(work: Fold, e: ev.ConfigLoaded) -> None:
     config: Config = decode_config(e.document)
     work.state = replace(work.state, config=config, refused_config="")
     for name in config.agents:
-        work.agents.setdefault(name, AgentState(name))
-    gone = [name for name, agent in work.agents.items() if name not in config.agents and not agent.alive]
-    for name in gone:
-        del work.agents[name]
+        if name not in work.agents:
+            work.put(AgentState(name))
+    for name, agent in list(work.agents.items()):
+        if name not in config.agents and not agent.alive:
+            # The incarnations go on counting should the name come back: the holder knows sessions by them.
+            work.put(AgentState(name, incarnation=agent.incarnation))
 
 
 @_on(ev.ConfigRefused)
@@ -109,7 +140,7 @@ def _config_refused(work: Fold, e: ev.ConfigRefused) -> None:
 
 @_on(ev.OperatorAsked)
 def _asked(work: Fold, e: ev.OperatorAsked) -> None:
-    names = e.names or tuple(work.agents)
+    names = tuple(name for name in e.names if name in work.agents) if e.names else tuple(work.agents)
     if e.verb == "up":
         work.state = replace(work.state, up=work.state.up or not e.names, stopped=False)
         for name in names:
@@ -133,8 +164,8 @@ def _asked(work: Fold, e: ev.OperatorAsked) -> None:
 def _ask_up(work: Fold, name: str, asked: Asked, e: ev.OperatorAsked) -> None:
     agent = work.agent(name)
     resting = agent.life in (Life.ENDED, Life.PARKED, Life.BACKOFF)
-    work.agents[name] = replace(
-        agent,
+    work.change(
+        name,
         asked=asked,
         failures=0,
         restart_at=0.0,
@@ -151,8 +182,8 @@ def _ask_up(work: Fold, name: str, asked: Asked, e: ev.OperatorAsked) -> None:
 @_on(ev.SessionStarting)
 def _starting(work: Fold, e: ev.SessionStarting) -> None:
     agent = work.agent(e.agent)
-    work.agents[e.agent] = replace(
-        agent,
+    work.change(
+        e.agent,
         life=Life.STARTING,
         since=e.at,
         incarnation=e.incarnation,
@@ -183,7 +214,7 @@ def _starting(work: Fold, e: ev.SessionStarting) -> None:
 
 @_on(ev.SessionStarted)
 def _session_started(work: Fold, e: ev.SessionStarted) -> None:
-    work.change(e.agent, life=Life.RUNNING, since=e.at, pid=e.pid, turn_since=e.at)
+    work.change(e.agent, life=Life.RUNNING, since=e.at, incarnation=e.incarnation, pid=e.pid, turn_since=e.at)
 
 
 @_on(ev.SessionFailed)
@@ -204,12 +235,14 @@ def _session_failed(work: Fold, e: ev.SessionFailed) -> None:
 @_on(ev.SessionEnding)
 def _ending(work: Fold, e: ev.SessionEnding) -> None:
     agent = work.agent(e.agent)
-    work.agents[e.agent] = replace(
-        agent,
+    work.change(
+        e.agent,
         life=Life.ENDING,
         since=e.at,
         again=e.again,
         fresh_next=agent.fresh_next or e.fresh,
+        restart_at=e.at + e.delay,
+        failures=e.failures,
         stall_rounds=agent.stall_rounds + (e.rule == "stall-restart"),
         why=e.why,
     )
@@ -226,8 +259,8 @@ def _ended(work: Fold, e: ev.SessionEnded) -> None:
     life = Life.ENDED if e.delay < 0 else Life.PARKED if e.parked else Life.BACKOFF
     if e.rule == "not-wanted":
         life = Life.OFF
-    work.agents[e.agent] = replace(
-        agent,
+    work.change(
+        e.agent,
         life=life,
         since=e.at,
         pid=0,
@@ -259,7 +292,15 @@ def _conversation_dropped(work: Fold, e: ev.ConversationDropped) -> None:
 
 @_on(ev.TurnStarted)
 def _turn_started(work: Fold, e: ev.TurnStarted) -> None:
-    work.change(e.agent, turn=Turn.WORKING, turn_since=e.at, waiting_until=0.0, last_output=0.0, resuming=False)
+    work.change(
+        e.agent,
+        turn=Turn.WORKING,
+        turn_since=e.at,
+        waiting_until=0.0,
+        last_output=0.0,
+        resuming=False,
+        last_hold="",
+    )
 
 
 @_on(ev.TurnGoesOn)
@@ -270,13 +311,24 @@ def _turn_goes_on(work: Fold, e: ev.TurnGoesOn) -> None:
 @_on(ev.TurnCompleted)
 def _turn_completed(work: Fold, e: ev.TurnCompleted) -> None:
     agent = work.agent(e.agent)
-    since = agent.turn_since if agent.turn is Turn.IDLE else e.at
-    work.change(e.agent, turn=Turn.IDLE, turn_since=since, waiting_until=e.waiting_until)
+    if agent.turn is Turn.IDLE:
+        work.change(e.agent, waiting_until=e.waiting_until)
+        return
+    worked = agent.turn is Turn.WORKING and e.at - agent.turn_since >= REAL_WORK
+    parked = e.waiting_until > e.at
+    work.change(
+        e.agent,
+        turn=Turn.IDLE,
+        turn_since=e.at,
+        waiting_until=e.waiting_until,
+        stalled_at=0.0 if worked or parked else agent.stalled_at,
+        stall_rounds=0 if worked else agent.stall_rounds,
+    )
 
 
 @_on(ev.HoldBegan)
 def _hold(work: Fold, e: ev.HoldBegan) -> None:
-    work.change(e.agent, hold=Hold(e.kind, e.until, e.probes, e.text))
+    work.change(e.agent, hold=Hold(e.kind, e.until, e.probes, e.text, e.at))
 
 
 @_on(ev.HoldEnded)
@@ -301,8 +353,10 @@ def _question_ended(work: Fold, e: ev.QuestionEnded) -> None:
 @_on(ev.UsageUpdated)
 def _usage(work: Fold, e: ev.UsageUpdated) -> None:
     usage = dict(work.agent(e.agent).usage)
-    usage[e.phase] = usage.get(e.phase, Usage()).plus(Usage(e.input_tokens, e.output_tokens, e.usd))
+    more = Usage(e.input_tokens, e.output_tokens, e.usd)
+    usage[e.phase] = usage.get(e.phase, Usage()).plus(more)
     work.change(e.agent, usage=usage)
+    work.state = replace(work.state, spent=work.state.spent.plus(more))
 
 
 @_on(ev.BudgetExceeded)
@@ -342,8 +396,7 @@ def _sending(work: Fold, e: ev.NudgeSending) -> None:
 
 @_on(ev.NudgeReturned)
 def _returned(work: Fold, e: ev.NudgeReturned) -> None:
-    tries = next((n.tries for n in work.agent(e.agent).nudges if n.id == e.id), 0)
-    _nudge(work, e.agent, e.id, sending=0, retry_at=e.retry_at, tries=tries + 1)
+    _nudge(work, e.agent, e.id, sending=0, retry_at=e.retry_at, tries=e.tries)
 
 
 @_on(ev.NudgeDelivered)
@@ -372,7 +425,9 @@ def _wake(work: Fold, e: ev.WakeScheduled) -> None:
 
 @_on(ev.EvidenceTaken)
 def _evidence(work: Fold, e: ev.EvidenceTaken) -> None:
-    work.loop = replace(work.loop, head=e.head, evidence=decode_evidence(e.document))
+    evidence = decode_evidence(e.document)
+    refused = work.loop.refused if work.loop.refused[:1] == (candidate(evidence),) else ()
+    work.loop = replace(work.loop, head=e.head, evidence=evidence, refused=refused)
 
 
 @_on(ev.HistoryRewritten)
@@ -399,6 +454,9 @@ def _done_refused(work: Fold, e: ev.DoneRefused) -> None:
 
 @_on(ev.PhaseStarted)
 def _phase_started(work: Fold, e: ev.PhaseStarted) -> None:
+    if e.rule == "phase-moved":
+        work.loop = replace(work.loop, index=e.index)
+        return
     work.loop = replace(
         work.loop,
         index=e.index,

@@ -62,8 +62,10 @@ def settle(step: Step, name: str) -> None:
             step.emit(ev.SessionEnding(name, step.at, agent.incarnation, False, False, 0.0, why, "not-wanted"))
         return
     if want is Want.LEAVE:
+        if agent.life in (Life.BACKOFF, Life.PARKED):  # a disabled agent lives on, but is not healed
+            step.emit(ev.SessionCancelled(name, step.at, why, "not-wanted"))
         return
-    if _phase_changed(step, agent):
+    if phase_changed(step, agent):
         _restart_for_phase(step, agent)
         return
     if agent.life is Life.OFF:
@@ -77,7 +79,8 @@ def restart_due(agent: AgentState) -> float:
     return max(agent.restart_at, agent.hold.until if agent.hold is not None else 0.0)
 
 
-def _phase_changed(step: Step, agent: AgentState) -> bool:
+def phase_changed(step: Step, agent: AgentState) -> bool:
+    """Whether the agent's session belongs to another phase than the current one."""
     spec = step.spec(agent.name)
     phase = step.phase
     return (
@@ -91,6 +94,8 @@ def _phase_changed(step: Step, agent: AgentState) -> bool:
 
 
 def _restart_for_phase(step: Step, agent: AgentState) -> None:
+    if agent.hold is not None and step.at < agent.hold.until and agent.life is not Life.ENDED:
+        return  # the new phase can wait for the end of the window as well as the old one (incident 3)
     if agent.life is Life.RUNNING:
         why = f"phase {step.loop.phase} began"
         end(step, agent.name, why=why, rule="phase-changed", again=True, fresh=True)
@@ -188,11 +193,17 @@ def end(
     again: bool = False,
     fresh: bool = False,
     grace: float | None = None,
+    failed: bool = False,
 ) -> None:
-    """Write the intent of an end and ask for it.  ``again``: start once more afterwards; ``fresh``: without resume."""
+    """Write the intent of an end and ask for it.
+
+    ``again``: start once more afterwards; ``fresh``: without resume; ``failed``: with the backoff of a failure.
+    """
     agent = step.agent(name)
     seconds = step.config.watchdog.stop_grace if grace is None else grace
-    step.emit(ev.SessionEnding(name, step.at, agent.incarnation, again, fresh, seconds, why, rule))
+    failures = failures_after(step, agent, step.at - agent.since) if failed else 0
+    delay = _pause(step, agent, failures)
+    step.emit(ev.SessionEnding(name, step.at, agent.incarnation, again, fresh, seconds, why, rule, delay, failures))
     step.act(End(name, agent.incarnation, seconds))
 
 
@@ -230,7 +241,7 @@ def exited(step: Step, seen: Exited, *, lost: str = "") -> None:
     step.touch(seen.agent)
     lived = max(0.0, step.at - agent.since)
     fate = _fate(step, agent, seen, lived, lost)
-    if agent.resuming and fate.rule == "heal":
+    if agent.resuming and fate.rule in ("heal", "unwatched") and agent.hold is None and lived < _healthy(step):
         why = f"the resumed session ended before its first turn: {fate.why}"
         step.emit(ev.ConversationDropped(seen.agent, step.at, agent.conversation, why, "resume-failed"))
     step.emit(
@@ -267,7 +278,11 @@ class _Fate:
 def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) -> _Fate:
     spec = step.spec(agent.name)
     if agent.life is Life.ENDING:
-        return _Fate(0.0, agent.why, "wanted") if agent.again else _Fate(-1.0, agent.why, "not-wanted")
+        if not agent.again:
+            return _Fate(-1.0, agent.why, "not-wanted")
+        parked = agent.failures >= step.config.watchdog.restart_backoff.park_after
+        notice = f"{agent.name} is in a crash loop: {agent.why}; it is tried again once an hour" if parked else ""
+        return _Fate(max(0.0, agent.restart_at - step.at), agent.why, "wanted", agent.failures, parked, notice)
     if lost:  # with its holder, or in a reboot: no fault of the agent, whatever it is
         return _Fate(0.0, lost, "lost", agent.failures)
     how = status_text(seen.code, seen.signal)
@@ -277,12 +292,28 @@ def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) 
     if spec is None or not spec.watch.heals:
         return _Fate(-1.0, how, "unwatched")
     backoff = step.config.watchdog.restart_backoff
-    failures = 1 if lived >= backoff.healthy_after else agent.failures + 1
+    failures = failures_after(step, agent, lived)
+    delay = _pause(step, agent, failures)
     if failures < backoff.park_after:
-        return _Fate(_delay(backoff, failures, agent), how, "heal", failures)
+        return _Fate(delay, how, "heal", failures)
     notice = f"{agent.name} is in a crash loop: {how}; it is tried again once an hour"
     why = f"{failures} quick ends in a row, the last: {how}"
-    return _Fate(PARKED_RETRY, why, "crash-loop", failures, True, notice if failures == backoff.park_after else "")
+    return _Fate(delay, why, "crash-loop", failures, True, notice if failures == backoff.park_after else "")
+
+
+def failures_after(step: Step, agent: AgentState, lived: float) -> int:
+    """How many failures in a row it is, now that the session failed after *lived* seconds."""
+    return 1 if lived >= _healthy(step) else agent.failures + 1
+
+
+def _healthy(step: Step) -> float:
+    return step.config.watchdog.restart_backoff.healthy_after
+
+
+def _pause(step: Step, agent: AgentState, failures: int) -> float:
+    """Seconds to wait before the restart after this many failures in a row."""
+    backoff = step.config.watchdog.restart_backoff
+    return PARKED_RETRY if failures >= backoff.park_after else _delay(backoff, failures, agent)
 
 
 def _delay(backoff: Backoff, failures: int, agent: AgentState) -> float:

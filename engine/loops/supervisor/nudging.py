@@ -5,15 +5,18 @@ from __future__ import annotations
 from loops.config.model import Kind
 from loops.supervisor import events as ev
 from loops.supervisor.action import Look, Notice, Send
-from loops.supervisor.lives import backend_of, end, restart_due
+from loops.supervisor.lives import backend_of, end, phase_changed, restart_due
 from loops.supervisor.observation import Sent
-from loops.supervisor.state import AgentState, Life, Nudge, NudgeKind, Turn
+from loops.supervisor.state import AgentState, Asked, Life, Nudge, NudgeKind, Turn
 from loops.supervisor.step import Step
 
 RETRY = 2.0
-"""Seconds before a nudge that met a person's open line is tried again."""
+LONGEST_RETRY = 60.0
+"""Seconds before a nudge that met a person's open line is tried again: the longer it waits already, the longer."""
 UNCONFIRMED_RETRY = 30.0
 """Seconds before the submit key of an unconfirmed nudge is pressed again; its text is never pasted twice."""
+LONGEST_PAUSE = 1800.0
+"""Seconds, at most, between two tries of a nudge that an agent did not take up `MAX_TRIES` times."""
 MAX_TRIES = 5
 
 
@@ -36,6 +39,7 @@ def settle(step: Step, name: str) -> None:
     agent = step.agent(name)
     if agent.life is not Life.RUNNING:
         return
+    _forget_probes(step, name)
     _probe(step, name)
     _wake(step, name)
     nudge = deliverable(step.agent(name), step.at)
@@ -53,16 +57,38 @@ def sent(step: Step, seen: Sent) -> None:
     if seen.outcome == "delivered":
         step.emit(ev.NudgeDelivered(seen.agent, step.at, seen.nudge))
     elif seen.outcome == "human":
-        step.emit(ev.NudgeReturned(seen.agent, step.at, seen.nudge, "a person's line is open", step.at + RETRY))
+        again = step.at + min(LONGEST_RETRY, max(RETRY, (step.at - nudge.queued_at) / 8))
+        _return(step, seen.agent, nudge, "a person's line is open", again, nudge.tries)
     elif seen.outcome == "gone":
-        step.emit(ev.NudgeReturned(seen.agent, step.at, seen.nudge, "the session ended", step.at))
-    elif nudge.tries + 1 >= MAX_TRIES:
-        why = f"no turn started after {MAX_TRIES} tries"
-        step.emit(ev.NudgeDropped(seen.agent, step.at, seen.nudge, why, "nudge-stale"))
-        step.act(Notice(f"{seen.agent} did not take up a nudge ({nudge.kind.value}): {why}"))
+        _return(step, seen.agent, nudge, "the session ended", step.at + RETRY, nudge.tries)
     else:
+        _unconfirmed(step, seen, nudge)
+
+
+def _return(step: Step, name: str, nudge: Nudge, why: str, retry_at: float, tries: int) -> None:
+    step.emit(ev.NudgeReturned(name, step.at, nudge.id, why, retry_at, tries))
+
+
+def _unconfirmed(step: Step, seen: Sent, nudge: Nudge) -> None:
+    """No turn started.  The nudge stays: it is somebody's work.  An agent that takes nothing any more is started again."""
+    name = seen.agent
+    tries = nudge.tries + 1
+    if tries < MAX_TRIES:
         why = f"no turn started ({seen.outcome})"
-        step.emit(ev.NudgeReturned(seen.agent, step.at, seen.nudge, why, step.at + UNCONFIRMED_RETRY))
+        _return(step, name, nudge, why, step.at + UNCONFIRMED_RETRY, tries)
+        return
+    why = f"no turn started after {tries} tries"
+    if nudge.kind in (NudgeKind.PROBE, NudgeKind.STALL):
+        step.emit(ev.NudgeDropped(name, step.at, nudge.id, why, "nudge-stale"))
+    else:
+        pause = min(LONGEST_PAUSE, UNCONFIRMED_RETRY * 2.0 ** (tries - MAX_TRIES))
+        _return(step, name, nudge, why, step.at + pause, tries)
+    if tries == MAX_TRIES:
+        step.act(Notice(f"{name} did not take up a nudge ({nudge.kind.value}): {why}"))
+    agent, spec = step.agent(name), step.spec(name)
+    idle = agent.life is Life.RUNNING and agent.turn is Turn.IDLE and agent.hold is None and not agent.question
+    if idle and spec is not None and spec.watch.stalls and spec.kind is not Kind.PERSISTENT:
+        end(step, name, why=why, rule="stall-restart", again=True)
 
 
 # ---- what time asks for ------------------------------------------------------------------------------------------------
@@ -73,8 +99,8 @@ def _probe(step: Step, name: str) -> None:
     hold = agent.hold
     if hold is None or step.at < hold.until:
         return
-    if agent.turn is not Turn.IDLE:
-        return  # it went on by itself: the end of this turn will show
+    if agent.turn is not Turn.IDLE or any(n.kind is NudgeKind.PROBE for n in agent.nudges):
+        return  # it went on by itself, and the end of this turn will show; or a probe waits for a person's line
     watchdog = step.config.watchdog
     until = step.at + watchdog.limit_probe_fallback
     why = f"the window of {hold.kind} has passed"
@@ -86,12 +112,19 @@ def _probe(step: Step, name: str) -> None:
     step.queue(name, NudgeKind.PROBE, text, cause=f"{hold.probes + 1}", why=why, rule="limit-probe")
 
 
+def _forget_probes(step: Step, name: str) -> None:
+    agent = step.agent(name)
+    for nudge in agent.nudges:
+        if nudge.kind is NudgeKind.PROBE and agent.hold is None and not nudge.sending:
+            step.emit(ev.NudgeDropped(name, step.at, nudge.id, "the window is over", "nudge-stale"))
+
+
 def _wake(step: Step, name: str) -> None:
     spec = step.spec(name)
     agent = step.agent(name)
     if spec is None or spec.wake is None or (spec.kind is Kind.LOOP and step.loop.complete):
         return
-    if agent.wake_at == 0.0:
+    if agent.wake_at == 0.0 or agent.wake_at < agent.since <= step.at:  # missed while it did not run: not made up for
         step.emit(ev.WakeScheduled(name, step.at, step.at + spec.wake.interval))
     elif step.at >= agent.wake_at and agent.hold is None:
         why = f"every {spec.wake.interval:.0f} s"
@@ -115,16 +148,18 @@ def silence_due(step: Step, name: str) -> float | None:
     """When somebody should look whether this agent stalls or hangs; None: never."""
     spec = step.spec(name)
     agent = step.agent(name)
-    if spec is None or not spec.watch.stalls or agent.life is not Life.RUNNING:
+    if spec is None or not spec.watch.stalls or agent.life is not Life.RUNNING or agent.question:
         return None
-    if agent.hold is not None or agent.question:
-        return None
+    if spec.kind is Kind.SERVICE or (not spec.enabled and agent.asked is not Asked.UP):
+        return None  # a service has no turns; a disabled agent is left alone
     if agent.turn is Turn.IDLE:
-        if agent.nudges:
+        # A persistent agent waits for its operator and its wakes: it is never restarted for that.
+        if agent.nudges or agent.hold is not None or spec.kind is Kind.PERSISTENT:
             return None
         backend = backend_of(step, name)
         return stall_due(step.config.watchdog.stall_grace, backend.stall_idle if backend else 300.0, agent)
-    return max(agent.turn_since, agent.last_output) + step.config.watchdog.hang_after
+    quiet = agent.hold.until if agent.hold is not None else 0.0
+    return max(agent.turn_since, agent.last_output, quiet) + step.config.watchdog.hang_after
 
 
 def look_when_silent(step: Step, name: str) -> None:
@@ -141,7 +176,10 @@ def judge_silence(step: Step, name: str, last_output: float) -> None:
         return
     agent = step.agent(name)
     if agent.turn is not Turn.IDLE:
-        if step.at - last_output < step.config.watchdog.hang_after:
+        if (
+            last_output > max(agent.turn_since, agent.last_output)
+            and last_output + step.config.watchdog.hang_after > step.at
+        ):
             step.emit(ev.TurnGoesOn(name, step.at, last_output))
             return
         why = f"no output and no event for {step.at - max(agent.turn_since, last_output):.0f} s"
@@ -177,15 +215,25 @@ def due(step: Step, name: str) -> float | None:
     if agent.life in (Life.BACKOFF, Life.PARKED):
         times.append(restart_due(agent))
     elif agent.life is Life.RUNNING:
-        if agent.hold is not None and agent.turn is Turn.IDLE:
+        held = agent.hold is not None
+        if agent.hold is not None and (_phase_waits(step, agent) or (agent.turn is Turn.IDLE and not _probing(agent))):
             times.append(agent.hold.until)
         spec = step.spec(name)
         wakes = spec is not None and spec.wake is not None and not (spec.kind is Kind.LOOP and step.loop.complete)
         if wakes and agent.wake_at and agent.hold is None:
             times.append(agent.wake_at)
         if agent.turn is Turn.IDLE and not agent.question and not any(n.sending for n in agent.nudges):
-            times.extend(n.retry_at for n in agent.nudges if n.retry_at and agent.hold is None)
+            times.extend(n.retry_at for n in agent.nudges if n.retry_at and (not held or n.kind is NudgeKind.PROBE))
         silence = silence_due(step, name)
         if silence is not None:
             times.append(silence)
     return min(times, default=None)
+
+
+def _probing(agent: AgentState) -> bool:
+    return any(n.kind is NudgeKind.PROBE for n in agent.nudges)
+
+
+def _phase_waits(step: Step, agent: AgentState) -> bool:
+    """Whether a new phase waits for the end of the agent's window."""
+    return agent.hold is not None and step.at < agent.hold.until and phase_changed(step, agent)

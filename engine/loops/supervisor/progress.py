@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from loops.config.model import Handoff
 from loops.protocol.done import CheckResult, Judgement, Rule, candidate, items_of, judge
 from loops.protocol.encoding import encode
@@ -10,8 +12,10 @@ from loops.protocol.status import DoneState
 from loops.supervisor import events as ev
 from loops.supervisor.action import Notice, ReadHistory, RunChecks
 from loops.supervisor.observation import CheckEnded, Pushed, Told
-from loops.supervisor.state import NudgeKind
+from loops.supervisor.state import Asked, NudgeKind
 from loops.supervisor.step import Step
+
+_AGE = re.compile(r"-?[\d.]+ (?:h old|s in the future)")
 
 # ---- pushed commits ----------------------------------------------------------------------------------------------------
 
@@ -20,21 +24,31 @@ def pushed(step: Step, seen: Pushed) -> None:
     """Take in the new commits of the handoff branch; each is acted on exactly once, for ``head`` moves with it."""
     handoff = step.config.loop.handoff
     phase = step.phase
-    if handoff is None or phase is None:
+    if handoff is None or phase is None or (seen.head == step.loop.head and not seen.rewritten):
+        return
+    if not seen.quiet and not step.loop.head:
+        step.act(ReadHistory())  # the phase began while this was read: the whole history tells it
         return
     if seen.rewritten:
         step.emit(ev.HistoryRewritten(step.at, step.loop.head, seen.head))
         step.act(Notice(f"the history of {handoff.branch} was rewritten: all verdicts are read anew"))
-    evidence = step.loop.evidence
+    evidence = PhaseEvidence(phase.id) if seen.quiet else step.loop.evidence
     others = frozenset(each.id for each in step.config.loop.phases) - {phase.id}
-    for commit, documents in seen.commits:
-        evidence = observe(
-            evidence, commit, documents, phase, handoff, step.config.loop.done, others=others, seen=step.at
-        )
-        if not seen.quiet:
-            _hand_over(step, commit, evidence.latest, handoff)
+    kinds: list[Kind] = []
+    try:
+        for commit, documents in seen.commits:
+            evidence = observe(
+                evidence, commit, documents, phase, handoff, step.config.loop.done, others=others, seen=step.at
+            )
+            kinds.append(evidence.latest)
+    except ValueError:  # read for other document names than the configuration gives now
+        step.act(ReadHistory())
+        return
     step.emit(ev.EvidenceTaken(phase.id, step.at, seen.head, encode(evidence)))
-    if seen.quiet:
+    if not seen.quiet:
+        for (commit, _), kind in zip(seen.commits, kinds, strict=True):
+            _hand_over(step, commit, kind, handoff)
+    else:
         _open_claim(step, evidence, handoff)
     for file, digest, commit_sha in seen.inbox:
         _inbox(step, file, digest, commit_sha, handoff)
@@ -102,8 +116,8 @@ def consider(step: Step) -> None:
     """If the done marker stands: run the checks, refuse with the reasons, or end the phase."""
     phase = step.phase
     evidence = step.loop.evidence
-    if phase is None or evidence.done.state in (DoneState.ABSENT, DoneState.PLACEHOLDER):
-        return  # nobody says that it is done
+    if phase is None or evidence.done.state in (DoneState.ABSENT, DoneState.PLACEHOLDER) or not active(step):
+        return  # nobody says that it is done, or nobody wants the plan to go on now
     check = step.loop.check
     commit = candidate(evidence)
     known = check if check is not None and check.commit == commit else None
@@ -125,12 +139,17 @@ def _refuse(step: Step, judgement: Judgement, commit: str) -> None:
     handoff = step.config.loop.handoff
     refusals = [r for r in judgement.refusals if r.rule is not Rule.CHECK_MISSING]
     reasons = tuple(r.text for r in refusals)
-    if step.loop.refused == (commit, *reasons) or handoff is None:
+    if handoff is None or _timeless(step.loop.refused) == _timeless((commit, *reasons)):
         return
     step.emit(ev.DoneRefused(step.loop.phase, step.at, commit, tuple(r.rule.value for r in refusals), reasons))
     listed = "; ".join(reasons)
     text = f"Phase {step.loop.phase} is not done: {listed}. Mend this, then claim again."
     _tell(step, handoff.builder, NudgeKind.REFUSAL, text, commit, listed, "done-refused")
+
+
+def _timeless(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Reasons without the ages in them: a verdict that grows older is refused once, not at each push."""
+    return tuple(_AGE.sub("", reason) for reason in reasons)
 
 
 def check_ended(step: Step, seen: CheckEnded) -> None:
@@ -169,6 +188,10 @@ def _phase_done(step: Step, judgement: Judgement, commit: str) -> None:
     if following < len(step.config.loop.phases):
         begin(step, following, f"phase {phase.id} is done", "phase-next")
         return
+    _complete(step)
+
+
+def _complete(step: Step) -> None:
     task = step.config.loop.on_complete
     step.emit(ev.SequenceCompleted(step.at, len(step.config.loop.phases), task))
     step.act(Notice("all phases are done"))
@@ -183,6 +206,8 @@ def begin(step: Step, index: int, why: str, rule: str) -> None:
     step.emit(ev.PhaseStarted(phase.id, step.at, index, why, rule))
     for name in step.loop_agents():
         for nudge in step.agent(name).nudges:
+            if nudge.kind is NudgeKind.OPERATOR:
+                continue  # a person's words are about more than a phase
             step.emit(ev.NudgeDropped(name, step.at, nudge.id, f"phase {phase.id} began", "nudge-stale"))
     step.act(ReadHistory())
     _touch_loop(step)
@@ -193,25 +218,38 @@ def _touch_loop(step: Step) -> None:
         step.touch(name)
 
 
+def active(step: Step) -> bool:
+    """Whether the sequence moves: the project is up, or the operator asked for one of its loop agents."""
+    if step.state.stopped:
+        return False
+    return step.state.up or any(step.agent(name).asked is Asked.UP for name in step.loop_agents())
+
+
 def keep_place(step: Step) -> None:
     """After the configuration or the operator's word changed: begin, or resume behind an appended phase."""
     phases = step.config.loop.phases
-    if not phases or not step.state.up:
+    if not phases or not active(step):
         return
     if step.loop.index < 0:
         begin(step, 0, "the project came up", "phase-first")
         return
     if step.loop.complete:
-        appended = next((i for i, phase in enumerate(phases) if phase.id not in step.loop.done), None)
-        if appended is not None and appended > 0:
+        appended = 1 + max((i for i, phase in enumerate(phases) if phase.id in step.loop.done), default=-1)
+        if appended < len(phases):
             begin(step, appended, f"phase {phases[appended].id} was appended", "phase-appended")
         return
     moved = next((i for i, phase in enumerate(phases) if phase.id == step.loop.phase), None)
     if moved is None:
-        index = min(step.loop.index, len(phases) - 1)
-        begin(step, index, f"phase {step.loop.phase} is no longer in the file", "operator")
+        why = f"phase {step.loop.phase} is no longer in the file"
+        left = (i for i, phase in enumerate(phases) if i >= step.loop.index and phase.id not in step.loop.done)
+        index = next(left, None)
+        if index is None:
+            _complete(step)
+        else:
+            begin(step, index, why, "operator")
     elif moved != step.loop.index:
-        begin(step, moved, "the order of the phases changed", "operator")
+        why = "the order of the phases changed"
+        step.emit(ev.PhaseStarted(step.loop.phase, step.at, moved, why, "phase-moved"))
 
 
 def told_phase(step: Step, seen: Told) -> None:

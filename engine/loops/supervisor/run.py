@@ -21,14 +21,16 @@ from loops.places import State as StatePlaces
 from loops.sessions import attach, launch
 from loops.sessions import client as held
 from loops.sessions.view import Failed, ServerGone, TmuxMissing, View
-from loops.supervisor import action, notify, watching
+from loops.supervisor import action, commission, notify, watching
 from loops.supervisor.acts import Sessions
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.control import Control
 from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
+from loops.supervisor.events import AboutAgent, AboutPhase
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger
+from loops.supervisor.leftovers import end_leftovers
 from loops.supervisor.observation import Adopted, Began, Observation, Tick
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.repository import Repository
@@ -71,6 +73,7 @@ class Supervisor:
         self._seen: deque[Observation] = deque()
         self._acts: deque[action.Action] = deque()
         self._touched: set[str] = set()
+        self._shown: dict[str, str] = {}
         self._leaving: int | None = None
         self._flushing = False
         self._compose(config)
@@ -140,17 +143,18 @@ class Supervisor:
             self._set_timers()
         finally:
             self._flushing = False
+        self._sessions.sweep()
 
     def _decide(self) -> None:
         while self._seen:
-            before = self.state
             self.state, events, actions = decide(self.state, self._seen.popleft())
             self._ledger.append(events)
             self._acts.extend(actions)
-            if self.state.agents is not before.agents:
-                self._touched.update(
-                    name for name, agent in self.state.agents.items() if before.agents.get(name) is not agent
-                )
+            for event in events:
+                if isinstance(event, AboutAgent):
+                    self._touched.add(event.agent)
+                elif not isinstance(event, AboutPhase):
+                    self._touched.update(self.state.agents)
 
     def _commit(self) -> bool:
         try:
@@ -234,6 +238,8 @@ class Supervisor:
         )
         sessions = self._holder.connect()
         self._sessions.adopted(holder_pid, sessions)
+        if not again:
+            self._end_leftovers([session for session in sessions if session.alive])
         self._reactor.watch(self._holder.fileno(), self._heard)
         adopted = tuple(Adopted(s.name, s.incarnation, s.pid, s.alive, s.code, s.signal) for s in sessions)
         self.see(
@@ -251,6 +257,14 @@ class Supervisor:
             if session.alive and not session.name.startswith(CHECK_SESSION):
                 self._sessions.watch_screen(session.name)
 
+    def _end_leftovers(self, sessions: list[held.Held]) -> None:
+        """Before anything is started anew: no second copy beside what outlived an earlier holder."""
+        living = {commission.marker(self._runtime, session.name, session.incarnation) for session in sessions}
+        leaders = {os.getpid(), *(session.pid for session in sessions)}
+        project = os.path.basename(self._runtime.root)
+        for mark in end_leftovers(project, (self._sessions.holder_pid, 1), living, leaders):
+            self.say(f"ended what was left of {mark.partition('/')[2]}: it had outlived its holder")
+
     def _show(self) -> None:
         """Bring the tmux views in line with the sessions."""
         config = self.state.config
@@ -261,8 +275,10 @@ class Supervisor:
             for name, agent in self.state.agents.items()
             if name in config.agents and agent.incarnation and agent.life not in (Life.OFF, Life.ENDED)
         }
-        self._view.ensure(shown, self._clock.now())
-        self._poll_view()
+        if shown != self._shown:  # a restart changes nothing: the relay waits for the next incarnation
+            self._shown = shown
+            self._view.ensure(shown, self._clock.now())
+            self._poll_view()
 
     def _poll_view(self) -> None:
         now = self._clock.now()
@@ -270,6 +286,7 @@ class Supervisor:
             if isinstance(event, Failed | TmuxMissing):
                 self.say(event.reason)
             elif isinstance(event, ServerGone):
+                self._shown = {}
                 self._reactor.at("view", now + VIEW_DELAY, self._show)
         self._reactor.at("view poll", self._view.due(), self._poll_view)
 
@@ -307,6 +324,7 @@ class Supervisor:
         """The slow net below the events."""
         config = self.state.config
         interval = config.watchdog.signal_interval if config is not None else 30.0
+        self._control.keep_place()
         self._files.rescan()
         self._files.fetch()
         self._touched.update(name for name, agent in self.state.agents.items() if agent.alive)
@@ -343,7 +361,6 @@ class Supervisor:
         notify.tell("STOPPING=1")
         project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
         self._errands.close()
-        self._control.close()
         with suppress(LoopsError):
             self._ledger.commit()
             self._ledger.keep_snapshot(self.state, force=True)
@@ -354,3 +371,4 @@ class Supervisor:
                 self._holder.quit()
         with suppress(LoopsError):
             self._holder.close()
+        self._control.close()  # last: for whoever waits for our end, its end is ours

@@ -67,6 +67,7 @@ class Nudge:
     """The incarnation it is being typed into; 0: it waits."""
     retry_at: float = 0.0
     tries: int = 0
+    """How often it was typed and no turn began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Hold:
     until: float
     probes: int
     text: str
+    since: float = 0.0
+    """When it began or was last renewed: only a turn that begins later can prove that it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ class AgentState:
     backend: str = ""
     conversation: str = ""
     last_hold: str = ""
-    """Text of the last limit, so that its banner, still on the screen, does not count twice."""
+    """Text of the limit that was over last, until the next turn begins: its banner may still be on the screen."""
     resuming: bool = False
     """The living session was started to resume ``conversation`` and has not yet begun a turn."""
     fresh_next: bool = False
@@ -132,7 +135,7 @@ class AgentState:
     stall_rounds: int = 0
     """Restarts for a stall since the last real work: each doubles the patience, so that a stuck agent costs ever less."""
     last_output: float = 0.0
-    """Last known output of a long turn (only looked up when the turn seems to hang)."""
+    """Last known output or event of a long turn (output is only looked up when the turn seems to hang)."""
     once_model: str = ""
     once_backend: str = ""
     """One-shot overrides: used by the next start, then forgotten."""
@@ -179,7 +182,7 @@ class LoopState:
     check: Check | None = None
     checks_run: int = 0
     refused: tuple[str, ...] = ()
-    """The commit and the reasons of the last refusal, so that it is said once."""
+    """The commit and the reasons of the last refusal, until that commit is superseded: so it is said once."""
     done: tuple[str, ...] = ()
     complete: bool = False
 
@@ -196,6 +199,8 @@ class State:
     """Emergency stop: nothing is started until the operator says up."""
     nudges: int = 0
     """How many nudges were ever queued: the source of their ids."""
+    spent: Usage = Usage()
+    """Of all agents together, for the project's budget."""
     epoch: int = 0
     boot_id: str = ""
     steady: float = 0.0

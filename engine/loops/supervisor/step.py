@@ -53,7 +53,7 @@ class Step(Fold):
 
     def queue(self, name: str, kind: NudgeKind, text: str, *, cause: str, why: str, rule: str) -> None:
         """Queue one nudge, unless the same one (by kind and cause) is waiting already."""
-        if any(n.kind is kind and n.cause == cause for n in self.agent(name).nudges):
+        if name not in self.agents or any(n.kind is kind and n.cause == cause for n in self.agent(name).nudges):
             return
         nudge = f"n{self.state.nudges + 1}"
         self.emit(ev.NudgeQueued(name, self.at, nudge, kind.value, text, cause, why, rule))

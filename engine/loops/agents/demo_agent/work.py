@@ -53,12 +53,12 @@ def builder(task: Task) -> Steps:
     verdicts = {item: documents.verdict_on(item) for item in task.items}
     failed = [item for item, passed in verdicts.items() if passed is False]
     unclaimed = [item for item in task.items if not documents.claim_of(item, since=_work(task, clone))]
-    if failed or _REFUSED.search(task.text):
+    again = failed or _REFUSED.search(task.text)
+    if again or unclaimed:
         yield from _build(task, clone, documents, failed)
-        yield from _claim(task, clone, task.items)
-    elif unclaimed:
-        yield from _build(task, clone, documents, failed)
-        yield from _claim(task, clone, unclaimed)
+        yield from _claim(task, clone, task.items if again else unclaimed)
+        if task.wrong:  # the whole lie: it also says that it is done
+            yield from _finish(task, clone, documents)
     elif all(verdicts.values()):
         yield from _finish(task, clone, documents)
     else:

@@ -1,0 +1,43 @@
+"""Fixtures of the gates: scratch projects that end with their test and leave nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from scratch import Scratch
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
+
+
+@pytest.fixture
+def new_scratch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Scratch]]:
+    """Make an empty scratch project; each is torn down after the test, and its story is told when the test failed."""
+    made: list[Scratch] = []
+
+    def make() -> Scratch:
+        made.append(Scratch(tmp_path / f"p{len(made)}"))
+        return made[-1]
+
+    yield make
+    for scratch in made:
+        (tmp_path / f"transcript-{scratch.prefix}txt").write_text("\n".join(scratch.said))
+        if request.node.stash.get(FAILED, False):
+            print(scratch.story())
+    for scratch in made:
+        scratch.teardown()
+
+
+@pytest.fixture
+def scratch(new_scratch: Callable[[], Scratch]) -> Scratch:
+    """One empty scratch project."""
+    return new_scratch()
