@@ -101,7 +101,7 @@ def test_a_stopped_supervisor_is_told_and_does_not_hang_the_command(scratch: Scr
 
     assert said.code == 6
     assert "does not answer" in said.facts["error"]
-    assert "--takeover" in said.facts["error"]
+    assert str(pid) in said.facts["error"]
 
 
 def test_a_watched_status_is_printed_again_when_it_changes(scratch: Scratch) -> None:
@@ -151,6 +151,17 @@ def test_colours_are_for_terminals_that_want_them(
     assert (b"\x1b[3" in shown or b"\x1b[1;3" in shown) is coloured
     assert b"builder" in shown or b"python" in shown
     assert "\x1b" not in scratch.loops(*words).out
+
+
+def test_problems_stand_out_on_a_terminal(scratch: Scratch) -> None:
+    scratch.write('[defaults]\nsesion_prefix = "x-"\nlog_dir = ".loops"\n')
+
+    shown = pexpect.run(" ".join([*LOOPS, "validate"]), cwd=str(scratch.root), env={**scratch.env, "TERM": "xterm"})
+
+    assert b"\x1b[1m" in shown
+    assert b"sesion_prefix" in shown
+    assert scratch.loops("validate").err.startswith(f"loops: {scratch.config_path}:2: ")
+    scratch.config_path.unlink()
 
 
 # ---- logs --------------------------------------------------------------------------------------------------------------

@@ -223,10 +223,16 @@ def test_a_name_that_agents_toml_does_not_know_gets_its_nearest(
 # ---- completions -------------------------------------------------------------------------------------------------------
 
 ASK = {
-    # Sourced as a user would source it; then the shell itself is asked what it would offer.
-    "bash": "source {script}; COMP_WORDS=(loops st); COMP_CWORD=1; $(complete -p loops | sed 's/.*-F \\([^ ]*\\).*/\\1/') loops st loops; "
-    'printf "%s\\n" "${{COMPREPLY[@]}}"',
-    "zsh": "autoload -U compinit; compinit -D -u; source {script}; whence -w _shtab_loops; grep -o status {script} | sort -u",
+    # Taken up as the help says; then the shell itself is asked what it would offer.
+    "bash": """eval "$(cat {script})"
+COMP_WORDS=(loops st); COMP_CWORD=1
+function=$(complete -p loops | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+$function loops st loops; printf '%s\\n' "${{COMPREPLY[@]}}"
+""",
+    # zsh offers nothing without a terminal: its function is there, is registered, and knows the verb.
+    "zsh": """autoload -U compinit; compinit -D -u; eval "$(cat {script})"
+[[ $_comps[loops] == _shtab_loops ]] && functions _shtab_loops _shtab_loops_commands | grep status
+""",
     "fish": "source {script}; complete -C 'loops st'",
 }
 
