@@ -307,8 +307,9 @@ def journal(places: StatePlaces) -> Finding:
 def running(config: Config, runtime: Runtime) -> Iterator[Finding]:
     """Supervisor, holder and their locks."""
     from loops.supervisor import processes
+    from loops.supervisor.control import listener
 
-    supervisor = processes.listener(runtime.control_socket)
+    supervisor = listener(runtime.control_socket)
     holder = processes.holder(runtime)
     if not supervisor and not holder:
         yield _ok("supervisor", "the project is down")
