@@ -49,6 +49,7 @@ watch = "heal+stall"
 
 [watchdog]
 signal_interval = {interval}
+heavy_interval = {interval}
 limit_reset_slack = 0.2
 limit_probe_fallback = 1
 stop_grace = 1

@@ -310,6 +310,7 @@ class Supervisor:
             self._reactor.watch(self._view.fileno(), self._poll_view)
             self._reactor.watch(woken.fileno(), lambda: self._signalled(woken))
             self._net()
+            self._reactor.at("view net", self._clock.now() + VIEW_DELAY, self._view_net)
             self.flush()
             notify.tell("READY=1")
             self._watchdog()
@@ -327,8 +328,15 @@ class Supervisor:
         self._control.keep_place()
         self._files.rescan()
         self._files.fetch()
-        self._touched.update(name for name, agent in self.state.agents.items() if agent.alive)
         self._reactor.at("net", self._clock.now() + interval, self._net)
+
+    def _view_net(self) -> None:
+        """Rebuild what broke in tmux without a word to us.  Seldom: a listing of a thousand views costs 20 ms."""
+        config = self.state.config
+        interval = config.watchdog.heavy_interval if config is not None else 300.0
+        self._shown = {}
+        self._show()
+        self._reactor.at("view net", self._clock.now() + interval, self._view_net)
 
     def _watchdog(self) -> None:
         interval = notify.watchdog_interval()
