@@ -76,6 +76,7 @@ class Supervisor:
         self._shown: dict[str, str] = {}
         self._leaving: int | None = None
         self._flushing = False
+        self._trouble = ""
         self._compose(config)
 
     def _compose(self, config: Config) -> None:
@@ -119,6 +120,7 @@ class Supervisor:
             settle=self.flush,
             leave=lambda: self._leave(0),
             started=clock.now(),
+            trouble=lambda: self._trouble,
         )
         self._control = Control(reactor, self._runtime.control_socket, requests.answer)
 
@@ -134,7 +136,7 @@ class Supervisor:
             return
         self._flushing = True
         try:
-            while self._seen or self._acts:
+            while self._seen or self._acts or self._trouble:
                 self._decide()
                 if not self._commit():
                     return
@@ -161,11 +163,16 @@ class Supervisor:
             self._ledger.commit()
             self._ledger.keep_snapshot(self.state)
         except JournalError as error:
-            self.say(str(error))
+            if str(error) != self._trouble:  # once, not at every retry; `loops status` goes on saying it
+                self._trouble = str(error)
+                self.say(self._trouble)
             if not self._ledger.writable:
                 self._leave(error.exit_code)
             self._reactor.at("journal", self._clock.now() + JOURNAL_RETRY, self.flush)
             return False
+        if self._trouble:
+            self._trouble = ""
+            self.say("the journal can be written again, and nothing that was seen meanwhile is missing from it")
         return True
 
     def _set_timers(self) -> None:
@@ -292,7 +299,8 @@ class Supervisor:
 
     def say(self, text: str) -> None:
         """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
-        print(f"[loops] {text}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # the log lies on the disk that is full, or its reader is gone: no reason to die
+            print(f"[loops] {text}", file=sys.stderr, flush=True)
 
     # ---- coming and going ------------------------------------------------------------------------------------------
 
