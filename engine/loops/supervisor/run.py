@@ -119,7 +119,7 @@ class Supervisor:
             leave=lambda: self._leave(0),
             started=clock.now(),
         )
-        self._control = Control(reactor, self._runtime.control_socket, requests.answer)
+        self._control = Control(reactor, self._runtime.control_socket, requests.answer, clock.now)
 
     # ---- the turn of the loop --------------------------------------------------------------------------------------
 
@@ -313,6 +313,10 @@ class Supervisor:
         """The slow net below the events."""
         config = self.state.config
         interval = config.watchdog.signal_interval if config is not None else 30.0
+        try:
+            self._control.restore()
+        except SessionError as error:
+            self.say(str(error))
         self._files.rescan()
         self._files.fetch()
         self._touched.update(name for name, agent in self.state.agents.items() if agent.alive)
