@@ -52,6 +52,7 @@ signal_interval = {interval}
 limit_reset_slack = 0.2
 limit_probe_fallback = 1
 stop_grace = 1
+hang_after = {hang_after}
 restart_backoff = {{ first = 0.05, factor = 2, max = 0.4, jitter = 0.2, healthy_after = 60, park_after = {park_after} }}
 
 [backend.demo]
@@ -112,6 +113,11 @@ class PlannedPhase:
 def checked(id: str) -> PlannedPhase:
     """The phase that the scripted agents can work on: the engine runs the project's own check."""
     return PlannedPhase(id, f"plan-phase{id}-median.md", checks=(f"./check.sh {id}",))
+
+
+def service(name: str, script: str, *, watch: str = "heal") -> str:
+    """A service that runs a shell *script*, as TOML."""
+    return f'\n[[service]]\nname = "{name}"\ncommand = ["sh", "-c", {json.dumps(script)}]\nwatch = "{watch}"\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +191,7 @@ class Scratch:
         more: str = "",
         interval: float = 5.0,
         park_after: int = 10,
+        hang_after: float = 600.0,
     ) -> Scratch:
         """Write the project.
 
@@ -198,6 +205,7 @@ class Scratch:
             log_dir=self.log_dir,
             interval=interval,
             park_after=park_after,
+            hang_after=hang_after,
             script=json.dumps(str(script_path)),
         )
         if phases:
@@ -262,9 +270,14 @@ class Scratch:
 
     # ---- the command line ------------------------------------------------------------------------------------------
 
+    @property
+    def python(self) -> list[str]:
+        """The interpreter of the tests."""
+        return [sys.executable]
+
     def command(self, *words: str) -> list[str]:
         """The argv of ``loops WORDS`` for this project."""
-        return [sys.executable, "-m", "loops", *words, "--config", str(self.config_path)]
+        return [*self.python, "-m", "loops", *words, "--config", str(self.config_path)]
 
     def loops(self, *words: str, code: int = 0, timeout: float = PATIENCE, **environment: str) -> Outcome:
         """Run ``loops WORDS``; it must end with *code*."""

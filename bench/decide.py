@@ -54,7 +54,10 @@ def running(config: Config) -> tuple[State, float]:
     """A state in which every agent runs and is idle."""
     at = START
     state = State()
-    first = [ob.ConfigRead(at, config, encode_config(config)), ob.Began(at, 1, 1, "boot", "1", (), True)]
+    first: list[ob.Observation] = [
+        ob.ConfigRead(at, config, encode_config(config)),
+        ob.Began(at, 1, 1, "boot", "1", (), True),
+    ]
     first.append(ob.Pushed(at, "0" * 40, (), quiet=True))
     for seen in first:
         state, _, _ = decide(state, seen)

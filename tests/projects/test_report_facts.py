@@ -55,6 +55,12 @@ def test_a_start_that_failed_is_tried_again_and_is_no_heal():
     assert found.heals == 0
 
 
+def test_a_session_that_was_found_in_the_place_of_another_has_ended_it():
+    found = report.facts(history([starting("a", T0, 1), ev.SessionStarted("a", T0 + 4, 7, 99)]), T0 + 9)
+    old, stray = lane(found, "a").sessions
+    assert (old.alive, old.span.end, stray.cause, stray.alive) == (False, T0 + 4, Cause.STRAY, True)
+
+
 def test_probes_belong_to_the_window_that_they_probe(life):
     (window,) = lane(life, "builder").windows
     assert (window.span.length, window.probes) == (10.0, 1)

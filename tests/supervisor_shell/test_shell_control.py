@@ -200,8 +200,8 @@ def test_closing_leaves_the_socket_of_a_successor_alone(room: Room) -> None:
 
 def test_a_removed_socket_is_made_again(room: Room) -> None:
     os.unlink(room.path)
-    room.control.restore()
-    room.control.restore()
+    room.control.keep_place()
+    room.control.keep_place()
     caller = room.call(b"x\n")
     room.turn()
     assert all_of(caller) == b"yes\n"

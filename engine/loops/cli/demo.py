@@ -12,6 +12,6 @@ def demo(args: argparse.Namespace) -> Answer:
     """Run the demo, which shows itself, and name its report."""
     from loops.projects.demo import run
 
-    outcome = run(args.report, keep=args.keep, plain=args.json or args.plain)
+    outcome = run(args.report, keep=args.keep, plain=args.plain, aside=args.json)
     lines = [outcome.summary, *(f"PROBLEM: {each}" for each in outcome.problems), f"report: {outcome.report_path}"]
     return Answer(asdict(outcome), lines, 1 if outcome.problems else 0)

@@ -42,17 +42,9 @@ def up(args: argparse.Namespace) -> Answer:
 
 
 def _start_supervisor(project: Project) -> dict[str, Any]:
-    from loops.sessions.launch import ensure_holder
-    from loops.supervisor.run import supervisor_command
+    from loops.supervisor import arriving
 
-    log_path = os.path.join(project.config().log_dir, "holder.log")
-    ensure_holder(
-        project.runtime,
-        supervisor=supervisor_command(project.config_path),
-        env=dict(os.environ),
-        log_path=log_path,
-    )
-    return project.wait_for_supervisor(log_path)
+    return arriving.start(project.config_path, project.runtime, project.config().log_dir)
 
 
 def _names(rows: Rows) -> list[str]:

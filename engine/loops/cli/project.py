@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -38,10 +37,7 @@ class Project:
         try:
             answer = ask(self.runtime.control_socket, {"verb": verb, **request}, timeout)
         except TimeoutError as error:
-            raise SessionError(
-                f"the supervisor of {self.config_path} does not answer; `loops doctor` says more, "
-                "`loops watchdog --takeover` replaces it without touching an agent"
-            ) from error
+            raise SessionError(self._stuck()) from error
         if answer is not None and not answer.get("ok"):
             raise SessionError(str(answer.get("error", "the supervisor gave no reason")))
         return answer
@@ -53,22 +49,14 @@ class Project:
             raise SessionError(f"the project of {self.config_path} is down; `loops up` starts it")
         return answer
 
-    def wait_for_supervisor(self, log_path: str, timeout: float = 15.0) -> dict[str, Any]:
-        """Wait until the supervisor answers; return its status.
+    def _stuck(self) -> str:
+        from loops.supervisor.control import listener
 
-        *log_path*: the holder's log, into which the supervisor writes why it cannot start.  Raises SessionError after
-        *timeout* seconds.
-        """
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            if os.path.exists(self.runtime.control_socket) and (answer := self.ask("status")) is not None:
-                return answer
-            time.sleep(0.01)
-        from loops.sessions.logfile import last_lines
-        from loops.sessions.screen import plain
-
-        said = plain(last_lines(log_path, 3)).strip() or "nothing"
-        raise SessionError(f"the supervisor did not come up within {timeout:.0f} s; {log_path} ends with:\n{said}")
+        pid = listener(self.runtime.control_socket)
+        remedy = (
+            f"`kill -KILL {pid}` has the holder start another, and no agent notices" if pid else "see `loops doctor`"
+        )
+        return f"the supervisor of {self.config_path} (pid {pid or 'unknown'}) does not answer; {remedy}"
 
 
 def of(args: argparse.Namespace) -> Project:

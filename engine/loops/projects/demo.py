@@ -57,8 +57,10 @@ class _Watch:
     sentences: list[str] = field(default_factory=list)
 
 
-def run(report_path: str = "", *, keep: bool = False, plain: bool = False) -> Outcome:
-    """Run the demo; return what came of it.  *keep*: leave the project's directory in place and name it.
+def run(report_path: str = "", *, keep: bool = False, plain: bool = False, aside: bool = False) -> Outcome:
+    """Run the demo; return what came of it.
+
+    *keep*: leave the project's directory in place and name it.  *plain*: lines, no live view; *aside*: on standard error.
 
     Raises:
         LoopsError: it could not even begin (no git, no space).
@@ -67,7 +69,7 @@ def run(report_path: str = "", *, keep: bool = False, plain: bool = False) -> Ou
     with _scratch(keep) as root:
         project = create(root, f"demo-{os.getpid()}-")
         environment = _environment(root)
-        screen = screen_for(plain)
+        screen = screen_for(plain, aside)
         watch = _Watch()
         failure = ""
         try:

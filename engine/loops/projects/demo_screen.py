@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TextIO
 
 LINES = 12
 """Sentences below the live table."""
@@ -25,18 +25,19 @@ class Screen(Protocol):
         """Show the project as it is, and what happened since the last time."""
 
 
-def screen_for(plain: bool) -> Screen:
-    """The live screen on a terminal, else the plain one."""
-    if plain or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
-        return PlainScreen()
+def screen_for(plain: bool, aside: bool = False) -> Screen:
+    """The live screen on a terminal, else the plain one; *aside*: standard output is wanted for something else."""
+    if aside or plain or not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        return PlainScreen(sys.stderr if aside else sys.stdout)
     return LiveScreen()
 
 
 class PlainScreen:
     """One line an event, with the seconds since the start."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO) -> None:
         self._began = time.monotonic()
+        self._stream = stream
 
     def __enter__(self) -> Self:
         return self
@@ -48,7 +49,7 @@ class PlainScreen:
     def show(self, status: dict[str, Any], sentences: list[str]) -> None:
         """Print the new sentences."""
         for sentence in sentences:
-            print(f"{time.monotonic() - self._began:6.1f}s  {sentence}", flush=True)
+            print(f"{time.monotonic() - self._began:6.1f}s  {sentence}", file=self._stream, flush=True)
 
 
 class LiveScreen:

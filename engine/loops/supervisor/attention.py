@@ -49,7 +49,7 @@ def read(step: Step, name: str, signals: tuple[port.Signal, ...]) -> None:
 
 def _turn_started(step: Step, name: str, signal: port.TurnStarted) -> None:
     for nudge in step.agent(name).nudges:
-        if nudge.sending and signal.nudge == nudge.id:
+        if signal.nudge == nudge.id:  # also one that was given up as not taken: a busy agent takes it up later
             step.emit(ev.NudgeDelivered(name, step.at, nudge.id))
     _begin_turn(step, name, signal.nudge)
     _moved_on(step, name, approvals=True)

@@ -54,7 +54,7 @@ class Control:
             self._sock.bind(temporary)
             os.chmod(temporary, 0o600)
             self._sock.listen(128)
-            self._inode = os.stat(temporary).st_ino
+            self._inode = _inode(temporary)
             os.rename(temporary, self._path)  # over the socket of a supervisor that was killed
         except OSError as error:
             self._sock.close()
@@ -66,11 +66,15 @@ class Control:
     def _welcome(self) -> None:
         self._reactor.watch(self._sock.fileno(), self._accept)
 
-    def restore(self) -> None:
-        """Listen anew when the socket's file was removed (by a cleaner of /tmp, say): nobody could reach us."""
-        if not os.path.exists(self._path):
+    def keep_place(self) -> None:
+        """Listen anew when somebody removed or replaced our socket's file, which a cleaner of /tmp may do.
+
+        SessionError: it cannot be made there now; the next call tries it again.
+        """
+        if _inode(self._path) != self._inode:
             self._reactor.forget(self._sock.fileno())
             self._sock.close()
+            self._inode = -1
             self._listen()
 
     def _accept(self) -> None:
@@ -134,9 +138,16 @@ class Control:
         self._open.clear()
         self._reactor.cancel("control")
         self._sock.close()
-        with suppress(OSError):
-            if os.stat(self._path).st_ino == self._inode:
-                os.unlink(self._path)
+        if _inode(self._path) == self._inode:  # else it is our successor's
+            os.unlink(self._path)
+
+
+def _inode(path: str) -> int:
+    """The inode of the file at *path*; 0 when there is none."""
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
 
 
 class _Caller:
@@ -196,3 +207,15 @@ def ask(path: str, request: dict[str, Any], timeout: float = 10.0) -> dict[str, 
     except ValueError:  # it died before it had said all
         return None
     return answer
+
+
+def listener(path: str) -> int:
+    """The pid of the process that listens at *path*, also when it does not answer; 0: nobody does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(1.0)
+        try:
+            sock.connect(path)
+            pid, _uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        except OSError:
+            return 0
+    return int(pid)

@@ -48,24 +48,35 @@ def stop(runtime: Runtime, config: Config | None, seconds: float) -> Stopped:
         SessionError: something still lives after *seconds*.
     """
     deadline = time.monotonic() + seconds
-    places = StatePlaces(config.log_dir) if config is not None else None
-    with processes.Departure() as others:
-        others.expect("the holder", processes.holder(runtime))
-        _forbid_respawn(runtime)
-        _kill_supervisors(runtime, places)
-        unjournaled = _journal(config)
-        killed = kill_sessions(runtime, deadline)
+    _kill_supervisors(runtime, StatePlaces(config.log_dir) if config is not None else None)
+    unjournaled = _journal(config)
+    killed = kill_sessions(runtime, deadline)
+    withdraw(runtime)
+    return Stopped(killed, unjournaled)
+
+
+def withdraw(runtime: Runtime) -> None:
+    """End the supervisor, the holder and the views of a project in which no session lives.
+
+    SessionError: one of them does not end even when killed.
+    """
+    _kill_supervisors(runtime, None)
+    with processes.Departure() as departure:
+        departure.expect("the holder", processes.holder(runtime))
         quit_holder(runtime)
-        if others.wait(min(PATIENCE, max(deadline - time.monotonic(), 0.0))):
-            others.kill()
-        left = others.wait(max(deadline - time.monotonic(), 0.0))
-    if left:
-        raise SessionError(
-            f"{', '.join(left)} does not end even when killed: it waits in the kernel; look at its /proc entry"
-        )
+        if departure.wait(PATIENCE):
+            departure.kill()
+        if left := departure.wait(PATIENCE):
+            raise SessionError(
+                f"{left[0]} does not end even when killed: it waits in the kernel; look at its /proc entry"
+            )
     View(runtime.tmux_socket, ()).close()
     _remove_sockets(runtime)
-    return Stopped(killed, unjournaled)
+
+
+def living(runtime: Runtime) -> bool:
+    """Whether any process of any session of this project lives."""
+    return bool(_marked(_mark(runtime)))
 
 
 def _forbid_respawn(runtime: Runtime) -> None:
@@ -76,6 +87,7 @@ def _forbid_respawn(runtime: Runtime) -> None:
 
 
 def _kill_supervisors(runtime: Runtime, places: StatePlaces | None) -> None:
+    _forbid_respawn(runtime)
     with processes.Departure() as departure:
         for pid in processes.supervisors(runtime, places):
             departure.expect("the supervisor", pid)
@@ -99,12 +111,11 @@ def kill_sessions(runtime: Runtime, deadline: float) -> tuple[str, ...]:
     Found by their environment, so that it works without a holder too.  Ours, and the holder, are spared.  SessionError:
     some still live at *deadline* (seconds of the monotonic clock).
     """
-    project = f"{MARKER}={os.path.basename(runtime.root)}/".encode()
     spared = {os.getpid(), processes.holder(runtime)}
     names: dict[str, None] = {}
     while True:
         found: set[tree.Process] = set()
-        for process, mark in _marked(project):
+        for process, mark in _marked(_mark(runtime)):
             if process.pid not in spared:
                 names.setdefault(mark.split("/")[1])
                 found.add(process)
@@ -120,6 +131,11 @@ def kill_sessions(runtime: Runtime, deadline: float) -> tuple[str, ...]:
                 with suppress(PermissionError):
                     tree.send(process, number)
         time.sleep(tree.STEP_PAUSE)
+
+
+def _mark(runtime: Runtime) -> bytes:
+    """How the environment entry begins that every process of a session of this project has."""
+    return f"{MARKER}={os.path.basename(runtime.root)}/".encode()
 
 
 def _marked(start: bytes) -> list[tuple[tree.Process, str]]:

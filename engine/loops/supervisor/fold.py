@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from loops.config import decode as decode_config
 from loops.config.model import Config
+from loops.protocol.done import candidate
 from loops.protocol.encoding import decode as decode_evidence
 from loops.protocol.evidence import PhaseEvidence
 from loops.supervisor import events as ev
@@ -424,7 +425,9 @@ def _wake(work: Fold, e: ev.WakeScheduled) -> None:
 
 @_on(ev.EvidenceTaken)
 def _evidence(work: Fold, e: ev.EvidenceTaken) -> None:
-    work.loop = replace(work.loop, head=e.head, evidence=decode_evidence(e.document))
+    evidence = decode_evidence(e.document)
+    refused = work.loop.refused if work.loop.refused[:1] == (candidate(evidence),) else ()
+    work.loop = replace(work.loop, head=e.head, evidence=evidence, refused=refused)
 
 
 @_on(ev.HistoryRewritten)

@@ -21,7 +21,7 @@ from loops.places import State as StatePlaces
 from loops.sessions import attach, launch
 from loops.sessions import client as held
 from loops.sessions.view import Failed, ServerGone, TmuxMissing, View
-from loops.supervisor import action, notify, watching
+from loops.supervisor import action, commission, notify, watching
 from loops.supervisor.acts import Sessions
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.control import Control
@@ -30,6 +30,7 @@ from loops.supervisor.errands import Errands
 from loops.supervisor.events import AboutAgent, AboutPhase
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger
+from loops.supervisor.leftovers import end_leftovers
 from loops.supervisor.observation import Adopted, Began, Observation, Tick
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.repository import Repository
@@ -237,6 +238,8 @@ class Supervisor:
         )
         sessions = self._holder.connect()
         self._sessions.adopted(holder_pid, sessions)
+        if not again:
+            self._end_leftovers([session for session in sessions if session.alive])
         self._reactor.watch(self._holder.fileno(), self._heard)
         adopted = tuple(Adopted(s.name, s.incarnation, s.pid, s.alive, s.code, s.signal) for s in sessions)
         self.see(
@@ -253,6 +256,14 @@ class Supervisor:
         for session in sessions:
             if session.alive and not session.name.startswith(CHECK_SESSION):
                 self._sessions.watch_screen(session.name)
+
+    def _end_leftovers(self, sessions: list[held.Held]) -> None:
+        """Before anything is started anew: no second copy beside what outlived an earlier holder."""
+        living = {commission.marker(self._runtime, session.name, session.incarnation) for session in sessions}
+        leaders = {os.getpid(), *(session.pid for session in sessions)}
+        project = os.path.basename(self._runtime.root)
+        for mark in end_leftovers(project, (self._sessions.holder_pid, 1), living, leaders):
+            self.say(f"ended what was left of {mark.partition('/')[2]}: it had outlived its holder")
 
     def _show(self) -> None:
         """Bring the tmux views in line with the sessions."""
@@ -314,7 +325,7 @@ class Supervisor:
         config = self.state.config
         interval = config.watchdog.signal_interval if config is not None else 30.0
         try:
-            self._control.restore()
+            self._control.keep_place()
         except SessionError as error:
             self.say(str(error))
         self._files.rescan()

@@ -182,7 +182,7 @@ class LoopState:
     check: Check | None = None
     checks_run: int = 0
     refused: tuple[str, ...] = ()
-    """The commit and the reasons of the last refusal, so that it is said once."""
+    """The commit and the reasons of the last refusal, until that commit is superseded: so it is said once."""
     done: tuple[str, ...] = ()
     complete: bool = False
 

@@ -104,7 +104,8 @@ class Audit:
 
     def _session_started(self, e: ev.SessionStarted) -> None:
         """Mostly what `SessionStarting` announced; else a session that the holder had and the journal did not know."""
-        alive = self._alive.setdefault(e.agent, e.incarnation)
+        alive = self._alive.get(e.agent, e.incarnation)
+        self._alive[e.agent] = e.incarnation
         if alive != e.incarnation:
             self._say(e.at, f"{e.agent}: session {e.incarnation} came to life while {alive} was alive")
         self._last[e.agent] = max(self._last.get(e.agent, 0), e.incarnation)
@@ -223,9 +224,10 @@ class Audit:
         return Phase(known.id, items=items, checks=known.checks)
 
     def _lacking(self, phase: str, item: Item) -> str:
-        evidence = evidence_of(self._evidence.get(phase))
+        document = self._evidence.get(phase)
+        evidence = evidence_of(document)
         if evidence is None:
-            return "has no evidence"
+            return "has evidence that this version cannot read" if document else "has no evidence"
         verdict = verdict_on(evidence, item.id)
         if verdict is None or verdict.result is not Result.PASS:
             return "has no PASS"

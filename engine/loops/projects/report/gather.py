@@ -155,6 +155,8 @@ class Gathering:
     def _session_started(self, e: ev.SessionStarted) -> None:
         agent = self.agent(e.agent)
         if not any(session.alive and session.incarnation == e.incarnation for session in agent.sessions):
+            for lost in [session for session in agent.sessions if session.alive]:
+                agent.end_session(e.at, lost.incarnation, ending="another session was found in its place")
             why = "the journal does not know this session"
             stray = Session(e.incarnation, Span(e.at, e.at), Cause.STRAY, why, "stray", "", "", "", "", alive=True)
             agent.sessions.append(stray)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from importlib import resources
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from loops import __version__
 from loops.projects.report.life import Entry, Line, Mark, PhaseLife, Report
 from loops.projects.report.timeline import timeline
-from loops.projects.report.words import CLIP, duration, shown, stamp
+from loops.projects.report.words import CLIP, duration, harmless, shown, stamp
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 LINES_BYTES = 900_000
 ENTRIES_BYTES = 500_000
@@ -34,13 +37,8 @@ class Tile:
 
 def html(report: Report) -> str:
     """Return the page: below 3 MB whatever the journal holds."""
-    from jinja2 import Environment, StrictUndefined
-
-    env = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    env.filters.update(shown=shown, brief=partial(shown, limit=90), duration=duration, stamp=stamp)
-    source = resources.files("loops.projects.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     lines = _selected(report)
-    return env.from_string(source).render(
+    return _template().render(
         report=report,
         version=__version__,
         timeline=timeline(report),
@@ -57,6 +55,23 @@ def html(report: Report) -> str:
     )
 
 
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, StrictUndefined
+
+    env = Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, finalize=_guarded
+    )
+    env.filters.update(shown=shown, brief=partial(shown, limit=90), duration=duration, stamp=stamp)
+    source = resources.files("loops.projects.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    return env.from_string(source)
+
+
+def _guarded(value: object) -> object:
+    """The last look at each value that is written: markup of our own passes, text is made harmless."""
+    return harmless(value) if type(value) is str else value
+
+
 def _tiles(report: Report) -> list[Tile]:
     refused = report.count(Mark.FAIL, Mark.REFUSED)
     failed = report.count(Mark.CHECK_FAILED)
@@ -64,7 +79,7 @@ def _tiles(report: Report) -> list[Tile]:
     tiles = [
         Tile(f"{report.done}/{report.planned}", "phases done", "", "good" if report.complete else ""),
         Tile(duration(report.took), "wall time"),
-        Tile(str(refused), "claims refused", f"{report.count(Mark.CLAIM)} claims, {report.count(Mark.PASS)} PASS"),
+        Tile(str(refused), "claims refused", f"{report.count(Mark.FAIL)} FAIL, {report.count(Mark.REFUSED)} of done"),
         Tile(str(report.count(Mark.CHECKED) + failed), "own check runs", f"{failed} failed"),
         Tile(str(report.heals), "heals", _restarts(report)),
         Tile(duration(report.waited), "limits waited out"),

@@ -68,7 +68,7 @@ class Timeline:
     ticks: tuple[Tick, ...]
     bands: tuple[Bar, ...]
     handoff: tuple[tuple[Sign, ...], ...]
-    """What the Builder says; what the Adversary and the engine answer; what the engine's own checks say."""
+    """What the Builder says; what the Adversary answers; what the engine says of its own checks and of done."""
     supervisor: tuple[Sign, ...]
     rows: tuple[Row, ...]
     hidden: int
@@ -145,7 +145,7 @@ _LOOKS = {
     Mark.FAIL: (1, "fail"),
     Mark.UNCLEAR: (1, "message"),
     Mark.MESSAGE: (1, "message"),
-    Mark.REFUSED: (1, "refused"),
+    Mark.REFUSED: (2, "refused"),
     Mark.CHECKED: (2, "checked"),
     Mark.CHECK_FAILED: (2, "checkfailed"),
 }

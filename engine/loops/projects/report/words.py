@@ -12,9 +12,18 @@ CLIP = 240
 
 def shown(text: object, limit: int = CLIP) -> str:
     """Return *text* on one line, bounded, and with nothing in it that a terminal or a bidirectional layout would obey."""
-    raw = str(text)[: limit * 4]
-    line = " ".join("".join(c if c.isprintable() or c.isspace() else _picture(c) for c in raw).split())
+    line = " ".join(harmless(str(text)[: limit * 4]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def harmless(text: str) -> str:
+    """Return *text* with every character that could be obeyed as a picture of itself, and every blank as a space."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c in _BLANKS else _picture(c) for c in text)
+
+
+_BLANKS = "\t\n\r\xa0\u2007\u202f"
 
 
 def _picture(character: str) -> str:

@@ -1,0 +1,236 @@
+"""Judges who know the truth of the simulated world, and hold the supervisor to what was promised.
+
+They read the brain's events and acts; what they compare them with is the world's own record, never the brain's state,
+except where the promise is about that state.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from typing import TYPE_CHECKING
+
+from loops.agents import port
+from loops.supervisor import action as act
+from loops.supervisor import events as ev
+from loops.supervisor import observation as ob
+from loops.supervisor.state import NudgeKind, State
+
+if TYPE_CHECKING:
+    from simulation.process import Process
+    from simulation.world import Simulation
+
+HOUR, DAY = 3600.0, 86400.0
+RESTARTS_AN_HOUR = 62
+"""One that lives just long enough to count as healthy is started about once a minute; nothing is started more often."""
+OWN_WORDS = (ob.Told, ob.ConfigRead)
+"""After these a start or an end is somebody's will, not healing."""
+
+
+class Judges:
+    """`Simulation` tells them everything; they raise when a promise is broken."""
+
+    def __init__(self, sim: Simulation) -> None:
+        self.sim = sim
+        self.windows: dict[str, float] = {}
+        """By agent: until when its provider said that it is limited, as far as the supervisor could know."""
+        self._decided: set[str] = set()
+        """Whose start or end the last step decided upon; others are repeated for a new supervisor."""
+        self._endings: dict[str, ev.SessionEnding] = {}
+        self._since: dict[str, float] = {}
+        self._starts: dict[str, deque[float]] = defaultdict(deque)
+        self._received: Counter[tuple[str, int, str]] = Counter()
+        self._ever: set[str] = set()
+        self._queued: dict[str, str] = {}
+        self._ended_well: dict[str, str] = {}
+        self._checked: dict[str, bool] = {}
+        self._index = -1
+        self._done: list[str] = []
+        self._complete = False
+        self.completions = 0
+        self._reports = 0
+        self.counts: Counter[str] = Counter()
+
+    # ---- what is decided -------------------------------------------------------------------------------------------
+
+    def decided(self, before: State, seen: ob.Observation, events: list[ev.Event], actions: list[act.Action]) -> None:
+        sim = self.sim
+        rules = {e.agent: e.rule for e in events if isinstance(e, ev.SessionStarting | ev.SessionEnding)}
+        self._decided = set(rules)
+        self._endings.update({e.agent: e for e in events if isinstance(e, ev.SessionEnding)})
+        phase_moved = any(isinstance(e, ev.PhaseStarted | ev.SequenceCompleted) for e in events)
+        for event in events:
+            self.counts[getattr(event, "rule", event.type)] += 1
+            self._event(event)
+        for action in actions:
+            if isinstance(action, act.Start | act.End | act.Send):
+                wanted = (
+                    isinstance(seen, OWN_WORDS) or rules.get(action.agent) in ("not-wanted", "stray") or phase_moved
+                )
+                self._in_window(action, wanted)
+            if isinstance(action, act.Start):
+                self._start(action)
+        for name, agent in sim.state.agents.items():
+            if agent is before.agents.get(name):
+                continue
+            if sum(1 for nudge in agent.nudges if nudge.sending) > 1:
+                sim.fail(f"two nudges at once are typed into {name}")
+
+    def _in_window(self, action: act.Start | act.End | act.Send, wanted: bool) -> None:
+        """Neither nudge nor heal in a limit window, the probe excepted."""
+        sim = self.sim
+        if sim.now >= self.windows.get(action.agent, 0.0) or wanted:
+            return
+        if isinstance(action, act.Send):
+            if action.nudge.kind is not NudgeKind.PROBE:
+                sim.fail(f"{action.agent} is nudged ({action.nudge.kind.value}) in its limit window")
+        elif not isinstance(action, act.End) or action.agent in self._decided:
+            sim.fail(
+                f"{action} in the limit window of {action.agent}, {self.windows[action.agent] - sim.now:.0f} s to go"
+            )
+
+    def _start(self, action: act.Start) -> None:
+        sim, name = self.sim, action.agent
+        if sim.operator.stopped:
+            sim.fail(f"{name} is started after the emergency stop")
+        if name in sim.operator.down:
+            sim.fail(f"{name} is started, though the operator stopped it")
+
+    def _event(self, event: ev.Event) -> None:
+        sim = self.sim
+        match event:
+            case ev.NudgeQueued(id=id, agent=name):
+                if id in self._queued:
+                    sim.fail(f"a second nudge {id}")
+                self._queued[id] = name
+            case ev.NudgeDelivered(id=id):
+                if id not in self._ever:
+                    sim.fail(f"nudge {id} counts as delivered, and nobody got it")
+                self._ended_well[id] = "delivered"
+            case ev.NudgeDropped(id=id, why=why):
+                self._ended_well[id] = why
+            case ev.SessionStarting(agent="report", rule="wanted"):
+                self._reports += 1
+            case ev.PhaseDone():
+                self._phase_done(event)
+            case ev.PhaseStarted():
+                self._phase_started(event)
+            case ev.SequenceCompleted():
+                if self._complete:
+                    sim.fail("completed twice")
+                self._complete = True
+                self.completions += 1
+            case _:
+                pass
+
+    # ---- phases ------------------------------------------------------------------------------------------------------
+
+    def _phase_started(self, event: ev.PhaseStarted) -> None:
+        if event.rule == "phase-moved":
+            return
+        if event.index != self._index + 1:
+            self.sim.fail(f"phase number {event.index} follows number {self._index}")
+        if self._index >= 0 and len(self._done) != event.index:
+            self.sim.fail(f"phase {event.phase} began before its predecessor was done")
+        self._index = event.index
+        self._complete = False
+
+    def _phase_done(self, event: ev.PhaseDone) -> None:
+        """Done means: marker, a complete claim, a fresh PASS on each item, no veto, and checks that succeeded there."""
+        sim = self.sim
+        truth = sim.remote.truth[event.phase]
+        phase = next(p for p in sim.config.loop.phases if p.id == event.phase)
+        stale = [i.id for i in phase.items if sim.now - truth.passed_at.get(i.id, 0.0) > DAY + 120]
+        wrong = [
+            reason
+            for reason, holds in (
+                ("no marker", not truth.marker),
+                ("an incomplete claim", not truth.complete),
+                (f"no fresh PASS on {stale}", bool(stale)),
+                ("a veto", truth.veto),
+                ("its checks did not succeed", bool(phase.checks) and not self._checked.get(truth.candidate)),
+            )
+            if holds
+        ]
+        # What was pushed and not read yet may have changed the truth since.
+        if wrong and sim.state.loop.head in ("", sim.remote.head):
+            sim.fail(f"phase {event.phase} is called done with {', '.join(wrong)}")
+        self._done.append(event.phase)
+
+    def checked(self, commit: str, ok: bool) -> None:
+        self._checked[commit] = ok
+
+    # ---- sessions ----------------------------------------------------------------------------------------------------
+
+    def started(self, name: str, incarnation: int) -> None:
+        """The holder starts a process."""
+        now = self.sim.now
+        recent = self._starts[name]
+        recent.append(now)
+        while recent[0] < now - HOUR:
+            recent.popleft()
+        if len(recent) > RESTARTS_AN_HOUR:
+            self.sim.fail(f"{name} was started {len(recent)} times within an hour")
+
+    def ending(self, process: Process) -> None:
+        """The supervisor ends a living process: a healthy one only when somebody wants it."""
+        sim = self.sim
+        why = self._endings.get(process.name)
+        if why is None or why.rule not in ("stall-restart", "hang") or why.incarnation != process.incarnation:
+            return
+        began = process.turn_began
+        if began and not process.hung and not process.question and sim.now - began > 10:
+            output = process.output_at(sim.now)
+            if sim.now - output < 600:
+                sim.fail(
+                    f"{process.name} is healed by {why.rule} in a healthy turn that began {sim.now - began:.0f} s ago"
+                )
+
+    # ---- nudges --------------------------------------------------------------------------------------------------------
+
+    def received(self, process: Process, nudge: str) -> None:
+        key = (process.name, process.incarnation, nudge)
+        self._received[key] += 1
+        self._ever.add(nudge)
+        if self._received[key] > 1:
+            self.sim.fail(f"{process.name} number {process.incarnation} got nudge {nudge} twice")
+
+    def heard(self, name: str, signals: tuple[port.Signal, ...]) -> None:
+        """What the supervisor is about to hear of limits."""
+        for signal in signals:
+            if isinstance(signal, port.LimitReached):
+                until = signal.resets_at if signal.resets_at is not None else 0.0
+                self.windows[name] = until + 45.0 if until > self.sim.now else self.sim.now + 300.0
+                self._since[name] = 0.0
+            elif isinstance(signal, port.TurnStarted):
+                self._since[name] = self.sim.now
+            elif isinstance(signal, port.TurnEnded) and self._since.get(name):
+                self.windows.pop(name, None)
+
+    # ---- the end -----------------------------------------------------------------------------------------------------
+
+    def at_the_end(self) -> None:
+        sim = self.sim
+        if self._done != [p.id for p in sim.config.loop.phases]:
+            sim.fail(f"the phases came to their end as {self._done}")
+        if not self.completions:
+            sim.fail("the plan was never complete")
+        if self._reports != self.completions:
+            sim.fail(f"on_complete ran {self._reports} times for {self.completions} completions")
+        waiting = {nudge.id for agent in sim.state.agents.values() for nudge in agent.nudges}
+        lost = set(self._queued) - set(self._ended_well) - waiting
+        if lost:
+            sim.fail(f"nudges are lost: {sorted(lost)}")
+
+    def standing(self) -> str:
+        """Where everything stands, for the report of a plan that does not end."""
+        sim = self.sim
+        agents = "; ".join(
+            f"{name}: {a.life.value} {a.turn.value} asked={a.asked.value} hold={a.hold} question={a.question!r} "
+            f"nudges={[n.kind.value for n in a.nudges]} why={a.why!r}"
+            for name, a in sim.state.agents.items()
+        )
+        loop = sim.state.loop
+        return (
+            f"phase {loop.phase}, refused {loop.refused}, truth {sim.remote.truth.get(loop.phase)}, up={sim.state.up}, "
+            f"stopped={sim.state.stopped}, supervisor alive={sim.alive}; {agents}"
+        )

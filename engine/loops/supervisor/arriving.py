@@ -1,0 +1,55 @@
+"""Starting a project's supervisor, and learning why when it does not come."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from loops.errors import SessionError
+from loops.places import Runtime
+from loops.sessions.launch import ensure_holder
+from loops.sessions.screen import plain
+from loops.supervisor import control, emergency
+from loops.supervisor.run import supervisor_command
+
+COMES_WITHIN = 15.0
+"""Seconds for what takes a fifth of one."""
+GLANCE = 0.01
+FAILURES = 3
+"""A supervisor that ended so often will not come."""
+
+
+def start(config_path: str, runtime: Runtime, log_dir: str) -> dict[str, Any]:
+    """Start the holder, unless it runs, and by it the supervisor, unless that runs; return the supervisor's status.
+
+    Raises:
+        SessionError: it does not answer; the message has its own last words.  What was started for it is gone again,
+            unless sessions live that need the holder.
+    """
+    log = os.path.join(log_dir, "holder.log")
+    before = os.path.getsize(log) if os.path.exists(log) else 0
+    ensure_holder(runtime, supervisor=supervisor_command(config_path), env=dict(os.environ), log_path=log)
+    deadline = time.monotonic() + COMES_WITHIN
+    while time.monotonic() < deadline:
+        try:
+            answer = control.ask(runtime.control_socket, {"verb": "status"})
+        except TimeoutError:
+            break
+        if answer is not None:
+            return answer
+        if _said(log, before).count("holder: the supervisor ended with") >= FAILURES:
+            break
+        time.sleep(GLANCE)
+    if not emergency.living(runtime):
+        emergency.withdraw(runtime)
+    words = dict.fromkeys(line for line in _said(log, before).splitlines() if line.startswith("loops: "))
+    reason = "\n".join(words) or f"{log} may say why"
+    raise SessionError(f"the supervisor of {config_path} did not come up: {reason}")
+
+
+def _said(log: str, before: int) -> str:
+    """What holder and supervisor have written since the log had *before* bytes."""
+    with open(log, "rb") as file:
+        file.seek(before)
+        return plain(file.read(1 << 16))
