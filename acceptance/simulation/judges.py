@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 HOUR, DAY = 3600.0, 86400.0
 RESTARTS_AN_HOUR = 62
 """One that lives just long enough to count as healthy is started about once a minute; nothing is started more often."""
+SLACK = 2.0
+"""Seconds by which the end of a window may be told differently from one time to the next."""
 OWN_WORDS = (ob.Told, ob.ConfigRead)
 """After these a start or an end is somebody's will, not healing."""
 
@@ -78,7 +80,7 @@ class Judges:
     def _in_window(self, action: act.Start | act.End | act.Send, wanted: bool) -> None:
         """Neither nudge nor heal in a limit window, the probe excepted."""
         sim = self.sim
-        if sim.now >= self.windows.get(action.agent, 0.0) or wanted:
+        if sim.now >= self.windows.get(action.agent, 0.0) - SLACK or wanted:
             return
         if isinstance(action, act.Send):
             if action.nudge.kind is not NudgeKind.PROBE:
@@ -89,6 +91,7 @@ class Judges:
             )
 
     def _start(self, action: act.Start) -> None:
+        """What was stopped stays stopped."""
         sim, name = self.sim, action.agent
         if sim.operator.stopped:
             sim.fail(f"{name} is started after the emergency stop")
@@ -118,7 +121,9 @@ class Judges:
                 if self._complete:
                     sim.fail("completed twice")
                 self._complete = True
-                self.completions += 1
+                report = sim.held.get("report")
+                if report is None or not report.alive:  # else it is run once more when it has ended
+                    self.completions += 1
             case _:
                 pass
 

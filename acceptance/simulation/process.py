@@ -112,7 +112,9 @@ class Process:
         sim = self.sim
         if not self.turn_began:
             return
-        if fault == "crash":
+        if sim.calm:
+            self.end_turn()
+        elif fault == "crash":
             if sim.rng.random() < 0.2:
                 sim.broken_until[self.name] = sim.now + sim.rng.uniform(0, 20 * HOUR)
             self.exit(code=1) if sim.rng.random() < 0.5 else self.exit(signal=9)
@@ -121,9 +123,7 @@ class Process:
         elif fault == "limit":
             sim.begin_limit(self.name)
             self.turn_began = 0.0
-            limit = sim.limit_of(self.name)
-            assert limit is not None
-            self.say(limit)
+            self.say(sim.limit_of(self.name) or port.LimitCleared())
         elif fault == "outage":
             self._outage(sim.now + sim.rng.uniform(0, 4 * HOUR), length)
         elif fault == "fatal":

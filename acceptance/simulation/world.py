@@ -304,10 +304,8 @@ class Simulation:
 
         def typed() -> None:
             held = self.held.get(name)
-            if held is None or held.incarnation != incarnation or not held.alive:
-                outcome = "gone"
-            else:
-                outcome = held.paste(nudge.id)
+            there = held is not None and held.incarnation == incarnation and held.alive
+            outcome = held.paste(nudge.id) if held is not None and there else "gone"
             wait = 0.3 if outcome == "delivered" else 15.0 if outcome == "unconfirmed" else 0.05
             epoch = self.epoch
             self.after(

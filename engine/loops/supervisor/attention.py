@@ -8,7 +8,7 @@ from typing import Any
 from loops.agents import port
 from loops.supervisor import events as ev
 from loops.supervisor.action import Notice
-from loops.supervisor.lives import end
+from loops.supervisor.lives import end, in_window
 from loops.supervisor.observation import Signalled
 from loops.supervisor.state import AgentState, Life, NudgeKind, Turn
 from loops.supervisor.step import Step
@@ -194,9 +194,12 @@ def _fatal(step: Step, name: str, signal: port.Fatal) -> None:
     if agent.life is not Life.RUNNING:
         return
     why = _short(signal.text)
-    step.emit(ev.ConversationDropped(name, step.at, agent.conversation, why, "fatal"))
+    if _began_after_hold(step, name) or (agent.hold is not None and agent.hold.kind == "provider"):
+        _hold_is_over(step, name, "the provider answered")
+    if not agent.fresh_next:
+        step.emit(ev.ConversationDropped(name, step.at, agent.conversation, why, "fatal"))
     spec = step.spec(name)
-    if spec is not None and spec.watch.heals:
+    if spec is not None and spec.watch.heals and not in_window(step, step.agent(name)):
         end(step, name, why=why, rule="fatal", again=True, fresh=True, failed=True)
 
 

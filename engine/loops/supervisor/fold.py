@@ -479,4 +479,7 @@ def _phase_done(work: Fold, e: ev.PhaseDone) -> None:
 def _completed(work: Fold, e: ev.SequenceCompleted) -> None:
     work.loop = replace(work.loop, complete=True)
     if e.task:
-        work.change(e.task, task_wanted=True)
+        task = work.agent(e.task)
+        # Asked for once more while it runs: it is run again, for it may have missed what was done last.
+        life = Life.OFF if task.life is Life.ENDED else task.life
+        work.change(e.task, task_wanted=True, life=life, again=task.life in (Life.STARTING, Life.RUNNING))

@@ -79,6 +79,17 @@ def restart_due(agent: AgentState) -> float:
     return max(agent.restart_at, agent.hold.until if agent.hold is not None else 0.0)
 
 
+def phase_waits(step: Step, name: str) -> bool:
+    """Whether the agent is to be restarted for a new phase as soon as its limit window is over."""
+    agent = step.agent(name)
+    return in_window(step, agent) and phase_changed(step, agent) and wanted(step, name)[0] is Want.RUN
+
+
+def in_window(step: Step, agent: AgentState) -> bool:
+    """Whether the agent's limit, or its provider, is waited for."""
+    return agent.hold is not None and step.at < agent.hold.until
+
+
 def phase_changed(step: Step, agent: AgentState) -> bool:
     """Whether the agent's session belongs to another phase than the current one."""
     spec = step.spec(agent.name)
@@ -94,7 +105,7 @@ def phase_changed(step: Step, agent: AgentState) -> bool:
 
 
 def _restart_for_phase(step: Step, agent: AgentState) -> None:
-    if agent.hold is not None and step.at < agent.hold.until and agent.life is not Life.ENDED:
+    if agent.life is not Life.ENDED and in_window(step, agent):
         return  # the new phase can wait for the end of the window as well as the old one (incident 3)
     if agent.life is Life.RUNNING:
         why = f"phase {step.loop.phase} began"
@@ -287,6 +298,8 @@ def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) 
         return _Fate(0.0, lost, "lost", agent.failures)
     how = status_text(seen.code, seen.signal)
     if spec is not None and spec.kind is Kind.TASK:
+        if agent.again:
+            return _Fate(0.0, "it was asked for once more while it ran", "wanted")
         notice = "" if seen.code == 0 else f"task {agent.name} ended badly: {how}"
         return _Fate(-1.0, f"the task ended: {how}", "clean-task", notice=notice)
     if spec is None or not spec.watch.heals:

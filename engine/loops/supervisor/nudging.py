@@ -5,7 +5,7 @@ from __future__ import annotations
 from loops.config.model import Kind
 from loops.supervisor import events as ev
 from loops.supervisor.action import Look, Notice, Send
-from loops.supervisor.lives import backend_of, end, phase_changed, restart_due
+from loops.supervisor.lives import backend_of, end, phase_waits, restart_due
 from loops.supervisor.observation import Sent
 from loops.supervisor.state import AgentState, Asked, Life, Nudge, NudgeKind, Turn
 from loops.supervisor.step import Step
@@ -73,12 +73,15 @@ def _unconfirmed(step: Step, seen: Sent, nudge: Nudge) -> None:
     """No turn started.  The nudge stays: it is somebody's work.  An agent that takes nothing any more is started again."""
     name = seen.agent
     tries = nudge.tries + 1
+    if nudge.kind is NudgeKind.PROBE:  # one probe an interval: the limit still stands
+        step.emit(ev.NudgeDropped(name, step.at, nudge.id, f"no turn started ({seen.outcome})", "nudge-stale"))
+        return
     if tries < MAX_TRIES:
         why = f"no turn started ({seen.outcome})"
         _return(step, name, nudge, why, step.at + UNCONFIRMED_RETRY, tries)
         return
     why = f"no turn started after {tries} tries"
-    if nudge.kind in (NudgeKind.PROBE, NudgeKind.STALL):
+    if nudge.kind is NudgeKind.STALL:
         step.emit(ev.NudgeDropped(name, step.at, nudge.id, why, "nudge-stale"))
     else:
         pause = min(LONGEST_PAUSE, UNCONFIRMED_RETRY * 2.0 ** (tries - MAX_TRIES))
@@ -216,7 +219,7 @@ def due(step: Step, name: str) -> float | None:
         times.append(restart_due(agent))
     elif agent.life is Life.RUNNING:
         held = agent.hold is not None
-        if agent.hold is not None and (_phase_waits(step, agent) or (agent.turn is Turn.IDLE and not _probing(agent))):
+        if agent.hold is not None and (phase_waits(step, name) or (agent.turn is Turn.IDLE and not _probing(agent))):
             times.append(agent.hold.until)
         spec = step.spec(name)
         wakes = spec is not None and spec.wake is not None and not (spec.kind is Kind.LOOP and step.loop.complete)
@@ -232,8 +235,3 @@ def due(step: Step, name: str) -> float | None:
 
 def _probing(agent: AgentState) -> bool:
     return any(n.kind is NudgeKind.PROBE for n in agent.nudges)
-
-
-def _phase_waits(step: Step, agent: AgentState) -> bool:
-    """Whether a new phase waits for the end of the agent's window."""
-    return agent.hold is not None and step.at < agent.hold.until and phase_changed(step, agent)
