@@ -48,7 +48,7 @@ class Requests:
         try:
             request = json.loads(line)
             answer = self._dispatch(request)
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             answer = {"ok": False, "error": f"not a request: {error}"}
         return json.dumps(answer).encode() + b"\n"
 
@@ -60,6 +60,8 @@ class Requests:
         return (f"{text}! {trouble}\n" if trouble else text).encode("utf-8", "replace")
 
     def _dispatch(self, request: Request) -> Request:
+        if not isinstance(request, dict) or not isinstance(request.get("names", []), list):
+            raise ValueError("an object with a verb, and perhaps a list of names, was expected")
         verb = str(request["verb"])
         if verb == "status":
             facts = table.as_json(self._state(), self._clock.now(), os.getpid(), self._started)
