@@ -156,6 +156,6 @@ def _child(directory: str) -> str:
         return compile_c("child", directory)
     program = os.path.join(directory, "child")
     with open(program, "w", encoding="utf-8") as file:
-        file.write(f'#!/bin/sh\nexec {sys.executable} -I -S {HERE}/child.py "$1"\n')
+        file.write(f'#!/bin/sh\nexec {sys.executable} -I -S {HERE}/child.py "$@"\n')
     os.chmod(program, 0o755)
     return program
