@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from loops.errors import LoopsError
 from loops.places import Runtime
@@ -45,6 +47,7 @@ class Project:
         self.config = place.write("agents.toml", text)
         directory = os.path.join(place.directory, "run")
         root = os.path.join(os.path.dirname(HERE), "engine")
+        compileall.compile_dir(root, quiet=2)  # as an installation does; quick when it was done
         self.more = {"LOOPS_RUNTIME_DIR": directory, "PYTHONPATH": root, "HOME": place.directory}
         self.runtime = Runtime(self.config)
         self.runtime.root = os.path.join(directory, os.path.basename(self.runtime.root))
@@ -83,12 +86,15 @@ class Project:
 
     # ---- questions ----------------------------------------------------------------------------------------------------
 
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Ask the supervisor; empty when there is none."""
+        with suppress(OSError):
+            return ask(self.runtime.control_socket, request) or {}
+        return {}
+
     def supervisor(self) -> int:
         """Return the supervisor's pid; 0 when there is none."""
-        with suppress(OSError):
-            answer = ask(self.runtime.control_socket, {"verb": "status"})
-            return int(answer["pid"]) if answer else 0
-        return 0
+        return int(self.ask({"verb": "status"}).get("pid", 0))
 
     def holder(self) -> int:
         """Return the holder's pid; 0 when there is none."""
