@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from bench.arena import Arena, arena
 from bench.measure import cost
-from bench.project import process_tree, printing
+from bench.project import printing, process_tree
 from bench.table import Row, Table
 
 COLUMNS = ["% of a core", "us a line", "MB"]

@@ -25,7 +25,7 @@ PATIENCE = 120.0
 TMUX = "tmux, one server, pipe-pane"
 
 
-def tables(quick: bool) -> list[Table]:
+def tables() -> list[Table]:
     """Measure and return the table."""
     table = Table(f"flood: one session prints {BYTES // 1_000_000} MB", COLUMNS, "", scenario="flood")
     table.rows += [_loops(), _tmux()]

@@ -37,6 +37,11 @@ class Table:
         lines += [f"{row.name}: skipped: {row.skipped}" for row in self.rows if row.skipped]
         return "\n".join(lines)
 
+    def figure(self, name: str, column: str) -> float | None:
+        """Return the figure of the row *name* in *column*; None when it has none."""
+        at = list(self.columns).index(column)
+        return next((row.figures[at] for row in self.rows if row.name == name and row.figures), None)
+
     def head(self) -> list[str]:
         """Return the heads of all columns, the names' and the ratio's with them."""
         return ["", *self.columns, *([f"x {self.against}"] if self.against else [])]
