@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from loops.agents import port
 from loops.config.model import Config
-from loops.errors import LoopsError
+from loops.errors import LoopsError, SessionError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import client as held
@@ -31,6 +32,8 @@ TREE_STEP = 0.02
 """Seconds between two steps of ending a tree."""
 SETTLED = 1.0
 """Seconds of silence after which a screen is worth reading."""
+LOOK_WITHIN = 10.0
+"""Seconds for the answer to a look; then it counts as lost, and another may be asked for."""
 
 
 class Sessions:
@@ -68,8 +71,11 @@ class Sessions:
     def adopted(self, holder_pid: int, sessions: Sequence[held.Held]) -> None:
         """Take in what the holder holds.  A session that is no child of it outlived an earlier one."""
         self.holder_pid = holder_pid
+        self._looks.clear()  # an answer that was under way went with the earlier holder
+        self._looking.clear()
         ours = set(tree.children(holder_pid))
-        self._leaders = {session.pid: session.name for session in sessions if session.alive}
+        self._leaders.clear()  # in place: the endings under way look at it
+        self._leaders.update((session.pid, session.name) for session in sessions if session.alive)
         self._outlived = {session.name for session in sessions if session.alive and session.pid not in ours}
 
     # ---- starting --------------------------------------------------------------------------------------------------
@@ -77,10 +83,14 @@ class Sessions:
     def start(self, act: Start) -> None:
         """Ask the holder for the session whose intent is in the state."""
         state = self._state()
-        agent = state.agents[act.agent]
+        agent = state.agents.get(act.agent)
         assert state.config is not None, "an intent exists only after a configuration"
         spec = state.config.agents.get(act.agent)
-        if spec is None or agent.incarnation != act.incarnation:
+        if agent is None or agent.incarnation != act.incarnation:
+            return
+        if spec is None:  # agents.toml has changed since the intent
+            reason = "it is no longer in agents.toml"
+            self._see(SpawnRefused(self._clock.now(), act.agent, act.incarnation, reason))
             return
         try:
             ready = commission.launch(state.config, spec, agent)
@@ -97,12 +107,13 @@ class Sessions:
         return self._typed.get(name, "")
 
     def _drop_signals(self, config: Config, name: str, incarnation: int) -> None:
-        """Only the living incarnation's signals are of use; its file exists from the start, so that it can be watched."""
+        """Only the living incarnation's signals are of use."""
         places = StatePlaces(config.log_dir)
         for old in (incarnation - 1, incarnation - 2):
             path = commission.signals_file(places, name, old)
-            if old > 0 and os.path.exists(path):
-                os.unlink(path)
+            if old > 0:
+                with suppress(OSError):
+                    os.unlink(path)
 
     # ---- ending ----------------------------------------------------------------------------------------------------
 
@@ -128,7 +139,9 @@ class Sessions:
 
     def _step_ending(self, key: tuple[str, int]) -> None:
         name, incarnation = key
-        ending = self._endings[key]
+        ending = self._endings.get(key)
+        if ending is None:
+            return
         try:
             done = ending.step(self._clock.now())
         except PermissionError:
@@ -138,6 +151,7 @@ class Sessions:
             self._reactor.at(f"end {name} {incarnation}", when, partial(self._step_ending, key))
             return
         del self._endings[key]
+        self._reactor.cancel(f"end {name} {incarnation}")
         exit = self._exits.pop(key, None)
         if exit is not None:
             self._tell_exit(exit)
@@ -169,7 +183,7 @@ class Sessions:
     def _tell_exit(self, event: held.Exited) -> None:
         at = self._clock.now()
         self._sendings.pop(event.name, None)
-        self._looking.discard(event.name)
+        self._looked(event.name)
         if event.name.startswith(CHECK_SESSION):
             self._check_ended(event)
             return
@@ -178,32 +192,37 @@ class Sessions:
 
     # ---- checks ----------------------------------------------------------------------------------------------------
 
-    def run_checks(self, act: RunChecks, source: str) -> None:
+    def run_checks(self, act: RunChecks) -> None:
         """Run the phase's checks; a run that the holder already has is left alone."""
         config = self._state().config
-        assert config is not None
+        assert config is not None, "an intent exists only after a configuration"
         session = self.holder.sessions().get(f"{CHECK_SESSION}{act.number}")
         if session is not None and not session.alive:
             code, signal = session.code, session.signal
             self._check_ended(held.Exited(session.name, 1, session.pid, code, signal, session.core))
         elif session is None:
-            os.makedirs(StatePlaces(config.log_dir).checks, exist_ok=True)
-            order = commission.check_order(config, self._runtime, act.phase, act.commit, act.number, source)
+            try:
+                os.makedirs(StatePlaces(config.log_dir).checks, exist_ok=True)
+                order = commission.check_order(config, self._runtime, act.phase, act.commit, act.number)
+            except (LoopsError, OSError) as error:  # fail closed, and say why
+                self._see(CheckEnded(self._clock.now(), act.phase, act.commit, False, str(error)))
+                return
             self.holder.spawn(order)
 
     def _check_ended(self, event: held.Exited) -> None:
         state = self._state()
         check = state.loop.check
-        self.holder.forget(event.name)
+        with suppress(SessionError):
+            self.holder.forget(event.name)
         if state.config is None or check is None or event.name != f"{CHECK_SESSION}{check.number}":
             return
         path = commission.check_answer(StatePlaces(state.config.log_dir), check.number)
         try:
             with open(path, encoding="utf-8") as file:
                 answer = json.load(file)
-            ok, text = bool(answer["ok"]) and answer["commit"] == check.commit, str(answer["text"])
+            ok, text = answer["ok"] is True and answer["commit"] == check.commit, str(answer["text"])
             os.unlink(path)
-        except (OSError, ValueError, KeyError):  # fail closed: no answer is a failed check
+        except (OSError, ValueError, KeyError, TypeError):  # fail closed: no answer is a failed check
             ok, text = False, f"the checks gave no answer (exit {event.code}, signal {event.signal})"
         self._see(CheckEnded(self._clock.now(), check.phase, check.commit, ok, text))
 
@@ -212,11 +231,11 @@ class Sessions:
     def send(self, act: Send) -> None:
         """Type a nudge and verify it; asked again for the same nudge and incarnation, nothing is typed twice."""
         state = self._state()
-        agent = state.agents[act.agent]
+        agent = state.agents.get(act.agent)
         config = state.config
         spec = config.agents.get(act.agent) if config is not None else None
-        adapter = commission.adapter_of(config, agent) if config is not None else None
-        if config is None or spec is None or adapter is None or agent.incarnation != act.incarnation:
+        adapter = commission.adapter_of(config, agent) if config is not None and agent is not None else None
+        if config is None or agent is None or spec is None or adapter is None or agent.incarnation != act.incarnation:
             self._see(Sent(self._clock.now(), act.agent, act.nudge.id, "gone"))
             return
         try:
@@ -232,10 +251,11 @@ class Sessions:
         sending = self._sendings[name]
         for step in steps:
             if isinstance(step, verified.Write):
-                self.holder.write(name, sending.incarnation, step.write_id, step.data, guard=step.guard)
+                with suppress(SessionError):  # no holder now: asked for again when there is one, under the same id
+                    self.holder.write(name, sending.incarnation, step.write_id, step.data, guard=step.guard)
             else:
                 del self._sendings[name]
-                self._reactor.at(f"send {name}", None, lambda: None)
+                self._reactor.cancel(f"send {name}")
                 self._see(Sent(self._clock.now(), name, sending.id, _OUTCOMES[step.outcome]))
                 return
         when = verified.due(sending)
@@ -266,15 +286,23 @@ class Sessions:
         session = self.holder.sessions().get(act.agent)
         if act.agent in self._looking or session is None or not session.alive:
             return
+        tag = self.holder.ask_tail(act.agent)
         self._looking.add(act.agent)
-        self._looks[self.holder.ask_tail(act.agent)] = act.agent
+        self._looks[tag] = act.agent
+        self._reactor.at(f"look {act.agent}", self._clock.now() + LOOK_WITHIN, partial(self._looked, act.agent))
 
     def is_looking(self, name: str) -> bool:
+        """Whether the answer to a look is under way."""
         return name in self._looking
+
+    def _looked(self, name: str) -> None:
+        """The look has its answer, or will have none."""
+        self._looking.discard(name)
+        self._reactor.cancel(f"look {name}")
 
     def _tail(self, event: held.Tail) -> None:
         name = self._looks.pop(event.tag, "")
-        self._looking.discard(name)
+        self._looked(name)
         state = self._state()
         agent = state.agents.get(name)
         session = self.holder.sessions().get(name)
@@ -311,7 +339,8 @@ class Sessions:
     def heard(self, events: Sequence[held.Event]) -> None:
         """Take in what the holder said (the loop itself handles `HolderGone` and `Superseded`)."""
         for event in events:
-            self._hear(event)
+            with suppress(SessionError):  # the holder went right after it had said this: `adopted` begins anew
+                self._hear(event)
 
     def _hear(self, event: held.Event) -> None:
         at = self._clock.now()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -17,9 +18,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to check.  ``source``: URL or path to clone from; ``work``: a directory of our own, made anew."""
+    """What to check.
 
-    source: str
+    ``repo`` is a clone whose ``remote`` is cloned anew, so that nothing unpushed is ever checked; ``work`` is a directory
+    of our own, made for this; ``timeout`` is seconds for all of it.
+    """
+
+    repo: str
+    remote: str
     commit: str
     work: str
     answer: str
@@ -47,35 +53,39 @@ def run(order: Order) -> tuple[bool, str]:
     """Return whether every command succeeded, and what failed."""
     shutil.rmtree(order.work, ignore_errors=True)
     deadline = time.monotonic() + order.timeout
+    # In the clone, for a remote may be a path relative to it.
+    clone = 'url=$(git remote get-url "$0") && exec git clone --quiet --no-checkout -- "$url" "$1"'
     steps = [
-        ["git", "clone", "--quiet", "--no-checkout", order.source, order.work],
-        ["git", "-C", order.work, "-c", "advice.detachedHead=false", "checkout", "--quiet", order.commit],
+        ["sh", "-c", clone, order.remote, order.work],
+        ["git", "-C", order.work, "-c", "advice.detachedHead=false", "checkout", "--quiet", order.commit, "--"],
     ]
     for step in steps:
-        said = _call(step, "/", deadline)
+        said = _call(step, order.repo, deadline, {**os.environ, "GIT_TERMINAL_PROMPT": "0"})
         if said:
-            return False, f"no fresh clone of {order.commit[:10]}: {said}"
+            return False, f"no fresh clone of {order.commit[:10]}: {step[0]} {said}"
     for command in order.commands:
         print(f"[loops] $ {command}", flush=True)
-        said = _call(["sh", "-c", command], order.work, deadline)
+        said = _call(["sh", "-c", command], order.work, deadline, dict(os.environ))
         if said:
             return False, f"`{command}` {said} in a fresh clone of {order.commit[:10]}"
     return True, f"{len(order.commands)} checks succeeded in a fresh clone of {order.commit[:10]}"
 
 
-def _call(argv: list[str], directory: str, deadline: float) -> str:
-    """Run *argv*; return "" or how it failed."""
+def _call(argv: list[str], directory: str, deadline: float, env: dict[str, str]) -> str:
+    """Run *argv* in a session of its own, where nothing can ask a terminal; return "" or how it failed."""
     try:
-        process = subprocess.run(
-            argv, cwd=directory, stdin=subprocess.DEVNULL, timeout=max(0.1, deadline - time.monotonic()), check=False
-        )
-    except subprocess.TimeoutExpired:
-        return "took too long"
+        process = subprocess.Popen(argv, cwd=directory, env=env, stdin=subprocess.DEVNULL, start_new_session=True)
     except OSError as error:
         return f"could not be run ({error.strerror})"
-    if process.returncode < 0:
-        return f"was killed by signal {-process.returncode}"
-    return f"ended with exit {process.returncode}" if process.returncode else ""
+    try:
+        code = process.wait(max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # what left the group ends with our session
+        process.wait()
+        return "took too long"
+    if code < 0:
+        return f"was killed by signal {-code}"
+    return f"ended with exit {code}" if code else ""
 
 
 if __name__ == "__main__":

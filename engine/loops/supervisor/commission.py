@@ -11,14 +11,17 @@ from functools import cache
 from loops.agents.port import Adapter, Launch, Order
 from loops.agents.registry import adapter
 from loops.config.model import Agent, Config, Kind
+from loops.errors import LoopsError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions.client import SpawnOrder
 from loops.supervisor import texts
 from loops.supervisor.state import AgentState
 
-_FOREIGN = ("TMUX", "TMUX_PANE", "CLAUDECODE", "STY", "COLUMNS", "LINES")
-"""Left over from the shell that started us; an agent must not believe that it runs inside somebody's session."""
+_FOREIGN = frozenset({"TMUX", "TMUX_PANE", "CLAUDECODE", "STY", "COLUMNS", "LINES"})
+_SERVICE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM")
+"""Left over from the shell, or the service manager, that started us: an agent must not believe that it runs inside
+somebody's session, nor tell the service manager that we are well."""
 
 ROWS, COLUMNS = 50, 200
 
@@ -100,7 +103,7 @@ def environment(
 @cache
 def _inherited() -> dict[str, str]:
     """What every session of this supervisor gets."""
-    own = {k: v for k, v in os.environ.items() if k not in _FOREIGN and not k.startswith("AGENT_")}
+    own = {k: v for k, v in os.environ.items() if k not in _FOREIGN and not k.startswith(("AGENT_", *_SERVICE))}
     # `loops claim` must work inside: the command's own directory goes last, so that it shadows nothing of the agent's.
     beside = os.path.dirname(os.path.abspath(sys.executable))
     path = own.get("PATH", os.defpath)
@@ -110,12 +113,19 @@ def _inherited() -> dict[str, str]:
     return {**own, "PATH": path, "TERM": "xterm-256color", "LOOPS_BIN": command}
 
 
-def check_order(config: Config, runtime: Runtime, phase: str, commit: str, number: int, source: str) -> SpawnOrder:
-    """Return the holder's order for one run of a phase's own checks (`loops.supervisor.checking`)."""
+def check_order(config: Config, runtime: Runtime, phase: str, commit: str, number: int) -> SpawnOrder:
+    """Return the holder's order for one run of a phase's own checks (`loops.supervisor.checking`).
+
+    LoopsError: agents.toml no longer has that phase, or no handoff.
+    """
     places = StatePlaces(config.log_dir)
-    spec = next(p for p in config.loop.phases if p.id == phase)
+    spec = next((p for p in config.loop.phases if p.id == phase), None)
+    handoff = config.loop.handoff
+    if spec is None or handoff is None:
+        raise LoopsError(f"{config.path} has no phase {phase!r} with a handoff any more: its checks cannot be run")
     order = {
-        "source": source,
+        "repo": handoff.repo,
+        "remote": handoff.remote,
         "commit": commit,
         "work": os.path.join(places.checks, f"{number}"),
         "answer": check_answer(places, number),

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 from loops.protocol.evidence import Commit, Documents
 
-_FORMAT = "%x1e%H%x1f%an%x1f%ae%x1f%ct%x1f%P%x1f%s%x1f"
+_FIELDS = 6
+_FORMAT = "%x00%H%x00%an%x00%ae%x00%ct%x00%P%x00%s"
+"""NUL is the one byte that no subject, author or path can hold: whoever commits cannot forge a record."""
+UNKNOWN = 128
+"""Ancestry: one of the two commits is unknown in this clone (git's exit code for it)."""
 MOST_COMMITS = 5000
 """History that is read when a phase begins; a verdict never looks further back than its phase."""
 
 ANCESTRY = 'git merge-base --is-ancestor "$1" "$2" 2>/dev/null; echo "$?"; '
-_LOG = f"exec git -c core.quotePath=false log --topo-order --reverse -c --name-only -z --format={_FORMAT} "
+# Settings in the clone are the agent's: none may add to the output, or run a program of its choice (gpg.program).
+_LOG = (
+    "exec git -c log.showSignature=false -c i18n.logOutputEncoding=UTF-8 log --topo-order --reverse -c --no-renames "
+    f"--name-only -z --format={_FORMAT} "
+)
 
 
 def new_commits(clone: str, old: str, new: str) -> list[str]:
@@ -39,12 +47,22 @@ def objects(clone: str) -> list[str]:
 def parse_log(output: bytes) -> tuple[int, list[Commit]]:
     """Read the answer of `new_commits` or `all_commits`: the ancestry's exit code and the commits, oldest first."""
     first, _, rest = output.partition(b"\n")
+    tokens = rest.decode("utf-8", "replace").split("\0")
     commits = []
-    for chunk in rest.decode("utf-8", "replace").split("\x1e")[1:]:
-        sha, author, email, when, parents, subject, names = chunk.split("\x1f", 6)
-        paths = tuple(name for name in (n.strip("\n") for n in names.split("\0")) if name)
+    at = 0
+    while at + _FIELDS < len(tokens):
+        if not tokens[at]:  # what parts two commits: no hash and no path is empty
+            at += 1
+            continue
+        sha, author, email, when, parents, subject = tokens[at : at + _FIELDS]
+        at += _FIELDS
+        end = tokens.index("", at)
+        paths = tuple(tokens[at:end])
+        if paths:  # git puts one newline before the first path, which may begin with another
+            paths = (paths[0].removeprefix("\n"), *paths[1:])
         commits.append(Commit(sha, author, email, float(when), subject, paths, merge=" " in parents))
-    return int(first or b"128"), commits
+        at = end
+    return int(first) if first.isdigit() else UNKNOWN, commits
 
 
 def parse_objects(output: bytes, asked: Sequence[str]) -> dict[str, tuple[str, str]]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import math
 import select
 from collections.abc import Callable
 
 Callback = Callable[[], None]
+
+LONGEST_WAIT = 3600.0
+"""Seconds of one wait: epoll_wait(2) takes no more than 24 days, and a limit may well be lifted in 30."""
 
 
 class Reactor:
@@ -21,8 +25,11 @@ class Reactor:
         self._count = 0
 
     def watch(self, fd: int, callback: Callback, *, write: bool = False) -> None:
-        """Call *callback* whenever *fd* is readable (or, with *write*, also writable).  A second call changes the first."""
-        mask = select.EPOLLIN | (select.EPOLLOUT if write else 0)
+        """Call *callback* whenever *fd* is readable (with *write*: writable).  A second call changes the first.
+
+        Not both: who waits to write and is sent more than it reads would be called without end.
+        """
+        mask = select.EPOLLOUT if write else select.EPOLLIN
         if fd in self._callbacks:
             self._epoll.modify(fd, mask)
         else:
@@ -35,16 +42,21 @@ class Reactor:
             self._epoll.unregister(fd)
 
     def at(self, key: str, when: float | None, callback: Callback) -> None:
-        """Set, move or (None) clear the timer named *key*."""
-        if when is None:
+        """Set, move or (None, or never: infinite) clear the timer named *key*."""
+        if when is None or math.isinf(when):
             self._due.pop(key, None)
             return
         known = self._due.get(key)
         if known is not None and known[0] == when:
+            self._due[key] = (when, known[1], callback)
             return
         self._count += 1
         self._due[key] = (when, self._count, callback)
         heapq.heappush(self._timers, (when, self._count, key))
+
+    def cancel(self, key: str) -> None:
+        """Clear the timer named *key*, if there is one."""
+        self._due.pop(key, None)
 
     def _next(self) -> float | None:
         while self._timers:
@@ -56,15 +68,23 @@ class Reactor:
         return None
 
     def turn(self) -> None:
-        """Wait once, then run everything that is ready: timers first, for they are late already."""
+        """Wait once, then run everything that is ready: timers first, for they are late already.
+
+        A timer that is set meanwhile waits for the next turn, be it due at once: so the descriptors always have theirs.
+        """
         when = self._next()
-        timeout = -1.0 if when is None else max(0.0, when - self._now())
+        timeout = LONGEST_WAIT if when is None else min(max(0.0, when - self._now()), LONGEST_WAIT)
         ready = self._epoll.poll(timeout)
-        now = self._now()
+        now, newest = self._now(), self._count
+        later: list[tuple[float, int, str]] = []
         while (when := self._next()) is not None and when <= now:
-            _, _, key = heapq.heappop(self._timers)
-            callback = self._due.pop(key)[2]
-            callback()
+            timer = heapq.heappop(self._timers)
+            if timer[1] > newest:
+                later.append(timer)
+            else:
+                self._due.pop(timer[2])[2]()
+        for timer in later:
+            heapq.heappush(self._timers, timer)
         for fd, _mask in ready:
             found = self._callbacks.get(fd)
             if found is not None:

@@ -6,7 +6,6 @@ The engine never fetches into an agent's clone, so it never holds a lock that an
 from __future__ import annotations
 
 import os
-import subprocess
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from functools import partial
 from loops.config.model import Handoff
 from loops.protocol.evidence import Commit
 from loops.supervisor import gitlog
-from loops.supervisor.errands import Errands, Result, git_environment
+from loops.supervisor.errands import Errands, Result
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.observation import Pushed
 
@@ -111,17 +110,6 @@ class Repository:
             self._seen.clear()
         for clone in list(self._clones):
             self.look(clone)
-
-    def remote_url(self, handoff: Handoff) -> str:
-        """Where a fresh clone comes from: the remote, so that nothing unpushed is ever checked."""
-        argv = ["git", "-C", handoff.repo, "remote", "get-url", handoff.remote]
-        try:
-            found = subprocess.run(argv, capture_output=True, text=True, timeout=5, check=True, env=git_environment())
-        except (OSError, subprocess.SubprocessError):
-            return handoff.repo
-        url = found.stdout.strip()
-        # A relative path is relative to the clone that says it.
-        return os.path.normpath(os.path.join(handoff.repo, url)) if url.startswith(".") else url
 
     # -- the net
 

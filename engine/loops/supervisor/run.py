@@ -12,6 +12,7 @@ import socket
 import sys
 from collections import deque
 from contextlib import suppress
+from functools import partial
 
 from loops import __version__
 from loops.config.model import Config
@@ -39,6 +40,8 @@ from loops.supervisor.state import Life
 
 JOURNAL_RETRY = 1.0
 """Seconds until a journal that could not be written (a full disk) is tried again; nothing is acted on meanwhile."""
+RECONNECT_FIRST, RECONNECT_MOST = 0.1, 5.0
+"""Seconds between two tries for a new holder."""
 VIEW_DELAY = 0.05
 """Seconds in which changes of the sessions are gathered before their tmux views are brought in line."""
 
@@ -76,6 +79,7 @@ class Supervisor:
         self._shown: dict[str, str] = {}
         self._leaving: int | None = None
         self._flushing = False
+        self._trouble = ""
         self._compose(config)
 
     def _compose(self, config: Config) -> None:
@@ -119,8 +123,9 @@ class Supervisor:
             settle=self.flush,
             leave=lambda: self._leave(0),
             started=clock.now(),
+            trouble=lambda: self._trouble,
         )
-        self._control = Control(reactor, self._runtime.control_socket, requests.answer)
+        self._control = Control(reactor, self._runtime.control_socket, requests.answer, clock.now)
 
     # ---- the turn of the loop --------------------------------------------------------------------------------------
 
@@ -134,7 +139,7 @@ class Supervisor:
             return
         self._flushing = True
         try:
-            while self._seen or self._acts:
+            while self._seen or self._acts or self._trouble:
                 self._decide()
                 if not self._commit():
                     return
@@ -161,11 +166,16 @@ class Supervisor:
             self._ledger.commit()
             self._ledger.keep_snapshot(self.state)
         except JournalError as error:
-            self.say(str(error))
+            if str(error) != self._trouble:  # once, not at every retry; `loops status` goes on saying it
+                self._trouble = str(error)
+                self.say(self._trouble)
             if not self._ledger.writable:
                 self._leave(error.exit_code)
             self._reactor.at("journal", self._clock.now() + JOURNAL_RETRY, self.flush)
             return False
+        if self._trouble:
+            self._trouble = ""
+            self.say("the journal can be written again, and nothing that was seen meanwhile is missing from it")
         return True
 
     def _set_timers(self) -> None:
@@ -194,22 +204,16 @@ class Supervisor:
                     self._sessions.look(act)
                     self._touched.add(act.agent)
                 case action.RunChecks():
-                    self._sessions.run_checks(act, self._check_source())
+                    self._sessions.run_checks(act)
                 case action.ReadHistory():
                     self._repository.look_everywhere(again=True)
                 case action.Notice(text=text):
                     self.say(text)
                 case action.Leave():
                     self._leave(0)
-        except SessionError as error:
-            # The holder went away between two acts: its successor is told everything again (`_reconnect`).
-            self.say(str(error))
-
-    def _check_source(self) -> str:
-        config = self.state.config
-        assert config is not None
-        assert config.loop.handoff is not None
-        return self._repository.remote_url(config.loop.handoff)
+        except SessionError:
+            # The holder went away, which `_heard` tells the operator: its successor is asked for everything again.
+            return
 
     # ---- the parts speak -------------------------------------------------------------------------------------------
 
@@ -228,7 +232,20 @@ class Supervisor:
         """The holder died.  Its sessions live on our descriptors: start another one and give them to it."""
         self._reactor.forget(self._holder.fileno())
         self.say("the holder died; its sessions go on under a new one")
-        self._connect(again=True)
+        self._connect_again(RECONNECT_FIRST)
+
+    def _connect_again(self, pause: float) -> None:
+        """Try for as long as it takes: the terminals of all sessions hang on our descriptors alone."""
+        try:
+            self._connect(again=True)
+        except (SessionError, OSError) as error:
+            if not self._ledger.writable:  # the holder refused us for the sake of our successor
+                self._leave(SessionError.exit_code)
+                return
+            if pause == RECONNECT_FIRST:  # once, not at every try
+                self.say(f"{error}; the sessions run on, and it is tried again")
+            longer = partial(self._connect_again, min(pause * 2, RECONNECT_MOST))
+            self._reactor.at("holder", self._clock.now() + pause, longer)
 
     def _connect(self, *, again: bool = False) -> None:
         command = supervisor_command(self._config_path) if self._respawned else None
@@ -292,7 +309,8 @@ class Supervisor:
 
     def say(self, text: str) -> None:
         """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
-        print(f"[loops] {text}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # the log lies on the disk that is full, or its reader is gone: no reason to die
+            print(f"[loops] {text}", file=sys.stderr, flush=True)
 
     # ---- coming and going ------------------------------------------------------------------------------------------
 
@@ -325,7 +343,10 @@ class Supervisor:
         """The slow net below the events."""
         config = self.state.config
         interval = config.watchdog.signal_interval if config is not None else 30.0
-        self._control.keep_place()
+        try:
+            self._control.keep_place()
+        except SessionError as error:
+            self.say(str(error))
         self._files.rescan()
         self._files.fetch()
         self._reactor.at("net", self._clock.now() + interval, self._net)
