@@ -22,7 +22,7 @@ class Project:
 
     def config(self) -> Config:
         """The configuration.  Raises ConfigError."""
-        from loops.supervisor.watching import compiled
+        from loops.supervisor.config_file import compiled
 
         return compiled(self.config_path)
 
