@@ -47,7 +47,6 @@ class Files:
         """Inotify has something."""
         for change in self._inotify.read():
             if change.lost:
-                self._repository.lost(change.directory)
                 self.rescan()
             elif change.directory == self._signals_directory() and (found := signals.agent_of(change.name)):
                 self.read_signals(found[0])
