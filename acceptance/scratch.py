@@ -49,6 +49,7 @@ watch = "heal+stall"
 
 [watchdog]
 signal_interval = {interval}
+heavy_interval = {interval}
 limit_reset_slack = 0.2
 limit_probe_fallback = 1
 stop_grace = 1
@@ -118,6 +119,13 @@ def checked(id: str) -> PlannedPhase:
 def service(name: str, script: str, *, watch: str = "heal") -> str:
     """A service that runs a shell *script*, as TOML."""
     return f'\n[[service]]\nname = "{name}"\ncommand = ["sh", "-c", {json.dumps(script)}]\nwatch = "{watch}"\n'
+
+
+def persistent(scratch: Scratch, name: str) -> str:
+    """A persistent agent with a prompt, whose role is its name, as TOML."""
+    (scratch.root / f"{name}.md").write_text(f"You are {name}.\n")
+    head = f'\n[[agent]]\nname = "{name}"\nrole = "{name}"\nprompt_file = "{name}.md"\n'
+    return head + 'kind = "persistent"\nresume = true\ndir = "."\n'
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +241,11 @@ class Scratch:
         (seed / "machine-docs" / "DECISIONS.md").write_text("# Decisions\n")
         self.push(seed, "chore: begin")
         for name in CLONES:
-            self._clone(self.clone(name), name)
+            self.make_clone(name)
+
+    def make_clone(self, name: str) -> None:
+        """Clone the remote for an agent."""
+        self._clone(self.clone(name), name)
 
     def _clone(self, directory: Path, who: str) -> None:
         self.git(self.root, "clone", "--quiet", str(self.root / "remote.git"), str(directory))

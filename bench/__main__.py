@@ -1,4 +1,4 @@
-"""The benchmark: ``python -m bench [SCENARIO …] [--sessions 1,100,1000] [--peers NAME,…] [--quick] [--install]``."""
+"""The benchmark: ``python -m bench [SCENARIO …]``; see README.md beside this file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from subprocess import CalledProcessError
 
-from bench import journal
+from bench import acknowledged, adopt, chatter, commands, decide, flood, handoff, journal, markdown, summary, views
 from bench.contest import SCENARIOS, Pace, Result, contest, times
 from bench.peers import PEERS
 from bench.peers.peer import Peer
@@ -30,29 +31,79 @@ COLUMNS = {
 }
 
 
+Tables = Callable[[list[int], bool], list[Table]]
+OWN: dict[str, Tables] = {
+    "journal": lambda _sizes, quick: journal.tables(quick),
+    "acknowledged": lambda _sizes, quick: acknowledged.tables(quick),
+    "decide": lambda _sizes, quick: decide.tables(quick),
+    "handoff": lambda _sizes, quick: handoff.tables(quick),
+    "flood": lambda _sizes, _quick: flood.tables(),
+    "commands": commands.tables,
+    "views": views.tables,
+    "chatter": chatter.tables,
+    "adopt": adopt.tables,
+}
+"""What only the engine does, or does differently from all peers; its table says so."""
+
+
 def main(words: list[str] | None = None) -> int:
-    """Measure, print the tables, return 0."""
+    """Measure, print the tables and the summary, return 0."""
     options = parse(words)
     chosen = [peer for peer in PEERS if not options.peers or peer.name in options.peers]
     if options.install:
         install(chosen)
         if not options.scenario:
             return 0
-    wanted = options.scenario or [*SCENARIOS, "journal"]
-    print(machine(), flush=True)
-    tables = journal.tables(options.quick) if "journal" in wanted else []
-    for table in tables:
-        print(f"\n{table.text()}", flush=True)
+    if options.summary:
+        where, tables = load(options.summary)
+    else:
+        where, tables = machine(), []
+        print(where, flush=True)
+        for table in measure(options, chosen):
+            print(f"\n{table.text()}", flush=True)
+            tables.append(table)
+    print(f"\n{summary.text(tables)}", flush=True)
+    if options.json:
+        store(options.json, where, tables)
+    if options.markdown:
+        markdown.write(options.markdown, where, tables)
+    return 0
+
+
+def measure(options: argparse.Namespace, chosen: list[type[Peer]]) -> Iterator[Table]:
+    """Measure what was asked for, and give each table when it is ready."""
+    wanted = options.scenario or [*OWN, *SCENARIOS]
+    for scenario, tables in OWN.items():
+        if scenario in wanted:
+            progress(scenario)
+            try:
+                found = tables(options.sessions, not options.full)
+            except (OSError, RuntimeError, CalledProcessError) as error:
+                found = [Table(scenario, [], "", rows=[Row("loops", skipped=f"{type(error).__name__}: {error}")])]
+            progress("")
+            yield from found
     if live := [scenario for scenario in SCENARIOS if scenario in wanted]:
         for size in options.sessions:
-            found = compare(chosen, size, live, Pace.of(options.quick))
-            for table in found:
-                print(f"\n{table.text()}", flush=True)
-            tables += found
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine(), "tables": [asdict(table) for table in tables]}, file, indent=1)
-    return 0
+            yield from compare(chosen, size, live, Pace.of(not options.full))
+
+
+def store(path: str, where: str, tables: list[Table]) -> None:
+    """Write everything that was found as JSON."""
+    found = [dict(zip(summary.HEAD, finding.cells(), strict=True)) for finding in summary.findings(tables)]
+    with open(path, "w", encoding="utf-8") as file:
+        whole = {"machine": where, "tables": [asdict(table) for table in tables], "summary": found}
+        json.dump(whole, file, indent=1)
+
+
+def load(path: str) -> tuple[str, list[Table]]:
+    """Undo `store`."""
+    with open(path, encoding="utf-8") as file:
+        whole = json.load(file)
+    tables = []
+    for fields in whole["tables"]:
+        rows = [Row(row["name"], tuple(row["figures"]), row["skipped"]) for row in fields.pop("rows")]
+        tables.append(Table(**fields, rows=rows))
+    return whole["machine"], tables
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -60,17 +111,21 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measure the engine beside its peers. Ratios are to the C floor, or to the way that is named.",
-        epilog="example: python -m bench heal mass --sessions 100 --peers 'C floor,runit' --quick",
+        epilog="example: python -m bench heal mass --sessions 100 --peers 'C floor,loops,runit'",
     )
-    known = (*SCENARIOS, "journal")
+    known = (*OWN, *SCENARIOS)
     parser.add_argument(
         "scenario", nargs="*", metavar="SCENARIO", help=f"{', '.join(known)}; all unless some are named"
     )
     parser.add_argument("--sessions", type=sizes, default=[1, 100, 1000], help="how many, separated by commas")
     parser.add_argument("--peers", type=lambda text: text.split(","), help=", ".join(peer.name for peer in PEERS))
-    parser.add_argument("--quick", action="store_true", help="few samples: minutes instead of a quarter of an hour")
+    parser.add_argument("--full", action="store_true", help="many samples: most of an hour instead of ten minutes")
     parser.add_argument("--install", action="store_true", help="install the missing peers first (apt, pip, npm)")
     parser.add_argument("--json", metavar="FILE", help="also write the figures there")
+    parser.add_argument(
+        "--markdown", metavar="FILE", help="also write the tables there, between its marks if it has any"
+    )
+    parser.add_argument("--summary", metavar="FILE", help="measure nothing: read the figures that --json wrote there")
     options = parser.parse_args(words)
     for given, allowed in ((options.scenario, known), (options.peers or [], [peer.name for peer in PEERS])):
         if unknown := [word for word in given if word not in allowed]:
@@ -111,6 +166,7 @@ def compare(peers: list[type[Peer]], size: int, wanted: list[str], pace: Pace) -
         title, columns = COLUMNS[scenario]
         against = AGAINST.get(scenario, PEERS[0].name)
         table = Table(f"{title}; {size} sessions", columns, against, BY.get(scenario, 0))
+        table.scenario, table.sessions = scenario, size
         if against == PYTHON:
             table.rows.append(Row(PYTHON, times([sys.executable, "-c", "pass"], dict(os.environ), pace.status)))
         for peer in peers:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from bench.measure import with_environment
 
 VARIABLE = "LOOPS_BENCH_SOCKET"
+_FOREIGN = ("TMUX", "NOTIFY_SOCKET", "PYTHON", "LOOPS_", "AGENT_")
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -128,7 +129,8 @@ def arena() -> Iterator[Arena]:
         channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
         path = os.path.join(directory, "births")
         channel.bind(path)
-        kept = {key: value for key, value in os.environ.items() if key not in ("TMUX", "TMUX_PANE", "NOTIFY_SOCKET")}
+        # PYTHONDONTWRITEBYTECODE, say, would have every start of a Python program compile all of it again.
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
         place = Arena(directory, {**kept, VARIABLE: path, "HOME": directory}, channel, _child(directory))
         try:
             yield place
@@ -156,6 +158,6 @@ def _child(directory: str) -> str:
         return compile_c("child", directory)
     program = os.path.join(directory, "child")
     with open(program, "w", encoding="utf-8") as file:
-        file.write(f'#!/bin/sh\nexec {sys.executable} -I -S {HERE}/child.py "$1"\n')
+        file.write(f'#!/bin/sh\nexec {sys.executable} -I -S {HERE}/child.py "$@"\n')
     os.chmod(program, 0o755)
     return program

@@ -1,7 +1,7 @@
 """How long one decision takes with a thousand agents in the state: the median for each kind of observation.
 
-``python -m bench decide``, or ``PYTHONPATH=engine python bench/decide.py``.  Target: below 50 us for everything that can come
-a hundred times a second; what comes once a start (`Began`, `ConfigRead`) is measured too, in the same table.
+Target: below 50 us for everything that can come a hundred times a second; what comes once a start, an edit or a command
+looks at every agent, and has a table of its own.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from loops.supervisor import observation as ob
 from loops.supervisor.decide import decide, due
 from loops.supervisor.state import State
 
+from bench.table import Row, Table
+
 AGENTS = 1000
 REPEATS = 400
-TARGET = 50.0
 START = 1_800_000_000.0
 SELDOM = ("Began", "ConfigRead", "Told down")
 """Once a start, an edit or a command: it looks at every agent, and may take as long as that takes."""
@@ -106,25 +107,31 @@ def measure(state: State, seen: ob.Observation, repeats: int = REPEATS) -> float
     return statistics.median(times) * 1e6
 
 
-def main() -> None:
-    """Print the table; the exit code tells nothing, for a busy machine is no failure."""
+def tables(quick: bool) -> list[Table]:
+    """Measure and return the tables: what may come often, and what comes once a start, an edit or a command."""
     config = project()
     state, at = running(config)
-    gc.freeze()
-    print(f"{'one decision, ' + str(AGENTS) + ' agents':34}  median us")
-    for name, seen in observations(config, at).items():
-        seldom = name in SELDOM
-        found = measure(state, seen, 20 if seldom else REPEATS)
-        note = "once a start or command" if seldom else "" if found <= TARGET else f"over {TARGET:.0f}"
-        print(f"{name:34}  {found:9.1f}  {note}".rstrip())
-    rich, at = running(project(budget=Budget(tokens=10**12)))
-    usage = measure(rich, ob.Signalled(at, "a5", 1, (port.UsageReported(1000, 50, 0.01),), 40))
-    print(f"{'Signalled: usage, project budget':34}  {usage:9.1f}")
-    began = time.perf_counter()
-    for _ in range(REPEATS):
-        due(state, "a5")
-    print(f"{'due()':34}  {(time.perf_counter() - began) / REPEATS * 1e6:9.1f}")
+    repeats = REPEATS // 4 if quick else REPEATS
+    often = Table(f"decide: one decision with {AGENTS} agents in the state", ["us"], "", scenario="decide")
+    seldom = Table(f"decide, what comes once a start, an edit or a command; {AGENTS} agents", ["us"], "")
+    gc.collect()
+    gc.freeze()  # as the supervisor's own state is by then: nothing of it is garbage
+    try:
+        for name, seen in observations(config, at).items():
+            rare = name in SELDOM
+            (seldom if rare else often).rows.append(Row(name, (measure(state, seen, 20 if rare else repeats),)))
+        rich, at = running(project(budget=Budget(tokens=10**12)))
+        usage = ob.Signalled(at, "a5", 1, (port.UsageReported(1000, 50, 0.01),), 40)
+        often.rows.append(Row("Signalled: usage, project budget", (measure(rich, usage, repeats),)))
+        began = time.perf_counter()
+        for _ in range(repeats):
+            due(state, "a5")
+        often.rows.append(Row("due()", ((time.perf_counter() - began) / repeats * 1e6,)))
+    finally:
+        gc.unfreeze()
+    often.rows.append(Row("the slowest of them", (max(row.figures[0] or 0.0 for row in often.rows),)))
+    return [often, seldom]
 
 
 if __name__ == "__main__":
-    main()
+    print("\n\n".join(table.text() for table in tables(quick=False)))

@@ -112,7 +112,7 @@ def tables(quick: bool) -> list[Table]:
     rounds, commits = (5, 40) if quick else (9, 150)
     found = []
     for size in (1, 10, 100):
-        table = Table(f"journal: {size} events a commit, flushed", ["events/s"], "SQLite WAL FULL")
+        table = Table(f"journal: {size} events a commit, flushed", ["events/s"], "SQLite WAL FULL", scenario="journal")
         table.rows = [Row(name, (rate,)) for name, rate in rates(size, rounds, max(10, commits // size)).items()]
         found.append(table)
     table = Table("journal: reading back", ["records/s"], "json.loads of each line")

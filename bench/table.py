@@ -24,21 +24,37 @@ class Table:
     against: str
     by: int = 0
     rows: list[Row] = field(default_factory=list)
+    scenario: str = ""
+    sessions: int = 0
+    """These two are how `bench.summary` finds a figure again."""
 
     def text(self) -> str:
         """Return the whole table."""
-        head = ["", *self.columns, f"x {self.against}"]
-        base = next((row.figures[self.by] for row in self.rows if row.name == self.against and row.figures), None)
-        body = [self._cells(row, base) for row in self.rows if not row.skipped]
+        head = self.head()
+        body = self.body()
         widths = [max(len(line[at]) for line in [head, *body]) for at in range(len(head))]
         lines = [self.title, *(_line(cells, widths) for cells in [head, *body])]
         lines += [f"{row.name}: skipped: {row.skipped}" for row in self.rows if row.skipped]
         return "\n".join(lines)
 
+    def figure(self, name: str, column: str) -> float | None:
+        """Return the figure of the row *name* in *column*; None when it has none."""
+        at = list(self.columns).index(column)
+        return next((row.figures[at] for row in self.rows if row.name == name and row.figures), None)
+
+    def head(self) -> list[str]:
+        """Return the heads of all columns, the names' and the ratio's with them."""
+        return ["", *self.columns, *([f"x {self.against}"] if self.against else [])]
+
+    def body(self) -> list[list[str]]:
+        """Return the cells of each row that has figures."""
+        base = next((row.figures[self.by] for row in self.rows if row.name == self.against and row.figures), None)
+        return [self._cells(row, base) for row in self.rows if not row.skipped]
+
     def _cells(self, row: Row, base: float | None) -> list[str]:
         figure = row.figures[self.by]
         ratio = f"{figure / base:.2f}" if base and figure is not None else "-"
-        return [row.name, *(number(figure) for figure in row.figures), ratio]
+        return [row.name, *(number(figure) for figure in row.figures), *([ratio] if self.against else [])]
 
 
 def number(figure: float | None) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 import loops
 from loops.places import Runtime
+from loops.supervisor.control import ask
 
 PATIENCE = 20.0
 GLANCE = 0.02
@@ -128,7 +129,8 @@ class Scratch:
         return subprocess.Popen([*LOOPS, *words], cwd=self.root, env=self.env, **options)
 
     def status(self) -> dict[str, Any]:
-        return self.loops("status", "--json").facts
+        """The supervisor's own word, which costs no process; without a supervisor, the command's."""
+        return ask(self.runtime.control_socket, {"verb": "status"}) or self.loops("status", "--json").facts
 
     def agent(self, name: str) -> dict[str, Any]:
         row: dict[str, Any] = next(row for row in self.status()["agents"] if row["name"] == name)

@@ -11,12 +11,15 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from loops import __version__
 from loops.cli.answer import Answer
 from loops.cli.verbs import VERBS, Verb
 from loops.errors import LoopsError, UsageError
+
+if TYPE_CHECKING:
+    from loops.config.problems import Problem
 
 EXIT_CODES = """\
 exit codes:
@@ -99,7 +102,10 @@ def run(words: Sequence[str]) -> int:
         _write_no_more()
         return 0
     except OSError as error:
-        return _fail(_explained(error), as_json)
+        if error.filename is None:  # standard output takes nothing any more, JSON neither
+            _write_no_more()
+            return _fail(LoopsError(f"cannot write to standard output: {error.strerror or error}"), as_json=False)
+        return _fail(LoopsError(f"{os.fsdecode(error.filename)}: {error.strerror}"), as_json)
     return code
 
 
@@ -137,26 +143,30 @@ def _write_no_more() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _explained(error: OSError) -> LoopsError:
-    if error.filename is None:
-        _write_no_more()
-        return LoopsError(
-            f"cannot write what was asked for: {error.strerror or error}; free some space or name another place"
-        )
-    return LoopsError(f"{os.fsdecode(error.filename)}: {error.strerror}")
-
-
 def _fail(error: LoopsError, as_json: bool) -> int:
+    problems: Sequence[Problem] = getattr(error, "problems", ())
     with suppress(OSError):
         if as_json:
             import json
+            from dataclasses import asdict
 
-            problems = [
-                {"path": each.path, "line": each.line, "key": each.key, "message": each.message}
-                for each in getattr(error, "problems", ())
-            ]
-            facts = {"ok": False, "exit": error.exit_code, "error": str(error), "problems": problems}
+            told = [asdict(problem) for problem in problems]
+            facts = {"ok": False, "exit": error.exit_code, "error": str(error), "problems": told}
             print(json.dumps(facts), flush=True)
+        elif problems and sys.stderr is not None and sys.stderr.isatty():
+            _show(problems)
         else:
             print(f"loops: {error}", file=sys.stderr, flush=True)
     return error.exit_code
+
+
+def _show(problems: Sequence[Problem]) -> None:
+    """The same for a person at a terminal: place and key stand out, and lines break between words."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    for problem in problems:
+        place = f"{problem.path}:{problem.line}" if problem.line else problem.path
+        key = Text.assemble((problem.key, "cyan"), ": ") if problem.key else Text()
+        console.print(Text.assemble((place, "bold"), ": ", key, problem.message))

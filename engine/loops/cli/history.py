@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import asdict
+from itertools import chain
 
 from loops.cli.answer import Answer, columns
 from loops.cli.project import of
-from loops.errors import JournalError
+from loops.config.problems import nearest
+from loops.errors import JournalError, UsageError
 from loops.places import State as StatePlaces
 
 
@@ -17,10 +19,18 @@ def explain(args: argparse.Namespace) -> Answer:
     from loops.supervisor.explain import lines
     from loops.supervisor.ledger import history
 
-    told = lines(history(_journal(args)), args.about)
+    config = of(args).config()
+    about = args.about
+    known = [*config.agents, *(phase.id for phase in config.loop.phases)]
+    if about and about not in known and not about.isdecimal():
+        raise UsageError(
+            f"{about!r} is no agent, phase or event{nearest(about, known)}; name one of {', '.join(known)}"
+        )
+    told = lines(history(StatePlaces(config.log_dir).journal), about)
     if args.json:
-        return Answer({"about": args.about, "lines": list(told)})
-    return Answer(lines=told)
+        return Answer({"about": about, "lines": list(told)})
+    first = next(told, f"the journal has nothing about {about}" if about else "the journal is empty")
+    return Answer(lines=chain([first], told))
 
 
 def verify(args: argparse.Namespace) -> Answer:

@@ -141,7 +141,8 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _completions(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
+    install = 'for ~/.bashrc or ~/.zshrc: eval "$(loops completions SHELL)"; for fish: loops completions fish | source'
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help=f"bash, zsh or fish; {install}")
 
 
 VERBS: tuple[Verb, ...] = (

@@ -23,14 +23,24 @@ from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.projects.demo_project import DemoProject, create
 from loops.projects.demo_screen import Screen, screen_for
-from loops.projects.report.words import sentence
 from loops.supervisor.control import ask
+from loops.supervisor.explain import sentence
 from loops.supervisor.ledger import history
 
 DEADLINE = 60.0
 """Seconds after which a demo that has not reached its end is a failed one."""
-UNTOLD = ("signals.read", "evidence.taken", "config.loaded", "session.conversation", "nudge.sending")
-"""Events that are the engine's own bookkeeping."""
+UNTOLD = (
+    "signals.read",
+    "evidence.taken",
+    "config.loaded",
+    "session.conversation",
+    "session.ending",
+    "nudge.sending",
+    "turn.started",
+    "turn.completed",
+    "wake.scheduled",
+)
+"""Events that are bookkeeping, or so frequent that they would hide the story; the report has them all."""
 GLANCE = 0.1
 """Seconds between two looks at the project."""
 
@@ -110,7 +120,7 @@ def _news(project: DemoProject, watch: _Watch) -> Iterator[str]:
         watch.sequence = record.sequence
         watch.claims += event.type == "commit.seen" and getattr(event, "kind", "") == "claim"
         if event.type not in UNTOLD:
-            yield f"{event.subject + ': ' if event.subject else ''}{sentence(event)}"
+            yield sentence(event)
 
 
 def _status(runtime: Runtime) -> dict[str, Any] | None:

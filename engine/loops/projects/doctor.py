@@ -42,7 +42,7 @@ class Finding:
 
 
 LEAST_PYTHON = (3, 11)
-LEAST_TMUX = (3, 2)
+LEAST_TMUX = (3, 3)
 LEAST_SPACE = 200 * 1024 * 1024
 LOW_SPACE = 2 * 1024 * 1024 * 1024
 """Bytes: sessions' logs take up to 30 MB each, the journal grows for weeks."""
@@ -115,7 +115,7 @@ def python(version: tuple[int, int, int] = sys.version_info[:3]) -> Finding:
 
 def tmux() -> Finding:
     """Views need tmux; sessions do not."""
-    remedy = "install tmux 3.2 or later (apt-get install tmux); `loops attach` works without it"
+    remedy = "install tmux 3.3 or later (apt-get install tmux); `loops attach` works without it"
     try:
         said = subprocess.run(["tmux", "-V"], capture_output=True, text=True, timeout=10, check=False).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
@@ -307,8 +307,9 @@ def journal(places: StatePlaces) -> Finding:
 def running(config: Config, runtime: Runtime) -> Iterator[Finding]:
     """Supervisor, holder and their locks."""
     from loops.supervisor import processes
+    from loops.supervisor.control import listener
 
-    supervisor = processes.listener(runtime.control_socket)
+    supervisor = listener(runtime.control_socket)
     holder = processes.holder(runtime)
     if not supervisor and not holder:
         yield _ok("supervisor", "the project is down")

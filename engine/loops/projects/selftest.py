@@ -13,7 +13,7 @@ from loops.agents.port import DialogShown, Fatal, Idle, LimitReached, Screen, Si
 from loops.agents.registry import adapter
 from loops.config.backends import BUILT_IN
 from loops.errors import LoopsError
-from loops.places import Runtime
+from loops.places import Runtime, runtime_root
 from loops.sessions import tree
 from loops.sessions.client import Exited, HolderClient, SpawnOrder
 from loops.sessions.launch import MARKER, ensure_holder
@@ -99,7 +99,9 @@ def _guarded(trial: Callable[[], str]) -> str:
 
 def _round_trip() -> str:
     """A holder and a terminal of their own in a temporary directory, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="loops-") as root:
+    # Where sockets belong: their path has 107 bytes, and TMPDIR may be deep.
+    os.makedirs(runtime_root(), mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="selftest-", dir=runtime_root()) as root:
         runtime = Runtime("selftest")
         runtime.root = os.path.join(root, "run")
         pid = ensure_holder(runtime, supervisor=None, env=dict(os.environ), log_path=os.path.join(root, "holder.log"))

@@ -25,7 +25,7 @@ ANSWER = 3.0
 def processes_of(runtime: Runtime, sessions: Mapping[str, int]) -> processes.Departure:
     """All that is to go when the project goes down, found while it lives: *sessions* are names with the pids of their leaders."""
     departure = processes.Departure()
-    departure.expect("the supervisor", processes.listener(runtime.control_socket))
+    departure.expect("the supervisor", control.listener(runtime.control_socket))
     for name, pid in sessions.items():
         departure.expect(name, pid)
     departure.expect("the holder", processes.holder(runtime))

@@ -21,7 +21,7 @@ from loops.sessions import tree
 from loops.sessions.client import HolderClient
 from loops.sessions.launch import MARKER, ensure_holder, holder_pid
 from loops.sessions.view import View
-from loops.supervisor import offline, processes
+from loops.supervisor import control, offline, processes
 
 LAST_EPOCH = 1 << 62
 """Higher than any supervisor's: whoever connects with it is superseded by nobody."""
@@ -164,7 +164,7 @@ def quit_holder(runtime: Runtime) -> None:
 
 def _remove_sockets(runtime: Runtime) -> None:
     """Who was killed has left its socket; who lives there now keeps it."""
-    if not processes.listener(runtime.control_socket):
+    if not control.listener(runtime.control_socket):
         with suppress(FileNotFoundError):
             os.unlink(runtime.control_socket)
     if not processes.holder(runtime):

@@ -10,7 +10,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import time
 from contextlib import suppress
 
@@ -18,21 +17,10 @@ from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import wire
 from loops.sessions.place import lock_path
+from loops.supervisor.control import listener
 
 CONNECT_WITHIN = 2.0
 """Seconds; connecting waits only where a backlog is full."""
-
-
-def listener(path: str) -> int:
-    """The pid of the process that listens on the stream socket at *path*, be it stopped; 0: nobody does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(CONNECT_WITHIN)
-        try:
-            sock.connect(path)
-            pid, _uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        except OSError:
-            return 0
-    return int(pid)
 
 
 def lock_owner(path: str) -> int:

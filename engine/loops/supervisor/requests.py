@@ -17,7 +17,10 @@ Request = dict[str, Any]
 
 
 class Requests:
-    """Answers one request at a time.  *see* takes an observation; *settle* decides and acts on all that was seen."""
+    """Answers one request at a time.
+
+    *see* takes an observation; *settle* decides and acts on all that was seen; *trouble* says what keeps us from acting.
+    """
 
     def __init__(
         self,
@@ -28,6 +31,7 @@ class Requests:
         settle: Callable[[], None],
         leave: Callable[[], None],
         started: float,
+        trouble: Callable[[], str],
     ) -> None:
         self._clock = clock
         self._state = state
@@ -35,6 +39,7 @@ class Requests:
         self._settle = settle
         self._leave = leave
         self._started = started
+        self._trouble = trouble
 
     def answer(self, line: bytes) -> bytes:
         """Return the answer to one request line."""
@@ -48,10 +53,11 @@ class Requests:
         return json.dumps(answer).encode() + b"\n"
 
     def _table(self, *, colour: bool) -> bytes:
-        now = self._clock.now()
-        return table.text(self._state(), now, supervisor_pid=os.getpid(), started=self._started, colour=colour).encode(
-            "utf-8", "replace"
+        text = table.text(
+            self._state(), self._clock.now(), supervisor_pid=os.getpid(), started=self._started, colour=colour
         )
+        trouble = self._trouble()
+        return (f"{text}! {trouble}\n" if trouble else text).encode("utf-8", "replace")
 
     def _dispatch(self, request: Request) -> Request:
         if not isinstance(request, dict) or not isinstance(request.get("names", []), list):
@@ -59,6 +65,7 @@ class Requests:
         verb = str(request["verb"])
         if verb == "status":
             facts = table.as_json(self._state(), self._clock.now(), os.getpid(), self._started)
+            facts["notes"] += filter(None, (self._trouble(),))
             return {"ok": True, "pid": os.getpid(), **facts}
         if verb == "leave":
             self._leave()

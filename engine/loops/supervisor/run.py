@@ -107,6 +107,7 @@ class Supervisor:
         self._shown: dict[str, str] = {}
         self._leaving: int | None = None
         self._flushing = False
+        self._trouble = ""
         self._compose(config)
 
     def _compose(self, config: Config) -> None:
@@ -151,6 +152,7 @@ class Supervisor:
             settle=self.flush,
             leave=lambda: self._leave(0),
             started=clock.now(),
+            trouble=lambda: self._trouble,
         )
         self._control = Control(reactor, self._runtime.control_socket, requests.answer, clock.now)
 
@@ -166,7 +168,7 @@ class Supervisor:
             return
         self._flushing = True
         try:
-            while self._seen or self._acts:
+            while self._seen or self._acts or self._trouble:
                 self._decide()
                 if not self._commit():
                     return
@@ -193,11 +195,16 @@ class Supervisor:
             self._ledger.commit()
             self._ledger.keep_snapshot(self.state)
         except JournalError as error:
-            self.say(str(error))
+            if str(error) != self._trouble:  # once, not at every retry; `loops status` goes on saying it
+                self._trouble = str(error)
+                self.say(self._trouble)
             if not self._ledger.writable:
                 self._leave(error.exit_code)
             self._reactor.at("journal", self._clock.now() + JOURNAL_RETRY, self.flush)
             return False
+        if self._trouble:
+            self._trouble = ""
+            self.say("the journal can be written again, and nothing that was seen meanwhile is missing from it")
         return True
 
     def _set_timers(self) -> None:
@@ -331,7 +338,8 @@ class Supervisor:
 
     def say(self, text: str) -> None:
         """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
-        print(f"[loops] {text}", file=sys.stderr, flush=True)
+        with suppress(OSError):  # the log lies on the disk that is full, or its reader is gone: no reason to die
+            print(f"[loops] {text}", file=sys.stderr, flush=True)
 
     # ---- coming and going ------------------------------------------------------------------------------------------
 
@@ -349,6 +357,7 @@ class Supervisor:
             self._reactor.watch(self._view.fileno(), self._poll_view)
             self._reactor.watch(woken.fileno(), lambda: self._signalled(woken))
             self._net()
+            self._reactor.at("view net", self._clock.now() + VIEW_DELAY, self._view_net)
             self.flush()
             notify.tell("READY=1")
             self._watchdog()
@@ -369,8 +378,15 @@ class Supervisor:
             self.say(str(error))
         self._files.rescan()
         self._files.fetch()
-        self._touched.update(name for name, agent in self.state.agents.items() if agent.alive)
         self._reactor.at("net", self._clock.now() + interval, self._net)
+
+    def _view_net(self) -> None:
+        """Rebuild what broke in tmux without a word to us.  Seldom: a listing of a thousand views costs 20 ms."""
+        config = self.state.config
+        interval = config.watchdog.heavy_interval if config is not None else 300.0
+        self._shown = {}
+        self._show()
+        self._reactor.at("view net", self._clock.now() + interval, self._view_net)
 
     def _watchdog(self) -> None:
         interval = notify.watchdog_interval()

@@ -27,8 +27,10 @@ from loops.projects.report.life import (
     Window,
 )
 from loops.projects.report.verdicts import judged
-from loops.projects.report.words import SILENT, group, how, sentence
+from loops.projects.report.words import SILENT, group
 from loops.supervisor import events as ev
+from loops.supervisor.explain import sentence
+from loops.supervisor.lives import status_text
 from loops.supervisor.state import Usage
 
 Entries = list[Entry]
@@ -169,12 +171,12 @@ class Gathering:
 
     def _session_ended(self, e: ev.SessionEnded) -> None:
         agent = self.agent(e.agent)
-        status = how(e.code, e.signal)
+        status = status_text(e.code, e.signal)
         ending = e.why if status in e.why else f"{e.why} ({status})" if e.why else status
         agent.end_session(e.at, e.incarnation, killed=e.signal is not None and not agent.ending, ending=ending)
         if e.delay < 0 and self.completions and self.completions[-1].task == e.agent:
             last = self.completions[-1]
-            self.completions[-1] = replace(last, outcome=last.outcome or how(e.code, e.signal))
+            self.completions[-1] = replace(last, outcome=last.outcome or status_text(e.code, e.signal))
 
     # ---- turns and limits ------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Words for people: untrusted text made harmless, times, and one sentence an event."""
+"""Words for people: untrusted text made harmless, times, and the part of the life that an event belongs to."""
 
 from __future__ import annotations
 
@@ -51,13 +51,6 @@ def stamp(at: float) -> str:
         return f"{at:.0f}"
 
 
-def how(code: int | None, signal: int | None) -> str:
-    """Say how a process ended."""
-    if code is not None:
-        return f"exit {code}"
-    return f"signal {signal}" if signal is not None else "unknown end"
-
-
 SILENT = (ev.SignalsRead, ev.EvidenceTaken, ev.TurnGoesOn, ev.WakeScheduled, ev.UsageUpdated)
 """Bookkeeping: in the journal, but no event in the life of a project."""
 
@@ -84,69 +77,3 @@ _GROUPS = {
     "sequence": "handoff",
     "history": "handoff",
 }
-
-
-def sentence(event: ev.Event) -> str:
-    """Say what happened."""
-    match event:
-        case ev.SupervisorStarted(pid=pid, epoch=epoch, adopted=adopted):
-            return f"supervisor {epoch} began (pid {pid})" + (f" and adopted {adopted} sessions" if adopted else "")
-        case ev.SupervisorEnded(why=why):
-            return f"the supervisor ended: {why}"
-        case ev.ConfigLoaded(digest=digest):
-            return f"agents.toml was read ({digest[:10]})"
-        case ev.ConfigRefused(problems=problems):
-            return "an edit of agents.toml was refused: " + "; ".join(str(each) for each in problems)
-        case ev.OperatorAsked(verb=verb, names=names):
-            return f"the operator said {verb}" + (f" {', '.join(names)}" if names else "")
-        case ev.SessionStarting(incarnation=number, phase=phase, model=model):
-            return (
-                f"session {number} is started" + (f", phase {phase}" if phase else "") + (f", {model}" if model else "")
-            )
-        case ev.SessionStarted(incarnation=number, pid=pid):
-            return f"session {number} runs (pid {pid})"
-        case ev.SessionFailed(incarnation=number, reason=reason):
-            return f"session {number} could not be started: {reason}"
-        case ev.SessionEnding(incarnation=number):
-            return f"session {number} is ended"
-        case ev.SessionEnded(incarnation=number, code=code, signal=signal):
-            return f"session {number} ended ({how(code, signal)})"
-        case ev.NudgeQueued(id=id, kind=kind):
-            return f"nudge {id} ({kind}) waits"
-        case ev.NudgeSending(id=id):
-            return f"nudge {id} is typed"
-        case ev.NudgeDelivered(id=id):
-            return f"nudge {id} came through: a turn began"
-        case ev.NudgeReturned(id=id, reason=reason):
-            return f"nudge {id} did not come through: {reason}"
-        case ev.NudgeDropped(id=id):
-            return f"nudge {id} is dropped"
-        case ev.TurnStarted(nudge=nudge):
-            return "a turn began" + (f" (nudge {nudge})" if nudge else "")
-        case ev.TurnCompleted():
-            return "the turn ended"
-        case ev.HoldBegan(kind=kind, probes=probes):
-            return f"{kind}: " + (f"probe {probes}" if probes else "the agent is left alone")
-        case ev.HoldEnded():
-            return "the window is over"
-        case ev.QuestionAsked(text=text):
-            return f"waits for an answer: {text}"
-        case ev.QuestionEnded(outcome=outcome):
-            return f"the question is settled: {outcome}"
-        case ev.CommitSeen(author=author, subject_line=subject, kind=kind):
-            return f"{kind} by {author}: {subject}"
-        case ev.CheckStarted(number=number, commit=commit):
-            return f"checks {number} run in a fresh clone of {commit[:10]}"
-        case ev.CheckCompleted(ok=ok, text=text):
-            return ("checks succeeded: " if ok else "checks FAILED: ") + text
-        case ev.DoneRefused(reasons=reasons):
-            return "done was refused: " + "; ".join(reasons)
-        case ev.PhaseStarted(phase=phase):
-            return f"phase {phase} began"
-        case ev.PhaseDone(phase=phase, commit=commit):
-            return f"phase {phase} is done at {commit[:10]}"
-        case ev.SequenceCompleted(phases=phases, task=task):
-            return f"all {phases} phases are done" + (f"; {task} is run" if task else "")
-        case ev.HistoryRewritten(old=old, new=new):
-            return f"the branch was rewritten: {old[:10]} became {new[:10]}"
-    return event.type.replace(".", " ").replace("_", " ")
