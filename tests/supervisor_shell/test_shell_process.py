@@ -206,3 +206,19 @@ def test_another_log_dir_is_refused_while_the_journal_is_in_the_old_one(project:
     refused = project.until(lambda: project.events(ev.ConfigRefused), "the edit is refused")
     assert "log_dir" in refused[0].problems[0]
     assert project.pids()["one"] == before["one"]
+
+
+def test_a_supervisor_that_is_started_again_during_a_bad_edit_goes_on_with_the_last_good_file(
+    project: ShellProject,
+) -> None:
+    project.write("one")
+    first = project.start("--no-holder", "--up")
+    before = project.wait_running("one")
+    first.kill()
+    first.wait()
+    project.config_path.write_text("[defaults\n")
+    project.start("--no-holder")
+    assert project.wait_running("one") == before
+    project.until(lambda: project.events(ev.ConfigRefused), "the bad edit is reported")
+    os.kill(before["one"], signal.SIGKILL)
+    project.until(lambda: project.pids().get("one", before["one"]) != before["one"], "it is healed all the same")

@@ -22,7 +22,7 @@ class Project:
 
     def config(self) -> Config:
         """The configuration.  Raises ConfigError."""
-        from loops.supervisor.watching import compiled
+        from loops.supervisor.config_file import compiled
 
         return compiled(self.config_path)
 
@@ -50,7 +50,7 @@ class Project:
         return answer
 
     def _stuck(self) -> str:
-        from loops.supervisor.control import listener
+        from loops.supervisor.processes import listener
 
         pid = listener(self.runtime.control_socket)
         remedy = (

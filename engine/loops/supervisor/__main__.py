@@ -7,11 +7,15 @@ import sys
 
 
 def main(argv: list[str]) -> int:
-    """Run the supervisor of the project at ``argv[1]``."""
-    from loops.errors import LoopsError
+    """Run the supervisor of the project at ``argv[1]``; return the exit code."""
+    from loops.errors import LoopsError, UsageError
     from loops.supervisor.run import Supervisor
 
     try:
+        if len(argv) < 2:
+            raise UsageError(
+                "name the agents.toml: python -m loops.supervisor /path/to/agents.toml [--up] [--no-holder]"
+            )
         return Supervisor(argv[1], up="--up" in argv[2:], holder="--no-holder" not in argv[2:]).run()
     except LoopsError as error:
         print(f"loops: {error}", file=sys.stderr)
@@ -20,6 +24,6 @@ def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     # A new session: the terminal from which somebody typed `loops up` must not take us down with it.
-    if os.getpid() != os.getsid(0) and not sys.stdin.isatty():
+    if os.getpid() != os.getpgrp() and not (sys.stdin and sys.stdin.isatty()):
         os.setsid()
     sys.exit(main(sys.argv))

@@ -15,7 +15,7 @@ UNKNOWN = 128
 MOST_COMMITS = 5000
 """History that is read when a phase begins; a verdict never looks further back than its phase."""
 
-ANCESTRY = 'git merge-base --is-ancestor "$1" "$2" 2>/dev/null; echo "$?"; '
+ANCESTRY = 'git cat-file -e "$2^{commit}" && { git merge-base --is-ancestor "$1" "$2" 2>/dev/null; echo "$?"; } && '
 # Settings in the clone are the agent's: none may add to the output, or run a program of its choice (gpg.program).
 _LOG = (
     "exec git -c log.showSignature=false -c i18n.logOutputEncoding=UTF-8 log --topo-order --reverse -c --no-renames "
@@ -24,7 +24,10 @@ _LOG = (
 
 
 def new_commits(clone: str, old: str, new: str) -> list[str]:
-    """The command that prints how *old* relates to *new* (0 older, 1 not, 128 unknown here), then the commits between them."""
+    """The command that prints how *old* relates to *new* (0 older, 1 not, 128 unknown here), then the commits between.
+
+    Nothing is printed when *new* itself cannot be read.
+    """
     script = f'cd "$0" && {ANCESTRY}{_LOG}"$1".."$2" --'
     return ["sh", "-c", script, clone, old, new]
 
@@ -36,7 +39,7 @@ def all_commits(clone: str, new: str) -> list[str]:
 
 def is_older(clone: str, new: str, old: str) -> list[str]:
     """The command that prints 0 when *new* is an ancestor of *old*."""
-    return ["sh", "-c", f'cd "$0" && {ANCESTRY}', clone, new, old]
+    return ["sh", "-c", f'cd "$0" && {ANCESTRY}:', clone, new, old]
 
 
 def objects(clone: str) -> list[str]:

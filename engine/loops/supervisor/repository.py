@@ -14,6 +14,7 @@ from functools import partial
 from loops.config.model import Handoff
 from loops.protocol.evidence import Commit
 from loops.supervisor import gitlog
+from loops.supervisor.clones import Clones, git_directory, read_ref
 from loops.supervisor.errands import Errands, Result
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.observation import Pushed
@@ -34,6 +35,17 @@ class Subject:
         handoff = self.handoff
         return gitlog.Wanted(handoff.inbox, self.status, self.review, (handoff.claim, handoff.review))
 
+
+FETCH_WITHIN = 120.0
+"""Seconds; a remote may hang."""
+# A fetch that was killed leaves its locks, and the mirror is nobody's but ours.  The remote's URL is used in the clone, for
+# it may be a path relative to it.
+_FETCH = """\
+git --git-dir="$0" rev-parse --is-bare-repository >/dev/null 2>&1 || { rm -rf "$0" && git init --quiet --bare --template= "$0"; }
+rm -f "$0/packed-refs.lock" "$0/refs/heads/$3.lock"
+url=$(git -C "$1" remote get-url "$2") && cd "$1" &&
+exec git --git-dir="$0" -c gc.autoDetach=false fetch --quiet --no-tags -- "$url" "+refs/heads/$3:refs/heads/$3"
+"""
 
 Ask = Callable[[], Subject | None]
 Tell = Callable[[Pushed], None]
@@ -60,79 +72,71 @@ class Repository:
         self._tell = tell
         self._say = say
         self._now = now
-        self._clones: dict[str, str] = {}
-        self._directories: dict[str, str] = {}
+        self._clones = Clones(inotify)
+        self._branch = ""
         self._seen: dict[str, str] = {}
         self._waiting: deque[tuple[str, str]] = deque()
         self._busy = False
         self._fetching = False
-        self._complaint = ""
+        self._fetched_behind = ""
+        self._complaints: dict[str, str] = {}
 
     # -- what to watch
 
     def watch(self, clones: Iterable[str], handoff: Handoff) -> None:
         """Watch the remote-tracking ref of each clone; call it again whenever clones may have appeared."""
-        for clone in clones:
-            git_dir = _git_dir(clone)
-            if git_dir is None:
-                continue
-            directory = os.path.join(git_dir, "refs", "remotes", handoff.remote)
-            self._clones[clone] = os.path.join(directory, handoff.branch)
-            # A branch name may hold slashes: the watch stands on the directory of its last part.
-            for each in (git_dir, os.path.dirname(self._clones[clone])):
-                if self._inotify.watch(each):
-                    self._directories[each] = clone
-        self._clones[self._mirror] = os.path.join(self._mirror, "refs", "heads", handoff.branch)
+        self._branch = handoff.branch
+        self._clones.watch(clones, handoff)
 
-    def changed(self, directory: str) -> bool:
-        """A file changed in *directory*; True when it was one of ours."""
-        clone = self._directories.get(directory)
-        if clone is None:
-            return False
-        self.look(clone)
-        return True
-
-    def lost(self, directory: str) -> None:
-        self._directories.pop(directory, None)
-
-    def look(self, clone: str) -> None:
-        """Read the clone's ref; if it moved, read what is new."""
-        ref = self._clones.get(clone)
-        value = _read_ref(ref) if ref is not None else ""
-        if value and self._seen.get(clone) != value:
-            self._seen[clone] = value
-            self._waiting.append((clone, value))
-            self._next()
+    def changed(self, directory: str) -> None:
+        """A file changed in *directory*."""
+        for clone in self._clones.changed(directory):
+            self._look(clone, self._clones.ref(clone))
 
     def look_everywhere(self, *, again: bool = False) -> None:
         """Look at every clone; *again*: also at refs that have not moved (the subject changed)."""
         if again:
             self._seen.clear()
-        for clone in list(self._clones):
-            self.look(clone)
+        for clone in self._clones:
+            self._look(clone, self._clones.ref(clone))
+        self._look_at_mirror()
+
+    def _look_at_mirror(self) -> None:
+        if self._branch:
+            self._look(self._mirror, read_ref(self._mirror, f"refs/heads/{self._branch}"))
+
+    def _look(self, clone: str, value: str) -> None:
+        """If the clone's ref moved, read what is new."""
+        if value and self._seen.get(clone) != value:
+            self._seen[clone] = value
+            self._waiting.append((clone, value))
+            self._next()
 
     # -- the net
 
     def fetch(self, repo: str, handoff: Handoff) -> None:
         """Fetch the branch into the mirror, for pushes that no clone here made."""
-        if self._fetching or _git_dir(repo) is None:
+        subject = self._ask()
+        if self._fetching or subject is None or git_directory(repo) is None:
             return
         self._fetching = True
-        script = (
-            'test -d "$0" || git init --quiet --bare "$0"; cd "$0" && '
-            'git fetch --quiet --no-tags "$(git -C "$1" remote get-url "$2")" "+refs/heads/$3:refs/heads/$3"'
-        )
-        argv = ["sh", "-c", script, self._mirror, repo, handoff.remote, handoff.branch]
-        self._errands.run(argv, self._fetched, timeout=120.0)
+        argv = ["sh", "-c", _FETCH, self._mirror, repo, handoff.remote, handoff.branch]
+        self._errands.run(argv, partial(self._fetched, subject.head), timeout=FETCH_WITHIN)
 
-    def _fetched(self, result: Result) -> None:
+    def _fetched(self, head: str, result: Result) -> None:
         self._fetching = False
-        complaint = "" if result.code == 0 else f"fetch failed: {result.error or result.code}"
-        if complaint and complaint != self._complaint:
+        if self._succeeded("fetch", self._mirror, result):
+            self._fetched_behind = head
+            self._look_at_mirror()
+
+    def _succeeded(self, what: str, where: str, result: Result) -> bool:
+        """Whether it did; the same failure in the same place is told once."""
+        key = f"{what} in {where}"
+        complaint = "" if result.code == 0 else f"git {key} failed: {result.error or f'exit {result.code}'}"
+        if complaint and complaint != self._complaints.get(key):
             self._say(complaint)
-        self._complaint = complaint
-        if not complaint:
-            self.look(self._mirror)
+        self._complaints[key] = complaint
+        return not complaint
 
     # -- reading what is new, one clone at a time
 
@@ -152,26 +156,50 @@ class Repository:
         self._next()
 
     def _log(self, reading: _Reading, result: Result) -> None:
-        if not result.output:
-            self._say(f"git log in {reading.clone} failed: {result.error}")
-            self._seen.pop(reading.clone, None)
-            self._done()
-            return
         ancestry, commits = gitlog.parse_log(result.output)
-        if ancestry == 128:  # this clone has never seen our head, so its ref is older than it
-            self._done()
+        if result.output and ancestry == gitlog.UNKNOWN:
+            # This clone has never seen our head, so its ref is older than that.  Or the branch was rewritten, and then
+            # the next fetch shows it.
+            if self._is_newest(reading):
+                self._read_again(reading)
+            else:
+                self._done()
+        elif not self._succeeded("log", reading.clone, result):
+            self._failed(reading)
         elif ancestry == 1:
             argv = gitlog.is_older(reading.clone, reading.new, reading.subject.head)
             self._errands.run(argv, partial(self._diverged, reading))
         else:
             self._read_documents(reading, commits, rewritten=False)
 
+    def _is_newest(self, reading: _Reading) -> bool:
+        """Whether the remote was asked after our head was known: then its branch is at the mirror's ref, and not ahead."""
+        return reading.clone == self._mirror and self._fetched_behind == reading.subject.head
+
     def _diverged(self, reading: _Reading, answer: Result) -> None:
-        if answer.output.strip() == b"0":  # a clone that lags behind
+        lags = answer.output.strip() == b"0"
+        if not self._succeeded("merge-base", reading.clone, answer):
+            self._failed(reading)
+        elif lags and not self._is_newest(reading):
             self._done()
-            return
-        argv = gitlog.all_commits(reading.clone, reading.new)
-        self._errands.run(argv, lambda r: self._read_documents(reading, gitlog.parse_log(r.output)[1], rewritten=True))
+        else:
+            self._read_again(reading)
+
+    def _read_again(self, reading: _Reading) -> None:
+        """The history was rewritten: read all of it."""
+
+        def found(result: Result) -> None:
+            if self._succeeded("log", reading.clone, result):
+                self._read_documents(reading, gitlog.parse_log(result.output)[1], rewritten=True)
+            else:
+                self._failed(reading)
+
+        self._errands.run(gitlog.all_commits(reading.clone, reading.new), found)
+
+    def _failed(self, reading: _Reading) -> None:
+        """Look at this clone again with the next net."""
+        self._seen.pop(reading.clone, None)
+        self._done()
 
     def _read_documents(self, reading: _Reading, commits: list[Commit], *, rewritten: bool) -> None:
         subject = reading.subject
@@ -185,12 +213,11 @@ class Repository:
             return
 
         def found(result: Result) -> None:
-            if result.code != 0:
-                self._say(f"git cat-file in {reading.clone} failed: {result.error}")
-                self._seen.pop(reading.clone, None)
-                self._done()
-                return
-            self._report(reading, commits, gitlog.parse_objects(result.output, names), inbox, quiet, rewritten)
+            if self._succeeded("cat-file", reading.clone, result):
+                texts = gitlog.parse_objects(result.output, names)
+                self._report(reading, commits, texts, inbox, quiet, rewritten)
+            else:
+                self._failed(reading)
 
         self._errands.run(gitlog.objects(reading.clone), found, input="".join(f"{n}\n" for n in names).encode())
 
@@ -225,44 +252,3 @@ class _Reading:
     clone: str
     new: str
     subject: Subject
-
-
-def _git_dir(clone: str) -> str | None:
-    """The directory in which the clone's refs live (a worktree and a submodule point elsewhere)."""
-    path = os.path.join(clone, ".git")
-    if os.path.isdir(path):
-        return path
-    try:
-        with open(path, encoding="utf-8") as file:
-            head, _, target = file.read(4096).partition(": ")
-    except OSError:
-        return None
-    if head != "gitdir":
-        return None
-    git_dir = os.path.normpath(os.path.join(clone, target.strip()))
-    try:
-        with open(os.path.join(git_dir, "commondir"), encoding="utf-8") as file:
-            return os.path.normpath(os.path.join(git_dir, file.read().strip()))
-    except OSError:
-        return git_dir
-
-
-def _read_ref(path: str) -> str:
-    """The commit that the ref file at *path* names, packed or loose; "" when there is none."""
-    try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
-    except (OSError, UnicodeDecodeError):
-        pass
-    git_dir, found, rest = path.rpartition("/refs/")
-    if not found:
-        return ""
-    try:
-        with open(os.path.join(git_dir, "packed-refs"), encoding="utf-8") as file:
-            for line in file:
-                sha, _, name = line.strip().partition(" ")
-                if name == f"refs/{rest}":
-                    return sha
-    except OSError:
-        pass
-    return ""

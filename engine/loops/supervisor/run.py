@@ -16,7 +16,7 @@ from functools import partial
 
 from loops import __version__
 from loops.config.model import Config
-from loops.errors import JournalError, LoopsError, SessionError
+from loops.errors import ConfigError, JournalError, LoopsError, SessionError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import attach, launch
@@ -25,6 +25,7 @@ from loops.sessions.view import Failed, ServerGone, TmuxMissing, View
 from loops.supervisor import action, commission, notify, watching
 from loops.supervisor.acts import Sessions
 from loops.supervisor.clock import Clock, boot_id
+from loops.supervisor.config_file import ConfigFile, compiled, last_good
 from loops.supervisor.control import Control
 from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
@@ -51,6 +52,31 @@ def supervisor_command(config_path: str) -> list[str]:
     return [sys.executable, "-m", "loops.supervisor", config_path]
 
 
+def _first_config(path: str) -> tuple[Config, ConfigError | None]:
+    """The configuration to begin with: of a bad file the last good one, and what is wrong with it now.
+
+    A supervisor that is started again in the middle of an edit must not leave its agents alone.
+    """
+    try:
+        return compiled(path), None
+    except ConfigError as error:
+        known = last_good(path)
+        if known is None:
+            raise
+        return known, error
+
+
+def _make_directories(places: StatePlaces) -> None:
+    try:
+        for directory in places.directories():
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise SessionError(
+            f"{error.filename}: cannot be made: {error.strerror}; log_dir in agents.toml names the place, which must be "
+            "a directory that this user may write"
+        ) from error
+
+
 class Supervisor:
     """One project's supervisor.  `run` returns the process's exit code: 0 = asked to end."""
 
@@ -65,12 +91,14 @@ class Supervisor:
         self._respawned = holder
         self._runtime = Runtime(config_path)
         self._runtime.create()
-        config = watching.compiled(config_path)
+        config, broken = _first_config(config_path)
         self._places = StatePlaces(config.log_dir)
-        for directory in self._places.directories():
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+        _make_directories(self._places)
         self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
         self.state = self._ledger.state
+        if broken is not None and (self.state.config is None or not self.state.up):
+            self._ledger.close()
+            raise broken
         self._clock = Clock(self.state.steady)
         self._reactor = Reactor(self._clock.now)
         self._seen: deque[Observation] = deque()
@@ -105,8 +133,9 @@ class Supervisor:
             say=self.say,
             now=clock.now,
         )
+        self._config_file = ConfigFile(self._config_path, config.log_dir, reactor, clock, self._inotify, self.see)
         self._files = watching.Files(
-            self._config_path,
+            self._config_file,
             clock,
             self._inotify,
             self._repository,
@@ -320,7 +349,7 @@ class Supervisor:
             self.say(report)
         woken = self._listen_to_signals()
         try:
-            self._files.read_config()
+            self._config_file.read()
             self._decide()
             self._files.watch()
             self._connect()

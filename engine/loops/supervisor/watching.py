@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from hashlib import sha256
 
-from loops import config as configuration
 from loops.agents import port
-from loops.config.model import Config, Kind
-from loops.errors import ConfigError
+from loops.config.model import Kind
 from loops.places import State as StatePlaces
 from loops.supervisor import commission, signals
 from loops.supervisor.acts import Sessions
 from loops.supervisor.clock import Clock
+from loops.supervisor.config_file import ConfigFile
 from loops.supervisor.inotify import Inotify
-from loops.supervisor.observation import ConfigBroken, ConfigRead, Observation, Signalled
+from loops.supervisor.observation import Observation, Signalled
 from loops.supervisor.repository import Repository, Subject
 from loops.supervisor.state import State
+
+MOST_READS = 64
+"""Reads of one signals file at one time: who writes faster than that must not keep the loop."""
 
 
 class Files:
@@ -25,7 +25,7 @@ class Files:
 
     def __init__(
         self,
-        config_path: str,
+        config_file: ConfigFile,
         clock: Clock,
         inotify: Inotify,
         repository: Repository,
@@ -34,7 +34,7 @@ class Files:
         state: Callable[[], State],
         see: Callable[[Observation], None],
     ) -> None:
-        self._config_path = config_path
+        self._config_file = config_file
         self._clock = clock
         self._inotify = inotify
         self._repository = repository
@@ -42,25 +42,23 @@ class Files:
         self._state = state
         self._see = see
         self._offsets: dict[str, tuple[int, int]] = {}
-        self._read_stamp: tuple[int, int, int] | None = None
 
     def changed(self) -> None:
         """Inotify has something."""
         for change in self._inotify.read():
             if change.lost:
-                self._repository.lost(change.directory)
                 self.rescan()
             elif change.directory == self._signals_directory() and (found := signals.agent_of(change.name)):
                 self.read_signals(found[0])
-            elif os.path.join(change.directory, change.name) == self._config_path:
-                self.read_config()
+            elif self._config_file.is_at(change.directory, change.name):
+                self._config_file.read()
             else:
                 self._repository.changed(change.directory)
 
     def rescan(self) -> None:
         """The net: look at everything again."""
         self.watch()
-        self.read_config()
+        self._config_file.read()
         for name, agent in self._state().agents.items():
             if agent.alive:
                 self.read_signals(name)
@@ -68,7 +66,7 @@ class Files:
 
     def watch(self) -> None:
         """Watch what there is to be watched now."""
-        self._inotify.watch(os.path.dirname(self._config_path))
+        self._config_file.watch()
         config = self._state().config
         if config is None:
             return
@@ -82,22 +80,6 @@ class Files:
         config = self._state().config
         return StatePlaces(config.log_dir).signals if config is not None else ""
 
-    # ---- configuration ---------------------------------------------------------------------------------------------
-
-    def read_config(self) -> None:
-        """Read agents.toml if it changed.  A broken one is told and changes nothing."""
-        stamp = _stamp(self._config_path)
-        if stamp is not None and stamp == self._read_stamp:
-            return
-        self._read_stamp = stamp
-        at = self._clock.now()
-        try:
-            config = compiled(self._config_path)
-        except ConfigError as error:
-            self._see(ConfigBroken(at, _digest(self._config_path), tuple(str(error).splitlines())))
-            return
-        self._see(ConfigRead(at, config, configuration.encode(config)))
-
     # ---- signals ---------------------------------------------------------------------------------------------------
 
     def read_signals(self, name: str) -> None:
@@ -109,12 +91,19 @@ class Files:
         incarnation, taken = self._offsets.get(name, (0, 0))
         offset = taken if incarnation == agent.incarnation else agent.signals_offset
         path = commission.signals_file(StatePlaces(state.config.log_dir), name, agent.incarnation)
-        lines, end = signals.new_lines(path, offset)
+        found: list[port.Signal] = []
+        adapter = commission.adapter_of(state.config, agent)
+        end = offset
+        for _ in range(MOST_READS):
+            before = end
+            lines, end = signals.new_lines(path, before)
+            if adapter is not None:
+                found.extend(signal for line in lines for signal in adapter.read_line(line))
+            if end == before:
+                break
         if end == offset:
             return
         self._offsets[name] = (agent.incarnation, end)
-        adapter = commission.adapter_of(state.config, agent)
-        found = [signal for line in lines for signal in (adapter.read_line(line) if adapter is not None else ())]
         steady = self._sessions.in_steady_time(tuple(found))
         for signal in steady:
             if isinstance(signal, port.TurnStarted | port.DialogShown):
@@ -139,33 +128,3 @@ class Files:
         config = self._state().config
         if config is not None and config.loop.handoff is not None and self.subject() is not None:
             self._repository.fetch(config.loop.handoff.repo, config.loop.handoff)
-
-
-def compiled(path: str) -> Config:
-    """The configuration, from the compiled cache where that is fresh: no TOML or JSON Schema library is imported here."""
-    return configuration.compile(path, cache_path(path))
-
-
-def cache_path(config_path: str) -> str:
-    """Where the compiled configuration lies: beside the sockets, for log_dir is only known once it has been read."""
-    from loops.places import Runtime
-
-    runtime = Runtime(config_path)
-    runtime.create()
-    return os.path.join(runtime.root, "config.json")
-
-
-def _stamp(path: str) -> tuple[int, int, int] | None:
-    try:
-        about = os.stat(path)
-    except OSError:
-        return None
-    return about.st_mtime_ns, about.st_size, about.st_ino
-
-
-def _digest(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return sha256(file.read()).hexdigest()
-    except OSError as error:
-        return f"unreadable: {error.strerror}"
