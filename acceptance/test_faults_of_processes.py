@@ -99,7 +99,7 @@ def test_class_2_killing_the_supervisor_again_and_again_loses_and_doubles_nothin
     for _ in range(5):
         before = scratch.wait_for(lambda: scratch.supervisor, "a supervisor")
         os.kill(before, signal.SIGKILL)
-        scratch.wait_for(lambda old=before: scratch.supervisor not in (0, old), "the next supervisor")
+        _wait_for_another_supervisor(scratch, before)
     assert scratch.wait_running("one", "two") == pids
     started = scratch.events(ev.SupervisorStarted)
     assert [e.adopted for e in started] == [0, 2, 2, 2, 2, 2]
@@ -107,6 +107,10 @@ def test_class_2_killing_the_supervisor_again_and_again_loses_and_doubles_nothin
     for name in pids:
         wait_ticks(scratch, name)
         assert_one_unbroken_life(scratch, name)
+
+
+def _wait_for_another_supervisor(scratch: Scratch, before: int) -> None:
+    scratch.wait_for(lambda: scratch.supervisor not in (0, before), "the next supervisor")
 
 
 def test_class_2_what_dies_while_nobody_supervises_is_healed_by_the_next_supervisor(scratch: Scratch) -> None:
@@ -373,9 +377,12 @@ def test_class_12_when_fifty_race_for_an_empty_throne_one_wins_and_starts_each_s
     assert next(process for process in crowd if process.pid == winner).wait(timeout=PATIENCE) == 0
 
 
-def test_class_12_a_takeover_replaces_the_supervisor_and_no_agent_notices(scratch: Scratch) -> None:
+@pytest.mark.parametrize("stuck", [False, True], ids=["that runs", "that is stuck"])
+def test_class_12_a_takeover_replaces_the_supervisor_and_no_agent_notices(scratch: Scratch, stuck: bool) -> None:
     pids = counting(scratch, "one", "two")
     before = scratch.supervisor
+    if stuck:
+        os.kill(before, signal.SIGSTOP)
     successor = subprocess.Popen(
         scratch.command("watchdog", "--takeover"), env=scratch.environment, stderr=subprocess.DEVNULL, cwd=scratch.root
     )
