@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -308,10 +307,6 @@ class Scratch:
         assert done.returncode == code, f"`loops {' '.join(words)}`: not {code}\n{self.said[-1]}{self.story()}"
         return Outcome(done.returncode, done.stdout, done.stderr)
 
-    def up(self, *names: str, **environment: str) -> None:
-        """Bring the project up, and wait until every enabled session runs."""
-        self.loops("up", *names, **environment)
-
     # ---- looking at it ---------------------------------------------------------------------------------------------
 
     def status(self, timeout: float = 10.0) -> dict[str, Any] | None:
@@ -321,11 +316,21 @@ class Scratch:
         except (TimeoutError, OSError, ValueError):
             return None
 
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the status; none when nobody answers."""
+        status = self.status()
+        return list(status["agents"]) if status is not None else []
+
+    @property
+    def notes(self) -> list[str]:
+        """The notes below the status."""
+        status = self.status()
+        return list(status["notes"]) if status is not None else []
+
     def agent(self, name: str) -> dict[str, Any]:
         """The row of one agent; empty when nobody answers."""
-        status = self.status()
-        rows = status["agents"] if status is not None else []
-        return next((row for row in rows if row["name"] == name), {})
+        return next((row for row in self.rows if row["name"] == name), {})
 
     def wait_for(self, condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
         """Return the first true result of *condition*; fail, saying what was seen, after *seconds*."""
@@ -343,8 +348,7 @@ class Scratch:
         return self.wait_for(lambda: self._running(names), f"{', '.join(names)} RUNNING", seconds)
 
     def _running(self, names: Iterable[str]) -> dict[str, int]:
-        status = self.status()
-        rows = {row["name"]: row for row in status["agents"]} if status is not None else {}
+        rows = {row["name"]: row for row in self.rows}
         found = {name: int(rows[name]["pid"]) for name in names if rows.get(name, {}).get("state") == "RUNNING"}
         return found if len(found) == len(tuple(names)) else {}
 
@@ -518,18 +522,6 @@ def alive(pid: int) -> bool:
 def start_time(pid: int) -> int:
     """The process's start in clock ticks: with the pid, its identity."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-
-
-def knock(path: str, seconds: float) -> bool:
-    """Whether somebody accepts and answers at the socket *path*."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(seconds)
-        try:
-            sock.connect(path)
-            sock.sendall(b"status plain\n")
-            return bool(sock.recv(1))
-        except OSError:
-            return False
 
 
 def polled(condition: Callable[[], T], seconds: float = PATIENCE) -> Iterator[T]:

@@ -43,7 +43,9 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
             f"{PROCESSES}::test_class_3_a_stopped_tmux_server_stops_nothing_else",
             f"{PROCESSES}::test_class_3_a_stopped_holder_makes_commands_say_so_and_costs_nothing",
             f"{PROCESSES}::test_class_3_a_stopped_supervisor_is_named_and_replaced_without_an_agent_noticing",
-            f"{PROCESSES}::test_class_3_a_deleted_socket_comes_back",
+            f"{PROCESSES}::test_class_3_a_deleted_control_socket_comes_back",
+            f"{PROCESSES}::test_class_3_a_deleted_tmux_socket_comes_back_and_no_server_is_left_behind",
+            "tests/sessions/test_holder_place.py::test_removed_files_are_made_again_and_guarded_again",
         ),
     ),
     4: (

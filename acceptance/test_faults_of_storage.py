@@ -52,7 +52,7 @@ def test_class_4_sessions_run_on_over_a_full_disk_and_everything_recovers_by_its
         """Something new to journal, until the last block of the journal is full as well."""
         if pid := scratch.agent("one")["pid"]:
             os.kill(pid, signal.SIGKILL)
-        return FULL.search("".join(scratch.status()["notes"])) is not None
+        return FULL.search("".join(scratch.notes)) is not None
 
     scratch.wait_for(kill_one_more, "the full disk in the status")
     assert FULL.search(scratch.loops("status").out)
@@ -64,7 +64,7 @@ def test_class_4_sessions_run_on_over_a_full_disk_and_everything_recovers_by_its
 
     ballast.unlink()
     scratch.wait_for(lambda: scratch.wait_running("one")["one"] != pids["one"], "another process for one")
-    scratch.wait_for(lambda: not scratch.status()["notes"], "no trouble in the status any more")
+    scratch.wait_for(lambda: not scratch.notes, "no trouble in the status any more")
     assert scratch.wait_running("heart")["heart"] == pids["heart"]
     found = verify(scratch.journal_directory)
     assert found.sound, found.text
@@ -235,14 +235,12 @@ def test_class_11_a_broken_edit_is_refused_once_and_a_good_one_is_taken_up_at_on
     half_written.write_text(good + service("two", COUNTER))
     os.replace(half_written, scratch.config_path)
     scratch.wait_running("two")
-    assert scratch.status()["notes"] == []
+    assert scratch.notes == []
     assert scratch.wait_running("one") == pids
     assert_one_unbroken_life(scratch, "one")
 
     scratch.config_path.write_text(good)
-    scratch.wait_for(
-        lambda: "two" not in {row["name"] for row in scratch.status()["agents"]}, "two gone with its table"
-    )
+    scratch.wait_for(lambda: "two" not in {row["name"] for row in scratch.rows}, "two gone with its table")
     assert len(scratch.events(ev.ConfigRefused)) == 1
     assert len(scratch.events(ev.ConfigLoaded)) == 3
 

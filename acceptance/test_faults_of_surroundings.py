@@ -8,12 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 from loops.supervisor import events as ev
-from scratch import Message, PlannedPhase, Scratch, alive, checked, persistent, service
+from scratch import Message, PlannedPhase, Scratch, alive, checked, persistent, polled, service
 from test_faults_of_processes import COUNTER, assert_one_unbroken_life, copies, wait_ticks
 from test_nineteen_phases import assert_nothing_lost_or_doubled
 
@@ -118,9 +120,14 @@ def _power_cut(scratch: Scratch) -> None:
             for pid in victims:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
-        with suppress(AssertionError):
-            scratch.wait_for(lambda gone=victims: not any(map(alive, gone)), "the end of everything", 5)
+        for anybody in polled(partial(_any_alive, victims), 5.0):
+            if not anybody:
+                break
     raise AssertionError(f"still alive: {scratch.pids()}")
+
+
+def _any_alive(pids: Sequence[int]) -> bool:
+    return any(map(alive, pids))
 
 
 # ---- class 14: pids are reused -----------------------------------------------------------------------------------------
@@ -286,5 +293,5 @@ def test_class_19_a_herd_that_dies_at_once_is_back_and_nobody_is_there_twice(scr
     )
     lines = [line for line in scratch.pids().values() if line.startswith("sleep 9")]
     assert sorted(lines) == [f"sleep 9{number:03d}" for number in range(100)]
-    assert all(row["restarts"] == 1 for row in scratch.status()["agents"] if row["name"] in pids)
+    assert all(row["restarts"] == 1 for row in scratch.rows if row["name"] in pids)
     assert len(copies(scratch, "loops.supervisor")) == 1

@@ -95,7 +95,9 @@ def expected() -> Course:
 
 def course_of(scratch: Scratch) -> Course:
     """Read the journal and the agents' own records."""
-    phase, claims, verdicts = "", [], []
+    phase = ""
+    claims: list[str] = []
+    verdicts: list[str] = []
     journal = scratch.journal()
     for event in journal:
         if isinstance(event, ev.PhaseStarted):
@@ -192,9 +194,7 @@ def _kill_supervisors(scratch: Scratch) -> list[int]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
-            scratch.wait_for(
-                lambda gone=pid: not Path(f"/proc/{gone}").exists(), f"the end of {pid}, seen by its parent"
-            )
+            _wait_until_reaped(scratch, pid)
     # The holder waits longer and longer with a supervisor that dies; an operator's `loops up` does not.
     ensure_holder(
         scratch.runtime,
@@ -204,6 +204,10 @@ def _kill_supervisors(scratch: Scratch) -> list[int]:
         timeout=30.0,
     )
     return killed
+
+
+def _wait_until_reaped(scratch: Scratch, pid: int) -> None:
+    scratch.wait_for(lambda: not Path(f"/proc/{pid}").exists(), f"the end of {pid}, seen by its parent")
 
 
 def _supervisors() -> Iterator[int]:
@@ -226,8 +230,7 @@ def _is_over(scratch: Scratch) -> bool:
 def _real_models(scratch: Scratch) -> dict[tuple[str, str], str]:
     """By (phase, agent): the model in the command line of the process that runs now."""
     found = {}
-    status = scratch.status()
-    for row in status["agents"] if status is not None else ():
+    for row in scratch.rows:
         if row["kind"] == "loop" and row["pid"]:
             with suppress(OSError, ValueError):
                 words = Path(f"/proc/{row['pid']}/cmdline").read_bytes().decode().split("\0")

@@ -63,6 +63,8 @@ class Judges:
         for event in events:
             self.counts[getattr(event, "rule", event.type)] += 1
             self._event(event)
+        if isinstance(seen, ob.Pushed) and any(isinstance(e, ev.EvidenceTaken) for e in events):
+            self._handed_over(seen, {(e.kind, e.cause) for e in events if isinstance(e, ev.NudgeQueued)})
         for action in actions:
             if isinstance(action, act.Start | act.End | act.Send):
                 wanted = (
@@ -76,6 +78,22 @@ class Judges:
                 continue
             if sum(1 for nudge in agent.nudges if nudge.sending) > 1:
                 sim.fail(f"two nudges at once are typed into {name}")
+
+    def _handed_over(self, seen: ob.Pushed, queued: set[tuple[str, str]]) -> None:
+        """Each claim of the phase wakes the reviewer, each verdict the Builder; of history, the claim that is still open."""
+        sim = self.sim
+        mine = f"({sim.state.loop.phase.upper()}-"
+        for place, (commit, _) in enumerate(seen.commits):
+            kind = "claim" if commit.subject.startswith("claim(") else ""
+            if commit.subject.startswith("review(") and commit.subject.endswith(("PASS", "FAIL")):
+                kind = "verdict"
+            if mine not in commit.subject:  # an agent that waits for its restart still speaks of the last phase
+                continue
+            later = seen.commits[place + 1 :]
+            if seen.quiet and (kind != "claim" or any(c.subject.startswith(("claim(", "review(")) for c, _ in later)):
+                continue
+            if kind and (kind, commit.sha) not in queued:
+                sim.fail(f"nobody was told of {commit.subject!r} ({commit.sha[:10]})")
 
     def _in_window(self, action: act.Start | act.End | act.Send, wanted: bool) -> None:
         """Neither nudge nor heal in a limit window, the probe excepted."""

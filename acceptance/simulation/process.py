@@ -189,6 +189,7 @@ class Process:
 
     def take(self, nudge: str) -> None:
         self.received.append(nudge)
+        self.typed = [other for other in self.typed if other != nudge]
         self.sim.judges.received(self, nudge)
         self.begin_turn(nudge)
 

@@ -34,6 +34,8 @@ from simulation.remote import Remote
 
 START = 1_800_000_000.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+MOST_STEPS = 2000
+"""In an hour: more is a storm."""
 
 CHANCES = {
     "crash": 0.03,
@@ -98,6 +100,7 @@ class Simulation:
         self._looking: set[str] = set()
         self._timers: dict[str, tuple[object, object, object, float | None]] = {}
         self._spins = (0.0, 0)
+        self._busy = (0.0, 0)
         self._reading = False
         self.steps = 0
         self.last: deque[str] = deque(maxlen=60)
@@ -196,6 +199,10 @@ class Simulation:
         if not self.alive:
             return
         self.steps += 1
+        hour = self.now // HOUR
+        self._busy = (hour, self._busy[1] + 1 if self._busy[0] == hour else 0)
+        if self._busy[1] > MOST_STEPS:
+            self.fail(f"more than {MOST_STEPS} steps within an hour, the last: {seen}")
         before = self.state
         after, events, actions = decide(before, seen)
         dies = (events or actions) and self.chance("supervisor-dies-in-the-act")

@@ -119,12 +119,18 @@ def _marked(pids: Iterable[int], marker: str) -> list[Process]:
 
 def carries(pid: int, marker: str) -> bool:
     """Whether *pid* was started with ``LOOPS_SESSION=marker``; False as well if its environment may not be read."""
+    return mark_of(pid) == marker
+
+
+def mark_of(pid: int) -> str:
+    """Return the ``LOOPS_SESSION`` that *pid* was started with; empty if there is none, or if it may not be read."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             environment = file.read()
     except OSError:
-        return False
-    return f"{MARKER}={marker}".encode("utf-8", "surrogateescape") in environment.split(b"\0")
+        return ""
+    _, found, rest = (b"\0" + environment).partition(f"\0{MARKER}=".encode())
+    return rest.partition(b"\0")[0].decode("utf-8", "surrogateescape") if found else ""
 
 
 class Ending:

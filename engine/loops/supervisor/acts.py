@@ -30,6 +30,8 @@ from loops.supervisor.state import State, Turn
 
 TREE_STEP = 0.02
 """Seconds between two steps of ending a tree."""
+SWEEP_AFTER = 0.02
+"""Seconds in which the ends of sessions are gathered before their children are looked for: once for a whole storm."""
 SETTLED = 1.0
 """Seconds of silence after which a screen is worth reading."""
 LOOK_WITHIN = 10.0
@@ -162,22 +164,22 @@ class Sessions:
         if (event.name, event.incarnation) in self._endings:
             self._exits[event.name, event.incarnation] = event
             return
+        if not self._left:
+            self._reactor.at("sweep", self._clock.now() + SWEEP_AFTER, self._sweep)
         self._left.append(event)
         self._tell_exit(event)
 
-    def sweep(self) -> None:
+    def _sweep(self) -> None:
         """End what the sessions that ended by themselves left behind.
 
-        After the restarts, not before: looking through a thousand children takes longer than the restart itself, and
-        what carries the mark of an old incarnation cannot be taken for the new one.
+        A moment after the restarts, not before: looking through a thousand children takes longer than the restart
+        itself, and what carries the mark of an old incarnation cannot be taken for the new one.
         """
-        if not self._left:
-            return
         left, self._left = self._left, []
         strays = [pid for pid in tree.children(self.holder_pid) if pid not in self._leaders]
+        marks = {tree.mark_of(pid) for pid in strays}
         for event in left:
-            mark = commission.marker(self._runtime, event.name, event.incarnation)
-            if event.name in self._outlived or any(tree.carries(pid, mark) for pid in strays):
+            if event.name in self._outlived or commission.marker(self._runtime, event.name, event.incarnation) in marks:
                 self._begin_ending(event.name, event.incarnation, None, 0.0)
 
     def _tell_exit(self, event: held.Exited) -> None:

@@ -207,3 +207,15 @@ def ask(path: str, request: dict[str, Any], timeout: float = 10.0) -> dict[str, 
     except ValueError:  # it died before it had said all
         return None
     return answer
+
+
+def listener(path: str) -> int:
+    """The pid of the process that listens at *path*, also when it does not answer; 0: nobody does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(1.0)
+        try:
+            sock.connect(path)
+            pid, _uid, _gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        except OSError:
+            return 0
+    return int(pid)

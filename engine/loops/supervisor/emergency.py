@@ -48,10 +48,11 @@ def stop(runtime: Runtime, config: Config | None, seconds: float) -> Stopped:
         SessionError: something still lives after *seconds*.
     """
     deadline = time.monotonic() + seconds
-    _kill_supervisors(runtime, StatePlaces(config.log_dir) if config is not None else None)
+    answers = _forbid_respawn(runtime)
+    _kill_supervisors(runtime, StatePlaces(config.log_dir) if config is not None else None, answers)
     unjournaled = _journal(config)
     killed = kill_sessions(runtime, deadline)
-    withdraw(runtime)
+    _clear_away(runtime, answers)
     return Stopped(killed, unjournaled)
 
 
@@ -60,12 +61,18 @@ def withdraw(runtime: Runtime) -> None:
 
     SessionError: one of them does not end even when killed.
     """
-    _kill_supervisors(runtime, None)
+    answers = _forbid_respawn(runtime)
+    _kill_supervisors(runtime, None, answers)
+    _clear_away(runtime, answers)
+
+
+def _clear_away(runtime: Runtime, holder_answers: bool) -> None:
     with processes.Departure() as departure:
         departure.expect("the holder", processes.holder(runtime))
-        quit_holder(runtime)
-        if departure.wait(PATIENCE):
-            departure.kill()
+        if holder_answers:
+            quit_holder(runtime)
+            departure.wait(PATIENCE)
+        departure.kill()
         if left := departure.wait(PATIENCE):
             raise SessionError(
                 f"{left[0]} does not end even when killed: it waits in the kernel; look at its /proc entry"
@@ -79,17 +86,18 @@ def living(runtime: Runtime) -> bool:
     return bool(_marked(_mark(runtime)))
 
 
-def _forbid_respawn(runtime: Runtime) -> None:
-    """Give the holder, if it answers, something else to start."""
+def _forbid_respawn(runtime: Runtime) -> bool:
+    """Give the holder something else to start; False when it does not answer, and need not be asked again."""
     with suppress(LoopsError):
         if holder_pid(runtime, PATIENCE) is not None:
             ensure_holder(runtime, supervisor=NOTHING, env={}, log_path=os.devnull, timeout=PATIENCE)
+            return True
+    return False
 
 
-def _kill_supervisors(runtime: Runtime, places: StatePlaces | None) -> None:
-    _forbid_respawn(runtime)
+def _kill_supervisors(runtime: Runtime, places: StatePlaces | None, ask_holder: bool) -> None:
     with processes.Departure() as departure:
-        for pid in processes.supervisors(runtime, places):
+        for pid in processes.supervisors(runtime, places, ask_holder=ask_holder):
             departure.expect("the supervisor", pid)
         departure.kill()
         departure.wait(PATIENCE)

@@ -43,12 +43,12 @@ def holder(runtime: Runtime) -> int:
     return lock_owner(lock_path(runtime.holder_socket))
 
 
-def supervisors(runtime: Runtime, places: StatePlaces | None) -> set[int]:
+def supervisors(runtime: Runtime, places: StatePlaces | None, *, ask_holder: bool = True) -> set[int]:
     """The pids of the project's supervisor: who listens, who writes the journal, whom the holder has started.
 
     They are one process, except in the moments in which one comes and another goes.
     """
-    found = {listener(runtime.control_socket), _started_by_holder(runtime)}
+    found = {listener(runtime.control_socket), _started_by_holder(runtime) if ask_holder else 0}
     if places is not None:
         found.add(lock_owner(os.path.join(places.journal, "lock")))
     return found - {0, os.getpid()}

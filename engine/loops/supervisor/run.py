@@ -187,7 +187,6 @@ class Supervisor:
             self._set_timers()
         finally:
             self._flushing = False
-        self._sessions.sweep()
 
     def _decide(self) -> None:
         while self._seen:
