@@ -50,7 +50,7 @@ class Project:
         return answer
 
     def _stuck(self) -> str:
-        from loops.supervisor.processes import listener
+        from loops.supervisor.control import listener
 
         pid = listener(self.runtime.control_socket)
         remedy = (
