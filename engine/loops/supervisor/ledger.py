@@ -24,7 +24,7 @@ class Ledger:
         self._since_snapshot = 0
         self._sequence = 0
         kept = self._journal.latest_snapshot()
-        state = snapshot.decode(kept[1]) if kept is not None else None
+        state = _believed(kept[1]) if kept is not None else None
         after = kept[0] if kept is not None and state is not None else 0
         self.state = fold(state or State(), self._typed(self._journal.replay(after)))
 
@@ -63,13 +63,24 @@ class Ledger:
         self._journal.commit()
 
     def keep_snapshot(self, state: State, *, force: bool = False) -> None:
-        """Write a snapshot of *state*, which is the fold of all that is durable, when enough came since the last."""
+        """Write a snapshot of *state*, which is the fold of all that is durable, when enough came since the last.
+
+        JournalError: it cannot be kept, which only costs time at the next start.
+        """
         if self._sequence and (force or self._since_snapshot >= SNAPSHOT_EVERY):
+            self._since_snapshot = 0  # also when it fails: not to be tried with every event on a full disk
             self._journal.snapshot(self._sequence, snapshot.encode(state))
-            self._since_snapshot = 0
 
     def close(self) -> None:
         self._journal.close()
+
+
+def _believed(data: Any) -> State | None:
+    """The snapshot's state; None, and the journal is replayed, when another engine's state means something else."""
+    try:
+        return snapshot.decode(data)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
 
 
 def peek(directory: str) -> State:

@@ -24,6 +24,6 @@ def watchdog_interval() -> float | None:
     """Seconds between two ``WATCHDOG=1`` (half of what systemd allows), None when it does not watch us."""
     allowed = os.environ.get("WATCHDOG_USEC", "")
     meant_for = os.environ.get("WATCHDOG_PID", "")
-    if not allowed.isdecimal() or (meant_for and meant_for != str(os.getpid())):
+    if not allowed.isdecimal() or not int(allowed) or (meant_for and meant_for != str(os.getpid())):
         return None
     return int(allowed) / 2_000_000

@@ -21,7 +21,7 @@ from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import attach, launch
 from loops.sessions import client as held
-from loops.sessions.view import Failed, ServerGone, TmuxMissing, View
+from loops.sessions.view import View
 from loops.supervisor import action, commission, notify, watching
 from loops.supervisor.acts import Sessions
 from loops.supervisor.clock import Clock, boot_id
@@ -37,14 +37,17 @@ from loops.supervisor.observation import Adopted, Began, Observation, Tick
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
+from loops.supervisor.showing import Showing
 from loops.supervisor.state import Life
 
 JOURNAL_RETRY = 1.0
 """Seconds until a journal that could not be written (a full disk) is tried again; nothing is acted on meanwhile."""
 RECONNECT_FIRST, RECONNECT_MOST = 0.1, 5.0
 """Seconds between two tries for a new holder."""
-VIEW_DELAY = 0.05
-"""Seconds in which changes of the sessions are gathered before their tmux views are brought in line."""
+TICK_PAUSE = 1.0
+"""Seconds, at least, between two ticks of an agent whose time lies in the past even after a tick."""
+MOST_ROUNDS = 100
+"""Rounds of deciding and acting in one turn of the loop; then its descriptors and timers have theirs."""
 
 
 def supervisor_command(config_path: str) -> list[str]:
@@ -104,8 +107,9 @@ class Supervisor:
         self._seen: deque[Observation] = deque()
         self._acts: deque[action.Action] = deque()
         self._touched: set[str] = set()
-        self._shown: dict[str, str] = {}
+        self._ticked: dict[str, float] = {}
         self._leaving: int | None = None
+        self._superseded = False
         self._flushing = False
         self._trouble = ""
         self._compose(config)
@@ -145,6 +149,7 @@ class Supervisor:
         )
         relay = [sys.executable, "-I", "-S", "-E", attach.__file__, "--no-detach", self._runtime.holder_socket]
         self._view = View(self._runtime.tmux_socket, relay)
+        self._showing = Showing(self._view, reactor, clock, wanted=self._views, say=self.say)
         requests = Requests(
             clock,
             state=lambda: self.state,
@@ -168,7 +173,12 @@ class Supervisor:
             return
         self._flushing = True
         try:
+            rounds = 0
             while self._seen or self._acts or self._trouble:
+                rounds += 1
+                if rounds > MOST_ROUNDS:
+                    self._reactor.at("flush", self._clock.now(), self.flush)
+                    break
                 self._decide()
                 if not self._commit():
                     return
@@ -192,7 +202,6 @@ class Supervisor:
     def _commit(self) -> bool:
         try:
             self._ledger.commit()
-            self._ledger.keep_snapshot(self.state)
         except JournalError as error:
             if str(error) != self._trouble:  # once, not at every retry; `loops status` goes on saying it
                 self._trouble = str(error)
@@ -204,19 +213,26 @@ class Supervisor:
         if self._trouble:
             self._trouble = ""
             self.say("the journal can be written again, and nothing that was seen meanwhile is missing from it")
+        try:
+            self._ledger.keep_snapshot(self.state)
+        except JournalError as error:  # a start takes longer without it: no reason to keep anything waiting
+            self.say(str(error))
         return True
 
     def _set_timers(self) -> None:
         now = self._clock.now()
         for name in self._touched:
             when = None if self._sessions.is_looking(name) else due(self.state, name)
+            if when is not None and when <= now:
+                when = max(when, self._ticked.get(name, 0.0) + TICK_PAUSE)
             self._reactor.at(f"agent {name}", when, lambda n=name: self._tick(n))  # type: ignore[misc]
         if self._touched:
-            self._reactor.at("view", now + VIEW_DELAY, self._show)
+            self._showing.soon()
         self._touched.clear()
 
     def _tick(self, name: str) -> None:
-        self.see(Tick(self._clock.now(), (name,)))
+        self._ticked[name] = self._clock.now()
+        self.see(Tick(self._ticked[name], (name,)))
         self._touched.add(name)
 
     def _act(self, act: action.Action) -> None:
@@ -254,7 +270,11 @@ class Supervisor:
                     self._reconnect()
                 case held.Superseded(epoch=epoch):
                     self.say(f"another supervisor (epoch {epoch}) has taken over")
+                    self._superseded = True
                     self._leave(0)
+                    return  # nothing more is decided: journal, sessions and views are that one's
+                case held.Refused(reason=reason):
+                    self.say(f"the holder refused: {reason}")
 
     def _reconnect(self) -> None:
         """The holder died.  Its sessions live on our descriptors: start another one and give them to it."""
@@ -310,30 +330,16 @@ class Supervisor:
         for mark in end_leftovers(project, (self._sessions.holder_pid, 1), living, leaders):
             self.say(f"ended what was left of {mark.partition('/')[2]}: it had outlived its holder")
 
-    def _show(self) -> None:
-        """Bring the tmux views in line with the sessions."""
+    def _views(self) -> dict[str, str] | None:
+        """The tmux views that there should be."""
         config = self.state.config
         if config is None or self._leaving is not None:
-            return
-        shown = {
+            return None
+        return {
             config.agents[name].session: name
             for name, agent in self.state.agents.items()
             if name in config.agents and agent.incarnation and agent.life not in (Life.OFF, Life.ENDED)
         }
-        if shown != self._shown:  # a restart changes nothing: the relay waits for the next incarnation
-            self._shown = shown
-            self._view.ensure(shown, self._clock.now())
-            self._poll_view()
-
-    def _poll_view(self) -> None:
-        now = self._clock.now()
-        for event in self._view.poll(now):
-            if isinstance(event, Failed | TmuxMissing):
-                self.say(event.reason)
-            elif isinstance(event, ServerGone):
-                self._shown = {}
-                self._reactor.at("view", now + VIEW_DELAY, self._show)
-        self._reactor.at("view poll", self._view.due(), self._poll_view)
 
     def say(self, text: str) -> None:
         """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
@@ -353,16 +359,17 @@ class Supervisor:
             self._files.watch()
             self._connect()
             self._reactor.watch(self._inotify.fileno(), self._files.changed)
-            self._reactor.watch(self._view.fileno(), self._poll_view)
+            self._reactor.watch(self._view.fileno(), self._showing.poll)
             self._reactor.watch(woken.fileno(), lambda: self._signalled(woken))
             self._net()
-            self._reactor.at("view net", self._clock.now() + VIEW_DELAY, self._view_net)
+            self._reactor.at("view net", self._clock.now(), self._view_net)
             self.flush()
             notify.tell("READY=1")
             self._watchdog()
             while self._leaving is None:
                 self._reactor.turn()
-                self.flush()
+                if not self._superseded:
+                    self.flush()
         finally:
             self._close()
         return self._leaving or 0
@@ -383,8 +390,7 @@ class Supervisor:
         """Rebuild what broke in tmux without a word to us.  Seldom: a listing of a thousand views costs 20 ms."""
         config = self.state.config
         interval = config.watchdog.heavy_interval if config is not None else 300.0
-        self._shown = {}
-        self._show()
+        self._showing.anew()
         self._reactor.at("view net", self._clock.now() + interval, self._view_net)
 
     def _watchdog(self) -> None:
@@ -418,14 +424,23 @@ class Supervisor:
         notify.tell("STOPPING=1")
         project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
         self._errands.close()
-        with suppress(LoopsError):
-            self._ledger.commit()
-            self._ledger.keep_snapshot(self.state, force=True)
-            self._ledger.close()
-        if project_is_down:
+        if not self._superseded:
+            self._close_ledger()
+        if project_is_down and not self._superseded:
             self._view.close()
             with suppress(LoopsError):
                 self._holder.quit()
         with suppress(LoopsError):
             self._holder.close()
         self._control.close()  # last: for whoever waits for our end, its end is ours
+
+    def _close_ledger(self) -> None:
+        try:
+            self._ledger.commit()
+            self._ledger.keep_snapshot(self.state, force=True)
+        except JournalError as error:
+            if str(error) != self._trouble:
+                self.say(str(error))
+        finally:
+            with suppress(LoopsError):
+                self._ledger.close()

@@ -167,13 +167,18 @@ def text(state: State, now: float, *, supervisor_pid: int = 0, started: float = 
             padded[5] = padded[5] if number == 0 else f"{_colour(row[5])}{padded[5]}\x1b[0m"
         line = "  ".join([*padded, row[-1]]).rstrip()
         lines.append(f"\x1b[1m{line}\x1b[0m" if colour and number == 0 else line)
-    lines.extend(f"! {note}" for note in notes(state))
+    lines.extend(f"! {printable(note)}" for note in notes(state))
     return "\n".join(lines) + "\n"
+
+
+def printable(text: str) -> str:
+    """*text* without what would act on a terminal: agents write commit subjects, questions and limit texts."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     since = span(row.since) if row.since else "-"
-    doing = "".join(c if c.isprintable() else "?" for c in row.doing)
+    doing = printable(row.doing)
     return (
         row.name,
         row.kind,

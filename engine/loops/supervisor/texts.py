@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 
 from loops import resources
 from loops.config.model import Agent, Config, Kind, Phase
-from loops.errors import LoopsError
+from loops.errors import ConfigError, LoopsError
 from loops.supervisor.state import Nudge, NudgeKind
 
 
 def kickoff(config: Config, agent: Agent, phase: Phase | None, kind: str) -> str:
-    """Return what the agent is started with.  *kind*: kickoff, prompt, resume or none (`events.SessionStarting`)."""
+    """Return what the agent is started with.  *kind*: kickoff, prompt, resume or none (`events.SessionStarting`).
+
+    ConfigError: a file that agents.toml names cannot be read; an agent without its orders would do anything.
+    """
     if kind == "none":
         return ""
     if kind == "resume":
         return _resume(agent, phase)
     if agent.kind is Kind.LOOP and phase is not None:
         return _phase_kickoff(config, agent, phase)
-    return _read(agent.prompt_file) or _role(config, agent)
+    return _demand(agent.prompt_file) or _role(config, agent)
 
 
 def nudge(config: Config, agent: Agent, waiting: Nudge) -> str:
@@ -30,15 +34,10 @@ def nudge(config: Config, agent: Agent, waiting: Nudge) -> str:
 
 
 def _phase_kickoff(config: Config, agent: Agent, phase: Phase) -> str:
-    template = _read(config.loop.kickoff_template or resources.prompt("kickoff"))
-    # Not str.format: a template is prose and may hold braces of its own.
-    for slot, value in (
-        ("{phase_id}", phase.id),
-        ("{plan}", phase.plan),
-        ("{status}", phase.status),
-        ("{role}", agent.role or agent.name),
-    ):
-        template = template.replace(slot, value)
+    template = _demand(config.loop.kickoff_template or resources.prompt("kickoff"))
+    slots = {"phase_id": phase.id, "plan": phase.plan, "status": phase.status, "role": agent.role or agent.name}
+    # Not str.format: a template is prose and may hold braces of its own.  All at once: a plan's name may look like a slot.
+    template = re.sub(r"\{(phase_id|plan|status|role)\}", lambda slot: slots[slot[1]], template)
     return f"{template.rstrip()}\n\n{_role(config, agent)}".strip() + "\n"
 
 
@@ -47,7 +46,7 @@ def _role(config: Config, agent: Agent) -> str:
     role = agent.role or agent.name
     own = os.path.join(config.loop.roles_dir, f"{role}.md") if config.loop.roles_dir else ""
     if own and os.path.isfile(own):
-        return _read(own)
+        return _demand(own)
     try:
         return _read(resources.prompt(role))
     except LoopsError:  # a role of the project's own, without a text
@@ -62,11 +61,20 @@ def _resume(agent: Agent, phase: Phase | None) -> str:
     )
 
 
-def _read(path: str) -> str:
+def _demand(path: str) -> str:
+    """The text of the file at *path*; "" when *path* is."""
     if not path:
         return ""
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
-    except OSError:
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; agents.toml names it, so it must be readable") from error
+
+
+def _read(path: str) -> str:
+    """The text of the file at *path*; "" when it cannot be read."""
+    try:
+        return _demand(path)
+    except ConfigError:
         return ""
