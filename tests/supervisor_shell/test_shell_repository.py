@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from loops.config.model import Handoff
 from loops.supervisor import repository
+from loops.supervisor.clock import Clock
 from loops.supervisor.clones import git_directory, read_ref
 from loops.supervisor.errands import Errands, git_environment
 from loops.supervisor.inotify import Inotify
@@ -59,7 +60,7 @@ class World:
             ask=lambda: self.subject,
             tell=self._tell,
             say=self.said.append,
-            now=time.monotonic,
+            clock=Clock(),
         )
         self.reactor.watch(self.inotify.fileno(), self._changed)
 
@@ -481,3 +482,15 @@ def test_what_is_no_clone_has_no_git_directory(tmp_path: Path) -> None:
     (tmp_path / ".git").write_bytes(b"\xff\xfe nonsense")
     assert git_directory(str(tmp_path)) is None
     assert git_directory(str(tmp_path / "none")) is None
+
+
+def test_a_commit_is_dated_by_the_steady_clock_though_the_wall_clock_was_set_back_a_day() -> None:
+    """Fault class 5: else every verdict of the last day would look as if it came from the future."""
+    wall = [1_000_000.0]
+    clock = Clock(wall=lambda: wall[0], boottime=lambda: 50.0)
+    before = clock.steady(999_990.0)
+
+    wall[0] -= 86_400.0
+
+    assert before == clock.now() - 10.0
+    assert clock.steady(wall[0] - 10.0) == clock.now() - 10.0

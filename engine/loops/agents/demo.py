@@ -42,8 +42,8 @@ class DemoAdapter:
         return Launch(tuple(words), self._backend.env, conversation=conversation)
 
     def typing(self, text: str) -> Typing:
-        """Paste, then Enter."""
-        return Typing(bracketed(text), b"\r")
+        """Paste, then Enter, which this agent tells from a pasted line break at once."""
+        return Typing(bracketed(text), b"\r", pause=0.01)
 
     def read_line(self, line: bytes) -> Sequence[Signal]:
         """Read one line of the engine's own signals format."""

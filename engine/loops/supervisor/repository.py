@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from loops.config.model import Handoff
 from loops.protocol.evidence import Commit
 from loops.supervisor import gitlog
+from loops.supervisor.clock import Clock
 from loops.supervisor.clones import Clones, git_directory, read_ref
 from loops.supervisor.errands import Errands, Result
 from loops.supervisor.inotify import Inotify
@@ -63,7 +64,7 @@ class Repository:
         ask: Ask,
         tell: Tell,
         say: Callable[[str], None],
-        now: Callable[[], float],
+        clock: Clock,
     ) -> None:
         self._errands = errands
         self._inotify = inotify
@@ -71,7 +72,7 @@ class Repository:
         self._ask = ask
         self._tell = tell
         self._say = say
-        self._now = now
+        self._clock = clock
         self._clones = Clones(inotify)
         self._branch = ""
         self._seen: dict[str, str] = {}
@@ -231,7 +232,11 @@ class Repository:
         rewritten: bool,
     ) -> None:
         subject = reading.subject
-        with_documents = tuple((commit, subject.wanted.documents(commit, texts)) for commit in commits)
+        # Commits are dated by wall clocks; ages are judged by the steady one.
+        with_documents = tuple(
+            (replace(commit, time=self._clock.steady(commit.time)), subject.wanted.documents(commit, texts))
+            for commit in commits
+        )
         standing = tuple(
             (os.path.basename(path), texts[name][0], sha)
             for path, sha in inbox.items()
@@ -239,7 +244,7 @@ class Repository:
         )
         current = self._ask()
         if current is not None and (current.head, current.status) == (subject.head, subject.status):
-            self._tell(Pushed(self._now(), reading.new, with_documents, standing, quiet, rewritten))
+            self._tell(Pushed(self._clock.now(), reading.new, with_documents, standing, quiet, rewritten))
         else:  # the phase changed while we read: read again for the new one
             self._waiting.append((reading.clone, reading.new))
         self._done()

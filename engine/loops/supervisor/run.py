@@ -135,7 +135,7 @@ class Supervisor:
             ask=lambda: self._files.subject(),
             tell=self.see,
             say=self.say,
-            now=clock.now,
+            clock=clock,
         )
         self._config_file = ConfigFile(self._config_path, config.log_dir, reactor, clock, self._inotify, self.see)
         self._files = watching.Files(
