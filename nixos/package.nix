@@ -41,7 +41,6 @@ let
       rich
       shtab
       tomli
-      tomlkit
     ];
 
     optional-dependencies.test = with python3.pkgs; [
@@ -53,6 +52,7 @@ let
       pytest-xdist
       ruff
       sh
+      tomlkit
       types-jsonschema
     ];
 

@@ -141,7 +141,7 @@ def test_a_check_that_fails_by_itself_says_how_to_see_why(
         config.compile(write(GOOD), str(tmp_path / "config.json"))
 
 
-HEAVY = ("jsonschema", "tomllib", "tomlkit", "hashlib", "subprocess", "typing_extensions", "referencing", "difflib")
+HEAVY = ("jsonschema", "tomli", "tomlkit", "hashlib", "subprocess", "typing_extensions", "referencing", "difflib")
 
 
 def test_a_start_from_the_cache_loads_neither_a_parser_nor_a_validator(write: Write, tmp_path: Path) -> None:

@@ -100,10 +100,10 @@ def _text(path: str, raw: bytes) -> str:
 
 
 def _document(path: str, text: str) -> dict[str, Any]:
-    import tomllib
+    import tomli
 
     try:
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except ValueError as error:  # TOMLDecodeError, and that of int() for a number of thousands of digits
         said = str(error)
         place = re.search(r" \(at line (\d+), column (\d+)\)$", said)

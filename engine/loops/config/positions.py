@@ -1,7 +1,7 @@
 """On which line a key of a TOML document stands.
 
 The library that reads TOML keeps no positions, so this walks the tokens once more.  It judges nothing: it is given only
-text that `tomllib` has accepted, and must know just enough to tell strings, brackets and keys apart.
+text that `tomli` has accepted, and must know just enough to tell strings, brackets and keys apart.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Positions:
 
 
 def locate(text: str) -> Positions:
-    """Find the lines of everything in *text*, which `tomllib.loads` must have accepted."""
+    """Find the lines of everything in *text*, which `tomli.loads` must have accepted."""
     return Positions(_Walk(text).document())
 
 
@@ -175,8 +175,8 @@ def _unquote(token: str) -> str:
     if token[0] == "'":
         return token[1:-1]
     if token[0] == '"':
-        import tomllib
+        import tomli
 
-        word: str = tomllib.loads(f"k={token}")["k"]
+        word: str = tomli.loads(f"k={token}")["k"]
         return word
     return token
