@@ -306,6 +306,9 @@ class Supervisor:
         if not again:
             self._end_leftovers([session for session in sessions if session.alive])
         self._reactor.watch(self._holder.fileno(), self._heard)
+        living = {session.name for session in sessions if session.alive}
+        for name in [name for name in self.state.agents if name not in living]:
+            self._files.read_signals(name)  # what it said last counts before that it is gone: no nudge comes twice
         adopted = tuple(Adopted(s.name, s.incarnation, s.pid, s.alive, s.code, s.signal) for s in sessions)
         self.see(
             Began(

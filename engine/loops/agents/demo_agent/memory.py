@@ -22,14 +22,19 @@ class Memory:
                 self._all.update(json.load(file))
 
     def open(self, conversation: str, resume: bool) -> bool:
-        """Begin, or take up, *conversation*; False when it should be resumed and is not known."""
+        """Begin, or take up, *conversation*; False when it should be resumed and is not known.
+
+        As with real agents, it is known from its first message on: one that was killed before cannot be resumed, and
+        its next start brings the kickoff again.
+        """
         known: dict[str, Any] = self._all["conversations"]
         if resume and conversation not in known:
             return False
         known.setdefault(conversation, {"pending": None, "poisoned": False})
         self.conversation = conversation
         self._all["starts"] += 1
-        self._save()
+        if resume:
+            self._save()
         return True
 
     @property
