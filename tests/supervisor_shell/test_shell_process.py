@@ -222,3 +222,31 @@ def test_a_supervisor_that_is_started_again_during_a_bad_edit_goes_on_with_the_l
     project.until(lambda: project.events(ev.ConfigRefused), "the bad edit is reported")
     os.kill(before["one"], signal.SIGKILL)
     project.until(lambda: project.pids().get("one", before["one"]) != before["one"], "it is healed all the same")
+
+
+def test_a_holder_that_is_stopped_keeps_nobody_waiting_for_ever(project: ShellProject) -> None:
+    project.write("one")
+    first = project.start("--no-holder", "--up")
+    project.wait_running("one")
+    project.leave(first)
+    os.kill(project.holder, signal.SIGSTOP)
+    code, said = project.fails("--no-holder")
+    os.kill(project.holder, signal.SIGCONT)
+    assert code == 6
+    assert "kill -CONT" in said
+
+
+def test_a_tick_whose_time_has_passed_is_not_repeated_without_end(project: ShellProject) -> None:
+    project.write("one")
+    script = (
+        "import sys; from loops.supervisor import run\n"
+        "run.due = lambda state, name: 1.0\n"
+        "s = run.Supervisor(sys.argv[1], up=True, holder=False)\n"
+        "ticks, tick = [], s._tick\n"
+        "s._tick = lambda name: (ticks.append(name), tick(name))\n"
+        "s._reactor.at('over', s._clock.now() + 2.5, lambda: s._leave(0))\n"
+        "s.run(); print(len(ticks))"
+    )
+    argv = [sys.executable, "-c", script, str(project.config_path)]
+    done = subprocess.run(argv, env=project.environment, capture_output=True, text=True, check=True, timeout=60)
+    assert 1 <= int(done.stdout) <= 5
