@@ -250,3 +250,21 @@ def test_a_tick_whose_time_has_passed_is_not_repeated_without_end(project: Shell
     argv = [sys.executable, "-c", script, str(project.config_path)]
     done = subprocess.run(argv, env=project.environment, capture_output=True, text=True, check=True, timeout=60)
     assert 1 <= int(done.stdout) <= 5
+
+
+def test_a_handoff_that_is_added_later_is_watched_at_once(project: ShellProject) -> None:
+    project.write("one")
+    project.start("--no-holder", "--up")
+    project.wait_running("one")
+    environment = {**project.environment, "GIT_CONFIG_GLOBAL": os.devnull}
+    script = (
+        "git init -q --bare -b main remote.git && git clone -q remote.git work && cd work && git symbolic-ref HEAD "
+        "refs/heads/main && git -c user.name=a -c user.email=a@x commit -q --allow-empty -m begin && git push -q origin main"
+    )
+    subprocess.run(["sh", "-c", script], cwd=project.root, env=environment, check=True, capture_output=True)
+    project.write("one", more='[loop]\nhandoff = { repo = "work" }\n[[loop.phases]]\nid = "1"\nitems = ["M1"]\n')
+    project.until(lambda: project.events(ev.EvidenceTaken), "the history is read")
+    push = "git -c user.name=a -c user.email=a@x commit -q --allow-empty -m 'claim(M1): x' && git push -q origin main"
+    subprocess.run(["sh", "-c", push], cwd=project.root / "work", env=environment, check=True, capture_output=True)
+    seen = project.until(lambda: project.events(ev.CommitSeen), "the push is seen through the clone")
+    assert seen[0].subject_line == "claim(M1): x"
