@@ -312,7 +312,7 @@ def test_class_7_a_tree_of_two_hundred_that_ignores_everything_ends_with_down(sc
     scratch.loops("up")
     scratch.wait_for(lambda: b"armed" in scratch.log("bomb"), "the tree")
     good = scratch.wait_running("good")
-    assert len(copies(scratch, "bomb.py")) >= 200
+    scratch.wait_for(lambda: len(copies(scratch, "bomb.py")) > 200, "two hundred and their leader")
     scratch.loops("down", "bomb")
     assert copies(scratch, "bomb.py") == []
     assert scratch.wait_running("good") == good

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from contextlib import suppress
 
-from loops.sessions import wire
-
 from bench.arena import Arena, arena
 from bench.measure import cost, median, quantile
-from bench.project import HEAD, Project, process_tree, project, service
+from bench.project import HEAD, process_tree, project, service
 from bench.table import Row, Table
+from bench.window import Window
 
 BYTES = 100_000_000
 COLUMNS = ["MB/s", "neighbour's key, ms", "p95", "worst", "the same before", "MB, all parts", "MB of log"]
@@ -90,37 +88,6 @@ def _tmux() -> Row:
         finally:
             with suppress(ProcessLookupError):
                 os.kill(server, 9)
-
-
-class Window:
-    """What `loops attach` is to the holder."""
-
-    def __init__(self, run: Project, name: str) -> None:
-        """Attach to the session *name*."""
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._sock.settimeout(PATIENCE)
-        self._sock.connect(run.runtime.holder_socket)
-        wire.send(self._sock, wire.pack("hello", role="viewer", name=name, rows=24, cols=80))
-        while self._hear()[0] != "data":  # the ring, which comes first
-            pass
-
-    def echo(self) -> float:
-        """Press a key; return the milliseconds until its echo came."""
-        begin = time.perf_counter()
-        wire.send(self._sock, wire.pack("data", b"x"))
-        while b"x" not in self._hear()[1]:
-            pass
-        taken = (time.perf_counter() - begin) * 1e3
-        wire.send(self._sock, wire.pack("data", b"\x7f"))  # the line stays empty: it takes no more than 4 KB
-        self._hear()
-        return taken
-
-    def _hear(self) -> tuple[str, bytes]:
-        message = wire.receive(self._sock)
-        if message is None:
-            raise ConnectionResetError("the holder hung up")
-        head, data, _descriptors = message
-        return head["op"], data
 
 
 def _birth(place: Arena) -> int | None:

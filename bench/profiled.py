@@ -1,4 +1,4 @@
-"""Where the time of a heal goes: ``python -m bench.profiled heal|mass [SESSIONS [HEALS]]`` (cProfile; costs twice the time).
+"""Where the time of a heal goes: ``python -m bench.profiled heal|mass [SESSIONS [HEALS]]`` (cProfile, processor time).
 
 Prints, for supervisor and holder, the functions that take most of it, in microseconds a heal.
 """
@@ -37,9 +37,9 @@ def main(words: list[str]) -> int:
             process.wait(30)
         for part in ("supervisor", "holder"):
             path = os.path.join(run.place.directory, part)
-            after, before = pstats.Stats(path), size
-            print(f"--- {part}: microseconds a heal ({heals} heals; the {before} starts and the end are in it too)")
-            show(after, heals + before)
+            stats = pstats.Stats(path)
+            print(f"--- {part}: microseconds a heal ({heals} heals; the {size} starts and the end are in it too)")
+            show(stats, heals + size)
     return 0
 
 

@@ -105,7 +105,7 @@ def test_verdicts_and_a_veto_are_written_committed_and_pushed(place: Place) -> N
     review = parse_review(place.pushed("machine-docs/REVIEW-1c.md"))
     assert [(one.item, one.result) for one in review.verdicts] == [("M1", Result.PASS), ("M2", Result.FAIL)]
     assert len(review.standing) == 1
-    assert place.subject().startswith("review(1c): M1 PASS, M2 FAIL; VETO secrets in the log @")
+    assert place.subject().startswith("review(1c): M1 PASS, M2 FAIL (leaks a token); VETO secrets in the log @")
     publish.verdict(str(place.adversary), PHASE, HANDOFF, [], withdraw=True, now=NOW)
     assert not parse_review(place.pushed("machine-docs/REVIEW-1c.md")).standing
     assert place.subject().startswith("review(1c): VETO withdrawn @")

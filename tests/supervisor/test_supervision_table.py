@@ -24,7 +24,7 @@ from brain_world import (
     with_agents,
 )
 from loops.agents import port
-from loops.config.model import Backoff, Budget, Item, Kind, Phase, Watch
+from loops.config.model import Backoff, Budget, Delivery, Item, Kind, Phase, Watch
 from loops.supervisor import events as ev
 from loops.supervisor import observation as ob
 from loops.supervisor.action import End, Leave, RunChecks, Send, Start
@@ -743,3 +743,44 @@ def test_idle_costs_nothing():
     assert (len(world.journal), len(world.all)) == before
     assert world.agent("builder").turn is Turn.IDLE
     assert done("D1")
+
+
+# ---- coming and going of a session ---------------------------------------------------------------------------------------
+
+
+def test_a_backend_that_takes_no_argument_gets_its_kickoff_typed_first_and_again_after_a_restart():
+    config = project(BUILDER)
+    typed = {name: replace(b, prompt_delivery=Delivery.PING) for name, b in config.backends.items()}
+    world = World(replace(config, backends=typed))
+    world.told("nudge", "builder", detail="hello")
+    world.rests("builder")
+
+    assert [n.kind for n in world.sent("builder")] == [NudgeKind.KICKOFF]
+
+    world.exits("builder", code=1)
+    world.rests("builder")
+    assert world.sent("builder")[-1].kind is NudgeKind.KICKOFF
+    assert world.sent("builder")[-1].cause == "start 2"
+
+
+def test_a_session_that_is_ended_on_request_has_lived_since_it_began_to_run():
+    world = World(project(BUILDER))
+    world.works("builder")
+    world.tick(10 * MINUTE)
+
+    world.told("down", "builder")
+    world.exits("builder", signal=15)
+
+    assert world.happened(ev.SessionEnded, "builder")[-1].lived >= 10 * MINUTE
+
+
+def test_an_emergency_stop_outlasts_a_supervisor_that_a_service_manager_starts_again():
+    world = World(project(BUILDER))
+    world.told("estop")
+    world.exits("builder", signal=9)
+
+    world.begin(up=True)
+
+    assert world.life("builder") is Life.OFF
+    world.told("up")
+    assert world.life("builder") is not Life.OFF

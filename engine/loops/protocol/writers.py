@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from loops.config.model import Handoff
 from loops.errors import ProtocolError
 from loops.protocol import statements
 from loops.protocol.backlog import Finding, FindingState, parse_backlog
@@ -19,6 +20,7 @@ from loops.protocol.moment import first_moment, iso
 from loops.protocol.review import Result, VetoState, parse_review, veto_reason
 from loops.protocol.statements import Vocabulary
 from loops.protocol.status import FIELDS, GateState, parse_status
+from loops.protocol.subjects import parse_subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +157,31 @@ def claim_subject(prefix: str, phase: str, label: str, what: str) -> str:
 def verdict_subject(
     prefix: str, phase: str, verdicts: Sequence[ItemVerdict], now: float, *, veto: str = "", withdraw: bool = False
 ) -> str:
-    """The subject of a verdict: ``review(1c): VETO withdrawn; M1 PASS, M2 FAIL; VETO … @…``."""
-    parts = (
-        "VETO withdrawn" if withdraw else "",
-        ", ".join(f"{one.item} {one.result.value}" for one in verdicts),
-        f"VETO {_short(veto)}" if veto else "",
-    )
-    return f"{_scope(prefix, phase)}: {'; '.join(part for part in parts if part)} @{iso(now)}"
+    """The subject of a verdict: ``review(1c): VETO withdrawn; M1 PASS, M2 FAIL (leaks a token); VETO … @…``.
+
+    What failed goes along where it cannot be read as anything else; the whole note stands in REVIEW.
+    """
+
+    def subject(told: Sequence[str]) -> str:
+        parts = ("VETO withdrawn" if withdraw else "", ", ".join(told), f"VETO {_short(veto)}" if veto else "")
+        return f"{_scope(prefix, phase)}: {'; '.join(part for part in parts if part)} @{iso(now)}"
+
+    plain = subject([f"{one.item} {one.result.value}" for one in verdicts])
+    full = subject([f"{one.item} {one.result.value}{_reason(one)}" for one in verdicts])
+    words = Vocabulary(tuple(one.item for one in verdicts), phase)
+    readings = [_reading(text, Handoff(repo="", review=prefix), words) for text in (full, plain)]
+    return full if readings[0] == readings[1] else plain
+
+
+def _reading(text: str, handoff: Handoff, words: Vocabulary) -> tuple[object, ...]:
+    read = parse_subject(text, handoff, words)
+    results = tuple((one.item, one.result, one.firm) for one in read.verdicts)
+    return read.kind, results, read.veto, read.veto_withdrawn
+
+
+def _reason(verdict: ItemVerdict) -> str:
+    note = verdict.note.strip().partition("\n")[0].replace("(", "[").replace(")", "]")
+    return f" ({_short(note)})" if note and verdict.result is Result.FAIL else ""
 
 
 def appended(text: str, block: str) -> str:

@@ -20,7 +20,7 @@ from loops.places import State as StatePlaces
 from loops.sessions import client as held
 from loops.sessions import send as verified
 from loops.sessions import tree
-from loops.supervisor import commission, texts
+from loops.supervisor import commission
 from loops.supervisor.action import End, Look, RunChecks, Send, Start
 from loops.supervisor.clock import Clock
 from loops.supervisor.decide import CHECK_SESSION
@@ -63,7 +63,6 @@ class Sessions:
         self._state = state
         self._see = see
         self._before_exit = before_exit
-        self._typed: dict[str, str] = {}
         self._sendings: dict[str, verified.Sending] = {}
         self._endings: dict[tuple[str, int], tree.Ending] = {}
         self._exits: dict[tuple[str, int], held.Exited] = {}
@@ -100,13 +99,8 @@ class Sessions:
         except (LoopsError, OSError) as error:
             self._see(SpawnRefused(self._clock.now(), act.agent, act.incarnation, str(error)))
             return
-        self._typed[act.agent] = ready.typed
         self._drop_signals(state.config, act.agent, act.incarnation)
         self.holder.spawn(order)
-
-    def typed(self, name: str) -> str:
-        """The kickoff that has to be typed into this session once it is ready; empty: none."""
-        return self._typed.get(name, "")
 
     def _drop_signals(self, config: Config, name: str, incarnation: int) -> None:
         """Only the living incarnation's signals are of use."""
@@ -241,7 +235,7 @@ class Sessions:
             self._see(Sent(self._clock.now(), act.agent, act.nudge.id, "gone"))
             return
         try:
-            typing = adapter.typing(texts.nudge(config, spec, act.nudge))
+            typing = adapter.typing(commission.message(config, spec, agent, act.nudge))
             sending, steps = verified.begin(act.nudge.id, act.incarnation, typing, self._clock.now())
         except LoopsError as error:
             self._see(Sent(self._clock.now(), act.agent, act.nudge.id, str(error)))

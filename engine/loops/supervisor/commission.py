@@ -16,7 +16,7 @@ from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions.client import SpawnOrder
 from loops.supervisor import texts
-from loops.supervisor.state import AgentState
+from loops.supervisor.state import AgentState, Nudge, NudgeKind
 
 _FOREIGN = frozenset({"TMUX", "TMUX_PANE", "CLAUDECODE", "STY", "COLUMNS", "LINES"})
 _SERVICE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM")
@@ -63,6 +63,13 @@ def launch(config: Config, spec: Agent, agent: AgentState) -> Launch:
             task=spec.kind is Kind.TASK,
         )
     )
+
+
+def message(config: Config, spec: Agent, agent: AgentState, nudge: Nudge) -> str:
+    """Return what is typed for *nudge*: a kickoff is the same that an argument would have been."""
+    if nudge.kind is NudgeKind.KICKOFF:
+        return launch(config, spec, agent).typed
+    return texts.nudge(config, spec, nudge)
 
 
 def spawn_order(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, ready: Launch) -> SpawnOrder:

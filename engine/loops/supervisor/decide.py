@@ -67,7 +67,7 @@ def _began(step: Step, seen: Began) -> None:
     rebooted = bool(step.state.boot_id) and seen.boot_id != step.state.boot_id
     alive = sum(1 for session in seen.sessions if session.alive)
     step.emit(ev.SupervisorStarted(step.at, seen.pid, seen.epoch, seen.boot_id, seen.version, alive))
-    if seen.up and not step.state.up:
+    if seen.up and not step.state.up and not step.state.stopped:  # an emergency stop is the operator's to lift
         step.emit(ev.OperatorAsked(step.at, "up"))
     held = {session.name: session for session in seen.sessions}
     check = step.loop.check
@@ -158,6 +158,9 @@ def _leave_when_over(step: Step) -> None:
     """The project is down, and nothing lives or waits for its restart: the supervisor's work is done."""
     resting = (Life.OFF, Life.ENDED)
     if not step.state.up and all(agent.life in resting for agent in step.agents.values()):
+        check = step.loop.check
+        if check is not None and check.ok is None:
+            step.act(End(f"{CHECK_SESSION}{check.number}", 1, 0.0))
         step.act(Leave())
 
 

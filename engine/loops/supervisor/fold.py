@@ -188,6 +188,7 @@ def _starting(work: Fold, e: ev.SessionStarting) -> None:
         since=e.at,
         incarnation=e.incarnation,
         pid=0,
+        running_since=e.at,
         phase=e.phase,
         model=e.model,
         backend=e.backend,
@@ -207,14 +208,23 @@ def _starting(work: Fold, e: ev.SessionStarting) -> None:
         last_output=0.0,
         once_model="",
         once_backend="",
-        nudges=tuple(replace(n, sending=0, retry_at=0.0) for n in agent.nudges),
+        # An earlier incarnation's kickoff is none of this one's.
+        nudges=tuple(replace(n, sending=0, retry_at=0.0) for n in agent.nudges if n.kind is not NudgeKind.KICKOFF),
         why=e.why,
     )
 
 
 @_on(ev.SessionStarted)
 def _session_started(work: Fold, e: ev.SessionStarted) -> None:
-    work.change(e.agent, life=Life.RUNNING, since=e.at, incarnation=e.incarnation, pid=e.pid, turn_since=e.at)
+    work.change(
+        e.agent,
+        life=Life.RUNNING,
+        since=e.at,
+        running_since=e.at,
+        incarnation=e.incarnation,
+        pid=e.pid,
+        turn_since=e.at,
+    )
 
 
 @_on(ev.SessionFailed)
@@ -380,7 +390,10 @@ def _stalled(work: Fold, e: ev.StallSuspected) -> None:
 @_on(ev.NudgeQueued)
 def _queued(work: Fold, e: ev.NudgeQueued) -> None:
     nudge = Nudge(e.id, NudgeKind(e.kind), e.text, e.cause, e.at)
-    work.change(e.agent, nudges=(*work.agent(e.agent).nudges, nudge))
+    waiting = work.agent(e.agent).nudges
+    # What an agent is for comes before anything that happened meanwhile.
+    queue = (nudge, *waiting) if nudge.kind is NudgeKind.KICKOFF else (*waiting, nudge)
+    work.change(e.agent, nudges=queue)
     work.state = replace(work.state, nudges=work.state.nudges + 1)
 
 

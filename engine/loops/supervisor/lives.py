@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from enum import Enum
 
-from loops.config.model import Backend, Backoff, Kind
+from loops.config.model import Backend, Backoff, Delivery, Kind
 from loops.supervisor import events as ev
 from loops.supervisor.action import End, Notice, Start
 from loops.supervisor.observation import Exited, Spawned, SpawnRefused
-from loops.supervisor.state import AgentState, Asked, Life
+from loops.supervisor.state import AgentState, Asked, Life, NudgeKind
 from loops.supervisor.step import Step
 
 PARKED_RETRY = 3600.0
@@ -226,7 +226,17 @@ def spawned(step: Step, seen: Spawned) -> None:
     agent = step.agent(seen.agent)
     if agent.life is Life.STARTING and agent.incarnation == seen.incarnation:
         step.emit(ev.SessionStarted(seen.agent, step.at, seen.incarnation, seen.pid))
+        _queue_kickoff(step, step.agent(seen.agent))
     step.touch(seen.agent)
+
+
+def _queue_kickoff(step: Step, agent: AgentState) -> None:
+    """A backend that takes no argument is told its kickoff in its terminal: the first thing to be typed."""
+    backend = step.config.backends.get(agent.backend)
+    if backend is not None and backend.prompt_delivery is Delivery.PING:
+        why = f"backend {backend.name} has prompt_delivery ping"
+        cause = f"start {agent.incarnation}"
+        step.queue(agent.name, NudgeKind.KICKOFF, "", cause=cause, why=why, rule="kickoff")
 
 
 def spawn_refused(step: Step, seen: SpawnRefused) -> None:
@@ -250,7 +260,7 @@ def exited(step: Step, seen: Exited, *, lost: str = "") -> None:
     if agent.incarnation != seen.incarnation or not agent.alive:
         return
     step.touch(seen.agent)
-    lived = max(0.0, step.at - agent.since)
+    lived = max(0.0, step.at - agent.running_since)
     fate = _fate(step, agent, seen, lived, lost)
     if agent.resuming and fate.rule in ("heal", "unwatched") and agent.hold is None and lived < _healthy(step):
         why = f"the resumed session ended before its first turn: {fate.why}"

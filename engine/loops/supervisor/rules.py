@@ -8,6 +8,7 @@ from __future__ import annotations
 RULES: dict[str, str] = {
     "wanted": "an agent that is enabled and whose project is up runs",
     "operator": "the operator asked for it",
+    "kickoff": "a backend that takes no argument gets its kickoff typed, as soon as it is ready",
     "not-wanted": "an agent that nobody wants any more is ended, with its whole process tree",
     "phase-changed": "a new phase starts its loop agents afresh, with the phase's kickoff and models",
     "heal": "an agent that is watched is started again when its process ends: at once the first time, then with backoff",

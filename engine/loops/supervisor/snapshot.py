@@ -25,7 +25,7 @@ from loops.supervisor.state import (
     Usage,
 )
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the state's meaning changes: an older snapshot is then ignored and the journal replayed."""
 
 _AGENT_DEFAULT = AgentState("")

@@ -110,6 +110,8 @@ class AgentState:
     asked: Asked = Asked.NOTHING
     since: float = 0.0
     """When ``life`` last changed."""
+    running_since: float = 0.0
+    """When this incarnation's session began to run."""
     incarnation: int = 0
     pid: int = 0
     phase: str = ""
