@@ -222,3 +222,49 @@ def test_a_supervisor_that_is_started_again_during_a_bad_edit_goes_on_with_the_l
     project.until(lambda: project.events(ev.ConfigRefused), "the bad edit is reported")
     os.kill(before["one"], signal.SIGKILL)
     project.until(lambda: project.pids().get("one", before["one"]) != before["one"], "it is healed all the same")
+
+
+def test_a_holder_that_is_stopped_keeps_nobody_waiting_for_ever(project: ShellProject) -> None:
+    project.write("one")
+    first = project.start("--no-holder", "--up")
+    project.wait_running("one")
+    project.leave(first)
+    os.kill(project.holder, signal.SIGSTOP)
+    code, said = project.fails("--no-holder")
+    os.kill(project.holder, signal.SIGCONT)
+    assert code == 6
+    assert "kill -CONT" in said
+
+
+def test_a_tick_whose_time_has_passed_is_not_repeated_without_end(project: ShellProject) -> None:
+    project.write("one")
+    script = (
+        "import sys; from loops.supervisor import run\n"
+        "run.due = lambda state, name: 1.0\n"
+        "s = run.Supervisor(sys.argv[1], up=True, holder=False)\n"
+        "ticks, tick = [], s._tick\n"
+        "s._tick = lambda name: (ticks.append(name), tick(name))\n"
+        "s._reactor.at('over', s._clock.now() + 2.5, lambda: s._leave(0))\n"
+        "s.run(); print(len(ticks))"
+    )
+    argv = [sys.executable, "-c", script, str(project.config_path)]
+    done = subprocess.run(argv, env=project.environment, capture_output=True, text=True, check=True, timeout=60)
+    assert 1 <= int(done.stdout) <= 5
+
+
+def test_a_handoff_that_is_added_later_is_watched_at_once(project: ShellProject) -> None:
+    project.write("one")
+    project.start("--no-holder", "--up")
+    project.wait_running("one")
+    environment = {**project.environment, "GIT_CONFIG_GLOBAL": os.devnull}
+    script = (
+        "git init -q --bare -b main remote.git && git clone -q remote.git work && cd work && git symbolic-ref HEAD "
+        "refs/heads/main && git -c user.name=a -c user.email=a@x commit -q --allow-empty -m begin && git push -q origin main"
+    )
+    subprocess.run(["sh", "-c", script], cwd=project.root, env=environment, check=True, capture_output=True)
+    project.write("one", more='[loop]\nhandoff = { repo = "work" }\n[[loop.phases]]\nid = "1"\nitems = ["M1"]\n')
+    project.until(lambda: project.events(ev.EvidenceTaken), "the history is read")
+    push = "git -c user.name=a -c user.email=a@x commit -q --allow-empty -m 'claim(M1): x' && git push -q origin main"
+    subprocess.run(["sh", "-c", push], cwd=project.root / "work", env=environment, check=True, capture_output=True)
+    seen = project.until(lambda: project.events(ev.CommitSeen), "the push is seen through the clone")
+    assert seen[0].subject_line == "claim(M1): x"

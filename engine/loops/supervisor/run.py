@@ -29,7 +29,7 @@ from loops.supervisor.config_file import ConfigFile, compiled, last_good
 from loops.supervisor.control import Control
 from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
-from loops.supervisor.events import AboutAgent, AboutPhase
+from loops.supervisor.events import AboutAgent, AboutPhase, ConfigLoaded
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger
 from loops.supervisor.leftovers import end_leftovers
@@ -110,6 +110,7 @@ class Supervisor:
         self._ticked: dict[str, float] = {}
         self._leaving: int | None = None
         self._superseded = False
+        self._said: set[str] = set()
         self._flushing = False
         self._trouble = ""
         self._compose(config)
@@ -194,6 +195,8 @@ class Supervisor:
             self._ledger.append(events)
             self._acts.extend(actions)
             for event in events:
+                if isinstance(event, ConfigLoaded):  # it may name other clones, or another branch
+                    self._reactor.at("rescan", self._clock.now(), self._files.rescan)
                 if isinstance(event, AboutAgent):
                     self._touched.add(event.agent)
                 elif not isinstance(event, AboutPhase):
@@ -349,6 +352,12 @@ class Supervisor:
         with suppress(OSError):  # the log lies on the disk that is full, or its reader is gone: no reason to die
             print(f"[loops] {text}", file=sys.stderr, flush=True)
 
+    def say_once(self, text: str) -> None:
+        """The same, unless it was said before."""
+        if text not in self._said:
+            self._said.add(text)
+            self.say(text)
+
     # ---- coming and going ------------------------------------------------------------------------------------------
 
     def run(self) -> int:
@@ -384,8 +393,14 @@ class Supervisor:
         try:
             self._control.keep_place()
         except SessionError as error:
-            self.say(str(error))
+            self.say_once(str(error))
         self._files.rescan()
+        if self._inotify.exhausted:
+            self._inotify.exhausted = False
+            self.say_once(
+                "the kernel gives no more file watches, so pushes and edits are seen late: raise "
+                "/proc/sys/fs/inotify/max_user_watches"
+            )
         self._files.fetch()
         self._reactor.at("net", self._clock.now() + interval, self._net)
 
