@@ -97,10 +97,10 @@ def test_every_output_of_the_flake_evaluates(flake):
 
 def test_a_package_that_nixpkgs_does_not_have_fails_by_name(flake):
     package = flake / "nixos" / "package.nix"
-    package.write_text(package.read_text().replace("    tomlkit\n", "    tomlkitt\n", 1))
+    package.write_text(package.read_text().replace("    shtab\n", "    shtabb\n", 1))
     done = nix(flake, "eval", f"path:{flake}#packages.x86_64-linux.engine.drvPath", *stand_in(flake))
     assert done.returncode != 0
-    assert "tomlkitt" in done.stderr
+    assert "shtabb" in done.stderr
 
 
 def normal(requirement):
