@@ -80,6 +80,7 @@ class Repository:
         self._busy = False
         self._fetching = False
         self._fetched_behind = ""
+        self._suspect = ("", "")
         self._complaints: dict[str, str] = {}
 
     # -- what to watch
@@ -161,7 +162,7 @@ class Repository:
         if result.output and ancestry == gitlog.UNKNOWN:
             # This clone has never seen our head, so its ref is older than that.  Or the branch was rewritten, and then
             # the next fetch shows it.
-            if self._is_newest(reading):
+            if self._shows_rewrite(reading):
                 self._read_again(reading)
             else:
                 self._done()
@@ -173,15 +174,25 @@ class Repository:
         else:
             self._read_documents(reading, commits, rewritten=False)
 
-    def _is_newest(self, reading: _Reading) -> bool:
-        """Whether the remote was asked after our head was known: then its branch is at the mirror's ref, and not ahead."""
-        return reading.clone == self._mirror and self._fetched_behind == reading.subject.head
+    def _shows_rewrite(self, reading: _Reading) -> bool:
+        """Whether the remote itself, asked after our head was known, has a branch without it: twice, the same.
+
+        Once is not enough: a fetch that a killed supervisor left behind may still write what the remote had before.
+        """
+        if reading.clone != self._mirror or self._fetched_behind != reading.subject.head:
+            return False
+        suspected, self._suspect = self._suspect, (reading.subject.head, reading.new)
+        if suspected == self._suspect:
+            return True
+        self._fetched_behind = ""  # only another fetch can confirm it
+        self._seen.pop(self._mirror, None)
+        return False
 
     def _diverged(self, reading: _Reading, answer: Result) -> None:
         lags = answer.output.strip() == b"0"
         if not self._succeeded("merge-base", reading.clone, answer):
             self._failed(reading)
-        elif lags and not self._is_newest(reading):
+        elif lags and not self._shows_rewrite(reading):
             self._done()
         else:
             self._read_again(reading)
