@@ -179,14 +179,14 @@ class Repository:
 
         Once is not enough: a fetch that a killed supervisor left behind may still write what the remote had before.
         """
-        if reading.clone != self._mirror or self._fetched_behind != reading.subject.head:
+        if reading.clone != self._mirror:
             return False
+        self._seen.pop(self._mirror, None)  # the same ref means more behind the next fetch
+        if self._fetched_behind != reading.subject.head:
+            return False
+        self._fetched_behind = ""
         suspected, self._suspect = self._suspect, (reading.subject.head, reading.new)
-        if suspected == self._suspect:
-            return True
-        self._fetched_behind = ""  # only another fetch can confirm it
-        self._seen.pop(self._mirror, None)
-        return False
+        return suspected == self._suspect
 
     def _diverged(self, reading: _Reading, answer: Result) -> None:
         lags = answer.output.strip() == b"0"
