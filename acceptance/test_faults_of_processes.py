@@ -244,14 +244,22 @@ def test_class_3_a_deleted_tmux_socket_comes_back_and_no_server_is_left_behind(s
     scratch.loops("up")
     pids = scratch.wait_running("one")
     scratch.wait_for(lambda: scratch.tmux_server, "a tmux server")
-    Path(scratch.runtime.tmux_socket).unlink()
-    scratch.config_path.write_text(scratch.config_path.read_text() + service("two", COUNTER))  # which wants a view
-    scratch.wait_for(lambda: scratch.tmux_server, "a tmux server that can be reached")
+    calm = 0
 
     def servers() -> list[int]:
         """All that is called tmux: the engine's own calls come and go among them."""
         return [pid for pid, line in scratch.pids().items() if line.startswith("tmux ")]
 
+    def settled() -> bool:
+        """The engine has built its views and made its last call."""
+        nonlocal calm
+        calm = calm + 1 if len(servers()) == 1 else 0
+        return calm > 25
+
+    scratch.wait_for(settled, "the views, and no call of tmux any more")
+    Path(scratch.runtime.tmux_socket).unlink()
+    scratch.config_path.write_text(scratch.config_path.read_text() + service("two", COUNTER))  # which wants a view
+    scratch.wait_for(lambda: scratch.tmux_server, "a tmux server that can be reached")
     scratch.wait_for(lambda: servers() == [scratch.tmux_server], "one tmux server, the one that can be reached")
     assert scratch.wait_running("one")["one"] == pids["one"]
     # That nothing is left after `down` is what every scratch project's teardown proves.
