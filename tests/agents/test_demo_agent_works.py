@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from agent_terminal import PROGRAM, DemoAgent, Project
+from agent_terminal import PROGRAM, DemoAgent, Project, until
 from loops.agents.demo_agent.clone import Clone
 from loops.agents.demo_agent.documents import Documents, phase_of
 
@@ -170,7 +170,9 @@ def test_a_turn_ends_with_the_time_it_waits_for(hire: Hire) -> None:
     waiting_until = orchestrator.signals("turn.completed")[0]["waiting_until"]
     assert before + 119 <= waiting_until <= time.time() + 120
     shown = time.strftime("WAITING-UNTIL: %Y-%m-%dT%H:%M:%SZ", time.gmtime(waiting_until))
-    assert shown in orchestrator.tail()
+    until(
+        lambda: shown in orchestrator.tail(), f"it shows {shown!r}"
+    )  # the signal is written before the terminal's bytes are read
 
 
 def test_a_task_writes_its_report_and_exits_0(hire: Hire) -> None:
