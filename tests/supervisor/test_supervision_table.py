@@ -453,6 +453,16 @@ def test_a_claim_that_was_pushed_while_nobody_watched_is_not_lost():
     assert "open-claim" in world.rules("adversary")
 
 
+def test_a_verdict_that_was_pushed_while_nobody_watched_is_not_lost():
+    world = World()
+    world.rests()
+    world.claims()
+    world.passes()
+    world.state = replace(world.state, loop=replace(world.state.loop, head=""))
+    world.read_history()
+    assert "open-verdict" in world.rules("builder")
+
+
 def test_one_nudge_at_a_time_and_only_to_an_idle_agent():
     world = World()
     world.works("adversary")

@@ -9,6 +9,7 @@ from loops.protocol.done import CheckResult, Judgement, Rule, candidate, items_o
 from loops.protocol.encoding import encode
 from loops.protocol.evidence import Commit, Kind, PhaseEvidence, observe
 from loops.protocol.status import DoneState
+from loops.protocol.verdicts import Verdict
 from loops.supervisor import events as ev
 from loops.supervisor.action import Notice, ReadHistory, RunChecks
 from loops.supervisor.observation import CheckEnded, Pushed, Told
@@ -81,7 +82,11 @@ def _hand_over(step: Step, commit: Commit, kind: Kind, handoff: Handoff) -> None
 def _open_claim(step: Step, evidence: PhaseEvidence, handoff: Handoff) -> None:
     """A claim that was pushed while nobody watched is not lost."""
     claim = evidence.claim
-    if claim is None or any(v.at.position > claim.at.position for v in evidence.verdicts.values()):
+    verdict = max(evidence.verdicts.values(), key=lambda each: each.at.position, default=None)
+    if verdict is not None and (claim is None or verdict.at.position > claim.at.position):
+        _open_verdict(step, verdict, handoff)
+        return
+    if claim is None:
         return
     text = (
         f"A claim waits for your verdict ({claim.at.sha[:10]}, {', '.join(claim.labels)}). Pull in your own clone, verify "
@@ -90,6 +95,17 @@ def _open_claim(step: Step, evidence: PhaseEvidence, handoff: Handoff) -> None:
     _tell(
         step, handoff.adversary, NudgeKind.CLAIM, text, claim.at.sha, f"claim {claim.at.sha[:10]} is open", "open-claim"
     )
+
+
+def _open_verdict(step: Step, verdict: Verdict, handoff: Handoff) -> None:
+    """Neither is a verdict that nobody has claimed behind."""
+    short = verdict.at.sha[:10]
+    text = (
+        f"The last word in phase {step.loop.phase} is a verdict ({short}). Pull and read REVIEW-{step.loop.phase}.md: mend each "
+        f"FAIL and claim again; when every item has a PASS and no veto stands, write the done marker in {_status_name(step)}."
+    )
+    why = f"verdict {short} is the last word"
+    _tell(step, handoff.builder, NudgeKind.VERDICT, text, verdict.at.sha, why, "open-verdict")
 
 
 def _inbox(step: Step, file: str, digest: str, commit: str, handoff: Handoff) -> None:

@@ -28,6 +28,7 @@ RULES: dict[str, str] = {
     "budget": "an agent that has used up its budget is stopped until the operator says up",
     "claim": "a pushed claim wakes every reviewer, once",
     "open-claim": "a claim that was pushed before this phase was watched, and has no verdict yet, wakes every reviewer",
+    "open-verdict": "a verdict that was pushed before this phase was watched, and is its last word, wakes the Builder",
     "verdict": "a pushed verdict wakes the Builder, once",
     "message": "a pushed review without PASS or FAIL is a message to the Builder, not a verdict",
     "inbox": "a pushed inbox file wakes its owner, once for each text",
