@@ -456,11 +456,12 @@ def test_a_claim_that_was_pushed_while_nobody_watched_is_not_lost():
 def test_a_verdict_that_was_pushed_while_nobody_watched_is_not_lost():
     world = World()
     world.rests()
-    world.claims()
-    world.passes()
+    world.commit("claim(D1): ready", "src/a.py", status=claimed("D1"))
+    world.commit("review(D1): D1 PASS", review="## D1: PASS @2026-11-21T10:00:00Z\n")
     world.state = replace(world.state, loop=replace(world.state.loop, head=""))
     world.read_history()
     assert "open-verdict" in world.rules("builder")
+    assert "open-claim" not in world.rules("adversary")
 
 
 def test_one_nudge_at_a_time_and_only_to_an_idle_agent():
