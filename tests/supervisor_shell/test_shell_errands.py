@@ -95,10 +95,11 @@ def test_at_the_deadline_the_whole_group_is_killed_and_reaped(room: Room, tmp_pa
 
 
 def test_a_late_program_is_told_of_once(room: Room) -> None:
+    others = children()
     room.run("sleep 600", timeout=0.0)
     room.run("true")
     room.until(lambda: len(room.results) == 2)
-    room.until(lambda: not children())
+    room.until(lambda: children() <= others)
     assert len(room.results) == 2
 
 
@@ -147,12 +148,12 @@ def test_without_free_descriptors_the_errand_fails_and_nothing_leaks(room: Room)
 
 
 def test_many_errands_leave_no_descriptor_and_no_zombie(room: Room) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before, others = len(os.listdir("/proc/self/fd")), children()  # another test of this process may have left one
     for _ in range(20):
         room.run("true")
     room.until(lambda: len(room.results) == 20)
     assert len(os.listdir("/proc/self/fd")) <= before
-    assert not children()
+    assert children() <= others
 
 
 def test_gits_environment_has_no_prompts_and_nothing_of_a_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
