@@ -122,3 +122,17 @@ def test_a_snapshot_that_fails_is_not_tried_with_every_event(tmp_path: Path, mon
     ledger.keep_snapshot(state)
     assert len(tries) == 1
     ledger.close()
+
+
+def test_a_quiet_moment_keeps_a_snapshot_of_fewer_events_and_a_commit_says_whether_there_was_any(
+    tmp_path: Path,
+) -> None:
+    ledger = opened(tmp_path)
+    state = keep(ledger, some(6))
+    assert not ledger.commit()
+
+    ledger.keep_snapshot(state, least=1000)
+    assert Journal.latest_snapshot(ledger._journal) is None
+    ledger.keep_snapshot(state, least=5)
+    assert Journal.latest_snapshot(ledger._journal) is not None
+    ledger.close()

@@ -73,7 +73,7 @@ class ConfigFile:
         self._known = stamp
         self._reactor.cancel("config")
         self.watch()
-        self._see(ConfigRead(self._clock.now(), config, configuration.encode(config)))
+        self._see(ConfigRead(self._clock.now(), config))
 
     def _compiled(self) -> Config:
         config = compiled(self._path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from loops.config import encode
 from loops.config.model import Kind
 from loops.supervisor import attention, lives, nudging, progress
 from loops.supervisor import events as ev
@@ -134,7 +135,8 @@ def _config_read(step: Step, seen: ConfigRead) -> None:
     known = step.state.config
     if known is not None and known.digest == seen.config.digest and not step.state.refused_config:
         return
-    step.emit(ev.ConfigLoaded(step.at, seen.config.digest, seen.document))
+    document = encode(seen.config) if seen.document is None else seen.document
+    step.emit(ev.ConfigLoaded(step.at, seen.config.digest, document))
     for name in list(step.agents):
         step.touch(name)
     if known is not None:

@@ -23,6 +23,7 @@ class Ledger:
         self._journal = Journal.open(directory, source=source)
         self._since_snapshot = 0
         self._sequence = 0
+        self._committed = 0
         kept = self._journal.latest_snapshot()
         state = _believed(kept[1]) if kept is not None else None
         after = kept[0] if kept is not None and state is not None else 0
@@ -58,16 +59,20 @@ class Ledger:
             self._sequence = records[-1].sequence
             self._since_snapshot += len(records)
 
-    def commit(self) -> None:
-        """Make the batch durable.  Raises JournalError; the batch is kept for the next call."""
+    def commit(self) -> bool:
+        """Make the batch durable; False when there was none.  Raises JournalError; the batch is kept for the next call."""
+        if self._committed == self._sequence:
+            return False
         self._journal.commit()
+        self._committed = self._sequence
+        return True
 
-    def keep_snapshot(self, state: State, *, force: bool = False) -> None:
-        """Write a snapshot of *state*, which is the fold of all that is durable, when enough came since the last.
+    def keep_snapshot(self, state: State, *, least: int | None = None) -> None:
+        """Write a snapshot of *state*, which is the fold of all that is durable, when *least* (`SNAPSHOT_EVERY`) events came since.
 
         JournalError: it cannot be kept, which only costs time at the next start.
         """
-        if self._sequence and (force or self._since_snapshot >= SNAPSHOT_EVERY):
+        if self._sequence and self._since_snapshot >= (SNAPSHOT_EVERY if least is None else least):
             self._since_snapshot = 0  # also when it fails: not to be tried with every event on a full disk
             self._journal.snapshot(self._sequence, snapshot.encode(state))
 
