@@ -103,10 +103,6 @@ class State:
         return os.path.join(self.root, "journal")
 
     @property
-    def lock(self) -> str:
-        return os.path.join(self.root, "lock")
-
-    @property
     def signals(self) -> str:
         """One append-only file a session, into which its agent's hooks write JSON lines."""
         return os.path.join(self.root, "signals")
