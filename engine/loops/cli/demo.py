@@ -13,5 +13,5 @@ def demo(args: argparse.Namespace) -> Answer:
     from loops.projects.demo import run
 
     outcome = run(args.report, keep=args.keep, plain=args.plain, aside=args.json)
-    lines = [outcome.summary, *(f"PROBLEM: {each}" for each in outcome.problems), f"report: {outcome.report_path}"]
+    lines = [outcome.summary, *(f"PROBLEM: {each}" for each in outcome.problems)]
     return Answer(asdict(outcome), lines, 1 if outcome.problems else 0)
