@@ -37,6 +37,11 @@ class Agent:
         """What the agent is for; see `work_of`."""
         return self.options["--role"]
 
+    @property
+    def limited(self) -> bool:
+        """Whether every prompt is refused now."""
+        return self.memory.limited_until > time.time()
+
     def run(self, kickoff: str) -> int:
         """Live until the input ends (for a task: one turn); return the exit code."""
         self.record.signal("session.started", conversation=self.memory.conversation)
@@ -46,6 +51,7 @@ class Agent:
         cut_off = self.memory.pending
         if cut_off is not None:
             self.terminal.say("● Going on where I was cut off")
+            self.record.make_up(cut_off)
         if kickoff:
             self.receive("kickoff", kickoff)
         if kickoff or cut_off is not None:
@@ -58,13 +64,19 @@ class Agent:
         return 0
 
     def receive(self, kind: str, text: str) -> None:
-        """Note one message before anything is done about it."""
+        """Note one message before anything is done about it.
+
+        A nudge enters the conversation first, then the record: killed between the two, the next life takes the nudge
+        up from the conversation and makes the record up (`Record.make_up`), so that nobody brings it again.
+        """
+        if kind == "nudge" and not self.limited:
+            self.memory.pending = text
         self.record.received(kind, text)
         self.terminal.say(f"{PROMPT} {text}")
 
     def turn(self, text: str) -> None:
         """Do one turn, unless a limit or a poisoned conversation forbids it."""
-        if self.memory.limited_until > time.time():
+        if self.limited:
             self.show_limit()
             return
         self.memory.pending = text

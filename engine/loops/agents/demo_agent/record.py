@@ -38,6 +38,19 @@ class Record:
         entry = {"time": time.time(), "kind": kind, "id": nudge_id(text), "text": text}
         _append(self._received, {**entry, "pid": os.getpid(), "incarnation": self._incarnation}, durable=True)
 
+    def make_up(self, text: str) -> None:
+        """Note the nudge in *text* unless it is noted: a kill came between its taking up and its noting."""
+        nudge = nudge_id(text)
+        if nudge and self._received and not _holds(self._received, f'"id": "{nudge}"'):
+            self.received("nudge", text)
+
+
+def _holds(path: str, words: str) -> bool:
+    if not os.path.exists(path):
+        return False
+    with open(path, encoding="utf-8") as file:
+        return any(words in line for line in file)
+
 
 def _append(path: str, entry: dict[str, object], durable: bool) -> None:
     if not path:
