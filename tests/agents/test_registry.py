@@ -16,7 +16,10 @@ def test_a_backend_is_driven_by_the_adapter_that_it_names() -> None:
 
 
 def test_an_unknown_adapter_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"^\[backend.x\] adapter: unknown 'telepathy'; known: command, demo$"):
+    with pytest.raises(
+        ConfigError,
+        match=r"^\[backend.x\] adapter: unknown 'telepathy'; known: command, demo, claude, codex, opencode, pi, acp$",
+    ):
         adapter(Backend(name="x", adapter="telepathy"))
 
 

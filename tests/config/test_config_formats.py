@@ -129,7 +129,7 @@ MINIMAL = '[defaults]\nsession_prefix = "p-"\nlog_dir = ".loops"\n'
 def test_a_known_backend_needs_no_table(write: Write, name: str) -> None:
     project = config.load(write(f'{MINIMAL}backend = "{name}"\n[[agent]]\nname = "a"\n'))
     assert list(project.backends) == [name]
-    assert project.backends[name].adapter == ("demo" if name == "demo" else "command")
+    assert project.backends[name].adapter == name
 
 
 def test_a_table_of_a_known_backend_replaces_single_values(write: Write) -> None:

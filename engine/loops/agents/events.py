@@ -103,7 +103,7 @@ def _usage(facts: _Facts) -> Signal:
     return UsageReported(
         _count(tokens, "input_tokens"),
         _count(tokens, "output_tokens"),
-        _number(usd) or 0.0,
+        _number(usd),
     )
 
 

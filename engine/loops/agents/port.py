@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loops.config.model import Permissions
+
 # ---- what the engine asks for --------------------------------------------------------------------------------------
 
 
@@ -31,6 +33,18 @@ class Order:
     """An unused UUID 4 for a fresh conversation, where the agent lets us choose: adapters are pure and draw none."""
     task: bool = False
     """Run once and exit (kind ``task``), rather than wait for the next message."""
+    incarnation: int = 1
+    state_dir: str = ""
+    """The project's ``state`` directory: recordings and private homes are below it."""
+    runtime_dir: str = ""
+    """The project's directory for sockets (short)."""
+    signals: str = ""
+    """The file of this incarnation's signals."""
+    effort: str = ""
+    permissions: Permissions = Permissions.SKIP
+    approval_timeout: float = 3600.0
+    wrap: tuple[str, ...] = ()
+    """Words before the agent's program: its sandbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,8 @@ class Launch:
     typed: str = ""
     conversation: str = ""
     """The conversation's id when the adapter could assign it before the start."""
+    files: tuple[tuple[str, bytes], ...] = ()
+    """Files that must stand before the start: absolute path and content, mode 0600."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +128,17 @@ class ProviderUnavailable:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """A turn failed for a reason that only somebody outside can change.
+
+    ``kind``: auth, billing, model_not_found, denied (every action was refused), config or other.
+    """
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fatal:
     """This conversation cannot go on (a poisoned history, say): only a fresh one helps."""
 
@@ -154,7 +181,11 @@ class UsageReported:
 
     input_tokens: int
     output_tokens: int
-    usd: float = 0.0
+    usd: float | None = None
+    """None: the backend reports no cost."""
+    cached_tokens: int = 0
+    """Of the input: read from the provider's cache."""
+    model: str = ""
 
 
 Signal = (
@@ -166,6 +197,7 @@ Signal = (
     | LimitReached
     | LimitCleared
     | ProviderUnavailable
+    | Blocked
     | Fatal
     | DialogShown
     | ApprovalAsked

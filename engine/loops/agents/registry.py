@@ -22,7 +22,17 @@ def _command(backend: Backend) -> Adapter:
     return CommandAdapter(backend)
 
 
-_ADAPTERS: Mapping[str, Callable[[Backend], Adapter]] = MappingProxyType({"command": _command, "demo": _demo})
+def _structured(backend: Backend) -> Adapter:
+    from loops.agents.structured import StructuredAdapter
+
+    return StructuredAdapter(backend)
+
+
+STRUCTURED = ("claude", "codex", "opencode", "pi", "acp")
+"""The adapters whose agents have a protocol of their own."""
+_ADAPTERS: Mapping[str, Callable[[Backend], Adapter]] = MappingProxyType(
+    {"command": _command, "demo": _demo, **dict.fromkeys(STRUCTURED, _structured)}
+)
 
 
 def adapter(backend: Backend) -> Adapter:

@@ -12,12 +12,12 @@ BUILT_IN: Mapping[str, Backend] = {
         Backend(name="demo", adapter="demo", supports_resume=True),
         Backend(
             name="claude",
+            adapter="claude",
+            supports_resume=True,
             bin="claude",
-            flags=("--dangerously-skip-permissions",),
             session_flags=("--session-id", "{id}"),
             process_name="claude",
             remote_control=True,
-            supports_resume=True,
             # Without the spinner glyphs: since 2.1 they also stand before "Baked for 4s" on an idle screen.
             active_re=r"esc to interrupt|Running tool|retrying in \d+s",
             limit_re=(
@@ -28,8 +28,9 @@ BUILT_IN: Mapping[str, Backend] = {
         ),
         Backend(
             name="codex",
+            adapter="codex",
+            supports_resume=True,
             bin="codex",
-            flags=("--dangerously-bypass-approvals-and-sandbox", "--no-alt-screen", "--no-daemon"),
             resume_flags=("resume", "{id}"),
             process_name="codex",
             active_re=r"esc to interrupt|Reconnecting\.\.\.",
@@ -37,6 +38,8 @@ BUILT_IN: Mapping[str, Backend] = {
         ),
         Backend(
             name="opencode",
+            adapter="opencode",
+            supports_resume=True,
             bin="opencode",
             resume_flags=("--session", "{id}"),
             prompt_delivery=Delivery.PING,
@@ -47,6 +50,8 @@ BUILT_IN: Mapping[str, Backend] = {
         ),
         Backend(
             name="pi",
+            adapter="pi",
+            supports_resume=True,
             bin="pi",
             resume_flags=("--session", "{id}"),
             process_name="pi",

@@ -25,7 +25,11 @@ from loops.config.model import (
     Item,
     Kind,
     Loop,
+    Mode,
+    Network,
+    Permissions,
     Phase,
+    Price,
     Wake,
     Watch,
     Watchdog,
@@ -119,6 +123,7 @@ class _Builder:
             backends=self._backends(agents),
             agents={member.name: member for member in (*agents, *services)},
             loop=self._loop(agents),
+            prices=self._prices(),
             notes=tuple(self._notes),
         )
 
@@ -150,6 +155,7 @@ class _Builder:
             stop_grace=table.time("stop_grace", usual.stop_grace),
             restart_backoff=self._backoff(table.table("restart_backoff")),
             budget=self._budget(table),
+            approval_timeout=table.time("approval_timeout", usual.approval_timeout),
             log_tokens=table.get("log_tokens", loop.get("log_tokens", usual.log_tokens)),
             token_granularity=Granularity(table.get("token_granularity", usual.token_granularity.value)),
         )
@@ -173,6 +179,14 @@ class _Builder:
             wall=table.time("wall", 0.0),
         )
 
+    def _prices(self) -> dict[str, Price]:
+        tables = self._top.table("prices")
+        return {name: self._price(tables.table(name)) for name in tables.names()}
+
+    def _price(self, table: _Table) -> Price:
+        fresh = float(table.get("input", 0.0))
+        return Price(fresh, float(table.get("cached", fresh)), float(table.get("output", 0.0)))
+
     def _backends(self, agents: Sequence[Agent]) -> dict[str, Backend]:
         """Those with a table in the order of the file, then the built-in ones that an agent uses."""
         tables = self._top.table("backend")
@@ -189,14 +203,15 @@ class _Builder:
         if "bin" in table:
             # Another program than the built-in one would be taken for a wrong one by its name.
             usual = replace(usual, process_name="")
-        program: str = table.get("bin", usual.bin)
+        command = table.words("command")
+        program: str = table.get("bin", command[0] if command else usual.bin)
         if delivery is not Delivery.EXEC and "/" in program:
             program = os.path.normpath(os.path.join(self._root, program))
         return Backend(
             name=name,
             adapter=table.get("adapter", usual.adapter),
             bin=program,
-            flags=table.words("flags", usual.flags),
+            flags=table.words("flags", command[1:] if command else usual.flags),
             session_flags=table.words("session_flags", usual.session_flags),
             resume_flags=table.words("resume_flags", usual.resume_flags),
             prompt_delivery=delivery,
@@ -211,8 +226,19 @@ class _Builder:
             remote_control=table.get("remote_control", usual.remote_control),
             supports_resume=table.get("supports_resume", usual.supports_resume),
             preamble=table.get("preamble", usual.preamble),
+            mode=Mode(table.get("mode", usual.mode.value)),
+            home=self._home(table),
             env=dict(table.get("env", usual.env)),
         )
+
+    def _home(self, table: _Table) -> dict[str, str] | None:
+        if "home" not in table:
+            return None
+        files = table.table("home")
+        return {place: self._path(files, place) for place in files.names()}
+
+    def _paths(self, table: _Table, key: str) -> tuple[str, ...]:
+        return tuple(os.path.normpath(os.path.join(self._root, path)) for path in table.texts(key))
 
     def _agent(self, table: _Table) -> Agent:
         name: str = table.get("name", "")
@@ -233,8 +259,15 @@ class _Builder:
             wake=Wake(wake.time("interval", 0.0), self._path(wake, "prompt_file")) if "wake" in table else None,
             env=dict(table.get("env", {})),
             budget=self._budget(table),
+            mode=Mode(table.get("mode", "")) if "mode" in table else None,
+            effort=table.get("effort", ""),
+            permissions=Permissions(table.get("permissions", "skip")),
             isolate=table.get("isolate", None),
             blind=table.texts("blind"),
+            reads=self._paths(table, "reads"),
+            writes=self._paths(table, "writes"),
+            network=Network(table.get("network", "open")),
+            env_keep=table.texts("env_keep"),
         )
 
     def _service(self, table: _Table) -> Agent:
@@ -304,4 +337,5 @@ class _Builder:
             ),
             checks=tuple(table.get("checks", ())),
             check_timeout=table.time("check_timeout", 3600.0),
+            budget=self._budget(table),
         )

@@ -46,6 +46,31 @@ class Delivery(Enum):
     EXEC = "exec"
 
 
+class Mode(Enum):
+    """How an agent with a protocol of its own is driven."""
+
+    HEADLESS = "headless"
+    """By its protocol; the terminal shows a transcript."""
+    TUI = "tui"
+    """In its own terminal interface; hooks and server events tell its state."""
+
+
+class Permissions(Enum):
+    """What an agent may do without being asked."""
+
+    READ = "read"
+    ASK = "ask"
+    EDITS = "edits"
+    SKIP = "skip"
+
+
+class Network(Enum):
+    """What an isolated agent can reach."""
+
+    OPEN = "open"
+    NONE = "none"
+
+
 class Granularity(Enum):
     """What one row of the token log stands for."""
 
@@ -76,6 +101,15 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """USD for a million tokens.  ``cached``: input tokens that the provider's cache held."""
+
+    input: float
+    cached: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True)
 class Watchdog:
     """The supervisor's times and limits."""
 
@@ -92,6 +126,7 @@ class Watchdog:
     """Between the polite end of a session and the kill."""
     restart_backoff: Backoff = field(default_factory=Backoff)
     budget: Budget = field(default_factory=Budget)
+    approval_timeout: float = 3600.0
     log_tokens: bool = False
     token_granularity: Granularity = Granularity.GATE
 
@@ -120,6 +155,9 @@ class Backend:
     remote_control: bool = False
     supports_resume: bool = False
     preamble: str = ""
+    mode: Mode = Mode.HEADLESS
+    home: Mapping[str, str] | None = None
+    """Files for the private home, by their path there; None: the backend's own login file."""
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -151,8 +189,17 @@ class Agent:
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
+    mode: Mode | None = None
+    """None: its backend's."""
+    effort: str = ""
+    permissions: Permissions = Permissions.SKIP
     isolate: bool | None = None
+    """None: for kind LOOP where bubblewrap works and the backend is one with a protocol of its own."""
     blind: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    network: Network = Network.OPEN
+    env_keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +246,7 @@ class Phase:
     checks: tuple[str, ...] = ()
     """Shell commands that the engine runs itself in a fresh clone of the claimed commit; all must exit 0."""
     check_timeout: float = 3600.0
+    budget: Budget = field(default_factory=Budget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,5 +279,7 @@ class Config:
     agents: Mapping[str, Agent]
     """Agents and services by name, in the order of the file."""
     loop: Loop
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """By the name of the model."""
     notes: tuple[str, ...] = ()
     """Harmless things worth saying, such as a key that is accepted and ignored."""

@@ -7,7 +7,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loops.agents.port import DialogShown, Fatal, Idle, LimitReached, Screen, Signal, Working
 from loops.agents.registry import adapter
@@ -76,7 +76,8 @@ def trials() -> Iterator[Trial]:
 
 
 def _read(sample: Sample) -> str:
-    signals = adapter(BUILT_IN[sample.backend]).read_screen(Screen(sample.lines, sample.ours), time.time())
+    by_screen = replace(BUILT_IN[sample.backend], adapter="command")
+    signals = adapter(by_screen).read_screen(Screen(sample.lines, sample.ours), time.time())
     if any(isinstance(signal, sample.expected) for signal in signals):
         return ""
     seen = ", ".join(type(signal).__name__ for signal in signals) or "nothing"

@@ -94,7 +94,8 @@ class Sessions:
             self._see(SpawnRefused(self._clock.now(), act.agent, act.incarnation, reason))
             return
         try:
-            ready = commission.launch(state.config, spec, agent)
+            ready = commission.launch(state.config, self._runtime, spec, agent)
+            commission.write_files(ready)
             order = commission.spawn_order(state.config, self._runtime, spec, agent, ready)
         except (LoopsError, OSError) as error:
             self._see(SpawnRefused(self._clock.now(), act.agent, act.incarnation, str(error)))
@@ -235,7 +236,7 @@ class Sessions:
             self._see(Sent(self._clock.now(), act.agent, act.nudge.id, "gone"))
             return
         try:
-            typing = adapter.typing(commission.message(config, spec, agent, act.nudge))
+            typing = adapter.typing(commission.message(config, self._runtime, spec, agent, act.nudge))
             sending, steps = verified.begin(act.nudge.id, act.incarnation, typing, self._clock.now())
         except LoopsError as error:
             self._see(Sent(self._clock.now(), act.agent, act.nudge.id, str(error)))

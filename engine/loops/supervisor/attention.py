@@ -231,7 +231,7 @@ def _conversation(step: Step, name: str, signal: port.ConversationNamed) -> None
 
 def _usage(step: Step, name: str, signal: port.UsageReported) -> None:
     agent = step.agent(name)
-    step.emit(ev.UsageUpdated(name, step.at, agent.phase, signal.input_tokens, signal.output_tokens, signal.usd))
+    step.emit(ev.UsageUpdated(name, step.at, agent.phase, signal.input_tokens, signal.output_tokens, signal.usd or 0.0))
     if agent.hold is not None and agent.hold.kind == "provider" and signal.output_tokens:
         _hold_is_over(step, name, "a request went through")
     _check_budget(step, name)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 from loops.agents.port import Adapter, Launch, Order
@@ -39,15 +40,19 @@ def signals_file(places: StatePlaces, name: str, incarnation: int) -> str:
 def adapter_of(config: Config, agent: AgentState) -> Adapter | None:
     """The adapter of the backend that the agent's session was started with; a service has none."""
     backend = config.backends.get(agent.backend)
-    return adapter(backend) if backend is not None else None
+    if backend is None:
+        return None
+    spec = config.agents.get(agent.name)
+    return adapter(replace(backend, mode=spec.mode) if spec is not None and spec.mode is not None else backend)
 
 
-def launch(config: Config, spec: Agent, agent: AgentState) -> Launch:
+def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState) -> Launch:
     """Return what to run for the incarnation that *agent* is about to start.  *agent* is its state with the intent folded."""
     found = adapter_of(config, agent)
     if spec.kind is Kind.SERVICE or found is None:
         return Launch(spec.command)
     phase = next((p for p in config.loop.phases if p.id == agent.phase), None)
+    places = StatePlaces(config.log_dir)
     kind = "resume" if agent.resuming else "kickoff" if spec.kind is Kind.LOOP else "prompt"
     return found.launch(
         Order(
@@ -61,14 +66,33 @@ def launch(config: Config, spec: Agent, agent: AgentState) -> Launch:
             resume=agent.resuming,
             fresh_id="" if agent.resuming else agent.conversation,
             task=spec.kind is Kind.TASK,
+            incarnation=agent.incarnation,
+            state_dir=places.root,
+            runtime_dir=runtime.root,
+            signals=signals_file(places, spec.name, agent.incarnation),
+            effort=spec.effort,
+            permissions=spec.permissions,
+            approval_timeout=config.watchdog.approval_timeout,
         )
     )
 
 
-def message(config: Config, spec: Agent, agent: AgentState, nudge: Nudge) -> str:
+def write_files(ready: Launch) -> None:
+    """Write what must stand before the start.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    for path, content in ready.files:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+
+
+def message(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, nudge: Nudge) -> str:
     """Return what is typed for *nudge*: a kickoff is the same that an argument would have been."""
     if nudge.kind is NudgeKind.KICKOFF:
-        return launch(config, spec, agent).typed
+        return launch(config, runtime, spec, agent).typed
     return texts.nudge(config, spec, nudge)
 
 

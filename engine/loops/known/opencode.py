@@ -1,0 +1,14 @@
+"""opencode."""
+
+from __future__ import annotations
+
+from loops.known.model import Known
+
+KNOWN = Known(
+    name="opencode",
+    package="opencode-ai",
+    bin="opencode",
+    tested=("1.18.33",),
+    headless=("serve",),
+    tui=("attach",),
+)

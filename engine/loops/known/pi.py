@@ -1,0 +1,14 @@
+"""pi."""
+
+from __future__ import annotations
+
+from loops.known.model import Known
+
+KNOWN = Known(
+    name="pi",
+    package="@mariozechner/pi-coding-agent",
+    bin="pi",
+    tested=("0.73.1",),
+    headless=("--mode", "rpc"),
+    tui=(),
+)
