@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loops.known.claude_texts import TEXTS
 from loops.known.model import Known
 
 KNOWN = Known(
@@ -19,4 +20,5 @@ KNOWN = Known(
     fresh=("--session-id", "{id}"),
     resume=("--resume", "{id}"),
     own_permission_flags=("--dangerously-skip-permissions",),
+    texts=TEXTS,
 )

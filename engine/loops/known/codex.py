@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loops.known.codex_texts import TEXTS
 from loops.known.model import Known
 
 KNOWN = Known(
@@ -12,4 +13,5 @@ KNOWN = Known(
     headless=("app-server",),
     tui=("--no-alt-screen", "--no-daemon"),
     own_permission_flags=("--dangerously-bypass-approvals-and-sandbox",),
+    texts=TEXTS,
 )

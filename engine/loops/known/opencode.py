@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loops.known.model import Known
+from loops.known.opencode_texts import TEXTS
 
 KNOWN = Known(
     name="opencode",
@@ -11,4 +12,5 @@ KNOWN = Known(
     tested=("1.18.33",),
     headless=("serve",),
     tui=("attach",),
+    texts=TEXTS,
 )

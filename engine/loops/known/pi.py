@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loops.known.model import Known
+from loops.known.pi_texts import TEXTS
 
 KNOWN = Known(
     name="pi",
@@ -11,4 +12,5 @@ KNOWN = Known(
     tested=("0.73.1",),
     headless=("--mode", "rpc"),
     tui=(),
+    texts=TEXTS,
 )
