@@ -80,5 +80,7 @@ class Known:
     """Variables of every start; {home} is the private home."""
     login: Mapping[str, str] = field(default_factory=dict)
     """The user's own login files: the path in the private home, by the path below the user's home."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files of this package that each start puts into the private home: the path in it, by the path below ``loops``."""
     texts: tuple[Text, ...] = ()
     dialogs: tuple[Dialog, ...] = ()
