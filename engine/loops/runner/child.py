@@ -21,7 +21,7 @@ _RESET = (signal.SIGPIPE, signal.SIGXFSZ)
 class Child:
     """A running program.  The descriptors are ours, non-blocking, and closed by `close`."""
 
-    __slots__ = ("err", "ended", "into", "out", "pid", "pidfd")
+    __slots__ = ("ended", "err", "into", "out", "pid", "pidfd")
 
     def __init__(self, pid: int, into: int, out: int, err: int) -> None:
         """*into*, *out* and *err* are our ends of its standard input, output and error."""

@@ -76,7 +76,5 @@ class Live:
         from loops.streams.normaliser import Normaliser
 
         order, phase = self._order, os.environ.get("LOOPS_PHASE", "")
-        self._normaliser = Normaliser(
-            order.backend, "", order.run, order.agent, phase, conversation=order.conversation
-        )
+        self._normaliser = Normaliser(order.backend, "", order.run, order.agent, phase, conversation=order.conversation)
         return self._normaliser

@@ -23,7 +23,7 @@ class _Parts(NamedTuple):
 _PARTS: Mapping[str, _Parts] = {
     "claude": _Parts(("claude", "ClaudeDialogue")),
     "codex": _Parts(("codex", "CodexDialogue")),
-    "opencode": _Parts(("opencode", "OpencodeDialogue"), ("server", "ServerLink")),
+    "opencode": _Parts(("opencode", "OpencodeDialogue"), ("http_link", "HttpLink")),
     "pi": _Parts(("pi", "PiDialogue")),
     "acp": _Parts(("acp", "AcpDialogue")),
 }
@@ -47,10 +47,10 @@ def dialogue(order: RunOrder, known: Known) -> Dialogue:
     return made
 
 
-def link(order: RunOrder, known: Known) -> Link:
-    """Return the way to *order*'s program, not started."""
-    module, name = _parts(order.backend).link
-    made: Link = getattr(_module(f"loops.runner.{module}"), name)(order, known)
+def link(backend: str) -> Link:
+    """Return the way to *backend*'s program, not started."""
+    module, name = _parts(backend).link
+    made: Link = getattr(_module(f"loops.runner.{module}"), name)()
     return made
 
 

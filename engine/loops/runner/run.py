@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from loops.errors import ConfigError
 from loops.runner import argv, home, registry
 from loops.runner.link import NEVER, Received
 from loops.runner.live import Live
@@ -47,7 +46,7 @@ class _Run:
         self._order = order
         self._known = registry.known(order.backend)
         self._dialogue = registry.dialogue(order, self._known)
-        self._link = registry.link(order, self._known)
+        self._link = registry.link(order.backend)
         self._complaints: deque[str] = deque()
         self._complained: set[str] = set()
         self._recorder = Recorder(order.run_dir, order.signals, self._complain)

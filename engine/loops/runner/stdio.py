@@ -9,11 +9,9 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from loops.known.model import Known
 from loops.runner.child import Child, spawn
 from loops.runner.lines import Lines
 from loops.runner.link import NEVER, Ended, Received
-from loops.runner.order import RunOrder
 
 READ_BYTES = 1 << 16
 """A pipe's capacity."""
@@ -28,8 +26,8 @@ _GONE = select.POLLIN | select.POLLHUP | select.POLLERR | select.POLLNVAL
 class StdioLink:
     """See `loops.runner.link.Link`."""
 
-    def __init__(self, order: RunOrder, known: Known) -> None:
-        """Nothing is started; what is to run comes with `start`."""
+    def __init__(self) -> None:
+        """Nothing is started."""
         self._child: Child | None = None
         self._readers: dict[int, tuple[str, Lines]] = {}
         self._pending: deque[memoryview] = deque()

@@ -10,6 +10,7 @@ import select
 import termios
 import unicodedata
 from collections import deque
+from typing import Any
 
 MOST_WAITING = 1 << 18
 """Bytes of output that wait for the terminal."""
@@ -26,7 +27,7 @@ class Terminal:
         """Change nothing yet."""
         self.interactive = os.isatty(0) and os.isatty(1)
         self.width = 80
-        self._saved: list[object] | None = None
+        self._saved: list[Any] | None = None
         self._blocking = True
         self._waiting: deque[bytes] = deque()
         self._weight = 0
