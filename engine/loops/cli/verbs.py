@@ -116,6 +116,15 @@ def _phase_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", default="", metavar="ID", help="default: the phase that the agent was started for")
 
 
+def _approval(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="as `loops approvals` shows it, or its end (a2), or its agent alone")
+
+
+def _deny(parser: argparse.ArgumentParser) -> None:
+    _approval(parser)
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, told to the agent")
+
+
 def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="default: everything")
 
@@ -180,6 +189,15 @@ VERBS: tuple[Verb, ...] = (
     Verb("logs", "what a session printed", "loops logs builder -f", "sessions:logs", _logs),
     Verb("attach", "be in a session's terminal", "loops attach builder", "sessions:attach", _attach),
     Verb("nudge", "send an agent a message", "loops nudge builder 'read DECISIONS.md again'", "sessions:nudge", _nudge),
+    Verb("approvals", "what waits for an approval", "loops approvals", "approving:approvals"),
+    Verb("approve", "let an agent do what it asks for", "loops approve builder.3-a2", "approving:approve", _approval),
+    Verb(
+        "deny",
+        "refuse an agent what it asks for",
+        "loops deny builder.3-a2 --reason 'not outside the clone'",
+        "approving:deny",
+        _deny,
+    ),
     Verb("phase", "show or move the phase", "loops phase set 2", "phases:phase", _phase),
     Verb(
         "claim",
