@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loops.known.model import Known
+from loops.known.model import Dialog, Known, Seed
 
 KNOWN = Known(
     name="pi",
@@ -11,4 +11,21 @@ KNOWN = Known(
     tested=("0.73.1",),
     headless=("--mode", "rpc"),
     tui=(),
+    env={
+        "PI_CODING_AGENT_DIR": "{home}/.pi/agent",
+        "PI_OFFLINE": "1",  # no downloads and no look for updates; the provider is asked all the same
+        "PI_TELEMETRY": "0",
+    },
+    login={".pi/agent/auth.json": ".pi/agent/auth.json"},
+    keys=("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"),
+    seeds=(
+        Seed(
+            name="trust",
+            file=".pi/agent/trust.json",
+            values={"{directory}": True},
+            grants="trust the folder {directory}",
+            seen="0.87.1 [run]; 0.73.1 does not ask",
+        ),
+    ),
+    dialogs=(Dialog("trust", r"Trust project folder\?", "trust", "0.87.1 [run]"),),
 )
