@@ -2,13 +2,45 @@
 
 from __future__ import annotations
 
+import json
+
 from loops.known.model import Known
+
+USER = "opencode"
+SERVER_USER = "OPENCODE_SERVER_USERNAME"
+SERVER_PASSWORD = "OPENCODE_SERVER_PASSWORD"
+"""Variables by which the server knows who may speak to it."""
+HEALTH = "/global/health"
+EVENTS = "/event"
+LISTENING = rb"listening on http://[^/\s]*:(\d+)"
+"""What the server prints when it has its port (1.18.33 [run]): so no two servers can be given the same one."""
+
+_NEVER = {"question": "deny", "plan_enter": "deny", "plan_exit": "deny"}
+"""Nobody sits there to answer; what must be asked is asked as an approval."""
+_LOOKS = dict.fromkeys(("grep", "glob", "list", "lsp", "skill", "todowrite"), "allow")
+
+
+def _looks(secrets: str) -> dict[str, object]:
+    """What only looks; *secrets*: what happens to files that hold them, as opencode's own defaults name them."""
+    read = {"*": "allow", "*.env": secrets, "*.env.*": secrets, "*.env.example": "allow"}
+    return {**_LOOKS, "read": read}
+
 
 KNOWN = Known(
     name="opencode",
     package="opencode-ai",
     bin="opencode",
     tested=("1.18.33",),
-    headless=("serve",),
+    headless=("serve", "--hostname", "127.0.0.1", "--port", "0"),
     tui=("attach",),
+    # Read after every file, so that the user's own configuration stays whole; rules are searched from the last one.
+    permission_env={
+        name: {"OPENCODE_PERMISSION": json.dumps({**rules, **_NEVER})}
+        for name, rules in {
+            "read": {"*": "deny", **_looks("deny")},
+            "ask": {"*": "ask", **_looks("ask")},
+            "edits": {"*": "ask", **_looks("ask"), "edit": "allow"},
+            "skip": {"*": "allow"},
+        }.items()
+    },
 )
