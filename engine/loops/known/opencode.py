@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from loops.known.model import Known
 
@@ -17,13 +18,21 @@ LISTENING = rb"listening on http://[^/\s]*:(\d+)"
 
 _NEVER = {"question": "deny", "plan_enter": "deny", "plan_exit": "deny"}
 """Nobody sits there to answer; what must be asked is asked as an approval."""
-_LOOKS = dict.fromkeys(("grep", "glob", "list", "lsp", "skill", "todowrite"), "allow")
+_Rules = dict[str, str | dict[str, str]]
 
 
-def _looks(secrets: str) -> dict[str, object]:
+def _looks(secrets: str) -> _Rules:
     """What only looks; *secrets*: what happens to files that hold them, as opencode's own defaults name them."""
     read = {"*": "allow", "*.env": secrets, "*.env.*": secrets, "*.env.example": "allow"}
-    return {**_LOOKS, "read": read}
+    return {**dict.fromkeys(("grep", "glob", "list", "lsp", "skill", "todowrite"), "allow"), "read": read}
+
+
+_PERMISSIONS: Mapping[str, _Rules] = {
+    "read": {"*": "deny", **_looks("deny")},
+    "ask": {"*": "ask", **_looks("ask")},
+    "edits": {"*": "ask", **_looks("ask"), "edit": "allow"},
+    "skip": {"*": "allow"},
+}
 
 
 KNOWN = Known(
@@ -35,12 +44,6 @@ KNOWN = Known(
     tui=("attach",),
     # Read after every file, so that the user's own configuration stays whole; rules are searched from the last one.
     permission_env={
-        name: {"OPENCODE_PERMISSION": json.dumps({**rules, **_NEVER})}
-        for name, rules in {
-            "read": {"*": "deny", **_looks("deny")},
-            "ask": {"*": "ask", **_looks("ask")},
-            "edits": {"*": "ask", **_looks("ask"), "edit": "allow"},
-            "skip": {"*": "allow"},
-        }.items()
+        name: {"OPENCODE_PERMISSION": json.dumps({**rules, **_NEVER})} for name, rules in _PERMISSIONS.items()
     },
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from loops.runner.http_exchange import HOST, Exchange
 from loops.runner.http_wire import BrokenAnswer, Events, question
