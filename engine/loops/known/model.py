@@ -101,6 +101,8 @@ class Known:
     """Words that resume a conversation (where it is done by words, not by the protocol)."""
     permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By `loops.config.model.Permissions` value: words (where it is done by words)."""
+    permission_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By the same: variables (where it is done by the environment)."""
     own_permission_flags: tuple[str, ...] = ()
     """Words of the user's ``flags`` that ``permissions`` stands for: taken out, or they would contradict it."""
     env: Mapping[str, str] = field(default_factory=dict)
