@@ -76,6 +76,10 @@ KNOWN = Known(
     sandboxed_env={"IS_SANDBOX": "1"},  # without it root may not skip the permissions
     login={".claude/.credentials.json": ".claude/.credentials.json"},
     keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
+    hooks=(
+        *("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "Notification", "PostToolUse"),
+        *("PostToolUseFailure", "PreCompact", "Stop", "StopFailure", "SessionEnd"),
+    ),
     seeds=_SEEDS,
     dialogs=_DIALOGS,
 )

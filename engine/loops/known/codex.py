@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from loops.known.model import Dialog, Known, Seed
+from collections.abc import Mapping
+
+from loops.known.model import Dialog, Known, Seed, Words
+
+CLIENT = {"name": "loops", "title": "loops", "version": "1"}
+"""Who we are to the app-server (``initialize``)."""
+
+POLICIES: Mapping[str, Mapping[str, str]] = {
+    "read": {"approvalPolicy": "never", "sandbox": "read-only"},
+    "ask": {"approvalPolicy": "untrusted", "sandbox": "workspace-write"},
+    "edits": {"approvalPolicy": "on-request", "sandbox": "workspace-write"},
+    "skip": {"approvalPolicy": "never", "sandbox": "danger-full-access"},
+}
+"""Members of ``thread/start`` and ``thread/resume``, by `loops.config.model.Permissions` value (0.169.0 [run])."""
 
 KNOWN = Known(
     name="codex",
@@ -14,10 +27,23 @@ KNOWN = Known(
         *("--no-alt-screen", "--no-daemon", "--dangerously-bypass-hook-trust"),
         *("-c", "check_for_update_on_startup=false", "-c", "tui.screen_reader_detection_done=true"),
     ),
+    tui_words=Words(
+        model=("-m", "{model}"),
+        effort=("-c", "model_reasoning_effort={effort}"),
+        resume=("resume", "{id}"),
+        permissions={
+            name: ("-a", policy["approvalPolicy"], "-s", policy["sandbox"])
+            if name != "skip"
+            else ("--dangerously-bypass-approvals-and-sandbox",)
+            for name, policy in POLICIES.items()
+        },
+    ),
     own_permission_flags=("--dangerously-bypass-approvals-and-sandbox",),
+    # A sandboxed codex refuses a home below /tmp, and then fails every command without a word.
     env={"CODEX_HOME": "{home}/.codex"},
     login={".codex/auth.json": ".codex/auth.json"},
     keys=("OPENAI_API_KEY", "CODEX_API_KEY"),
+    hooks=("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse", "Stop", "SessionEnd"),
     seeds=(
         Seed(
             name="trust",

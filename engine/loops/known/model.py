@@ -80,6 +80,17 @@ class Seed:
 
 
 @dataclass(frozen=True, slots=True)
+class Words:
+    """Words of a command line; each as the member of `Known` of the same name."""
+
+    model: tuple[str, ...] = ()
+    effort: tuple[str, ...] = ()
+    fresh: tuple[str, ...] = ()
+    resume: tuple[str, ...] = ()
+    permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """One backend.  Words may hold the slots {model} {effort} {id} {home} {directory}."""
 
@@ -93,6 +104,8 @@ class Known:
     """Words after the program that start its structured protocol."""
     tui: tuple[str, ...]
     """Words after the program that start its terminal interface."""
+    tui_words: Words | None = None
+    """Where the terminal interface wants other words than the protocol; None: the same."""
     model: tuple[str, ...] = ()
     effort: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
@@ -113,6 +126,10 @@ class Known:
     """The user's own login files: the path in the private home, by the path below the user's home."""
     keys: tuple[str, ...] = ()
     """Variables of the environment that stand for a login, as far as they are known."""
+    hooks: tuple[str, ...] = ()
+    """The events of its terminal interface that a hook reports (claude's shape)."""
     seeds: tuple[Seed, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files of this package that each start puts into the private home: the path in it, by the path below ``loops``."""
     texts: tuple[Text, ...] = ()
     dialogs: tuple[Dialog, ...] = ()

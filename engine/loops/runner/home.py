@@ -21,6 +21,7 @@ from loops.runner.order import RunOrder
 TAIL = 20
 """Characters of a key by which claude knows it again."""
 _HOME_SLOT = "{home}"
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def prepare(order: RunOrder, known: Known) -> dict[str, str]:
@@ -37,6 +38,8 @@ def prepare(order: RunOrder, known: Known) -> dict[str, str]:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of two at a time each sees what the other has written
         for place, source, named in _files(order, known):
             _copy(order.home, place, source, named)
+        for below, place in known.files.items():
+            _put(order.home, place, os.path.join(_PACKAGE, below))
         seeds = _seeds(order, known)
         for file in dict.fromkeys(seed.file for seed in seeds):
             _plant(order, file, [seed for seed in seeds if seed.file == file])
@@ -65,11 +68,12 @@ def grants(order: RunOrder, known: Known) -> list[dict[str, Any]]:
 
 def _variables(order: RunOrder, known: Known) -> dict[str, str]:
     wanted = {**known.env, **(known.sandboxed_env if order.wrap else {})}
-    return {
+    found = {
         name: value.replace(_HOME_SLOT, order.home)
         for name, value in wanted.items()
         if _HOME_SLOT in value or name not in os.environ
     }
+    return {**found, **known.permission_env.get(order.permissions, {})}
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
@@ -109,6 +113,15 @@ def _copy(home: str, place: str, source: str, named: bool) -> None:
     copied = _lstat(path)
     if copied is None or not stat.S_ISREG(copied.st_mode) or copied.st_mtime_ns < about.st_mtime_ns:
         _write(path, content, about.st_mtime_ns)
+
+
+def _put(home: str, place: str, source: str) -> None:
+    """Copy a file of the engine's own, whatever stands there."""
+    with open(source, "rb") as file:
+        content = file.read()
+    path = _within(home, place)
+    if _read(path) != content:
+        _write(path, content)
 
 
 def _within(home: str, place: str) -> str:
