@@ -27,7 +27,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory.mkdir()
     monkeypatch.setenv("HOME", str(directory))
     for known in KNOWN.values():
-        for name in (*known.env, *known.sandboxed_env, *known.keys):
+        for name in (*known.env, *known.keys):
             monkeypatch.delenv(name, raising=False)
     return directory
 
@@ -231,12 +231,9 @@ def test_what_the_seeds_allow_is_told_as_approvals_without_the_key(
 
     told = home.grants(order, CLAUDE)
 
-    assert {entry["type"] for entry in told} == {"approval.granted"}
-    assert {entry["data"]["by"] for entry in told} == {"preseed"}
-    texts = [entry["data"]["text"] for entry in told]
-    assert texts[0] == f"trust the folder {order.directory}"
-    assert len(texts) == 3
-    assert "qrst" not in json.dumps(told)
+    assert [name for name, _ in told] == ["trust", "key", "skip"]
+    assert told[0][1] == f"trust the folder {order.directory}"
+    assert "qrst" not in str(told)
     assert home.grants(order, KNOWN["opencode"]) == []
 
 
@@ -278,8 +275,6 @@ def test_the_users_own_variables_win_over_defaults_only(order: RunOrder, monkeyp
 
     assert "CLAUDE_CODE_NO_FLICKER" not in env
     assert env["CLAUDE_CONFIG_DIR"] == f"{order.home}/.claude"
-    assert "IS_SANDBOX" not in env
-    assert home.prepare(replace(order, wrap=("bwrap",)), CLAUDE)["IS_SANDBOX"] == "1"
 
 
 @pytest.mark.parametrize("known", KNOWN.values(), ids=lambda known: known.name)

@@ -48,29 +48,15 @@ def prepare(order: RunOrder, known: Known) -> dict[str, str]:
     return _variables(order, known)
 
 
-def grants(order: RunOrder, known: Known) -> list[dict[str, Any]]:
-    """Return what the seeds allow without a question, as entries of the runner's own stream."""
-    return [
-        {
-            "type": "approval.granted",
-            "data": {
-                "approval_id": f"{order.run}-seed-{seed.name}",
-                "by": "preseed",
-                "tool": known.name,
-                "decision": "allow",
-                "text": _filled(seed.grants, order, seed),
-            },
-        }
-        for seed in _seeds(order, known)
-        if seed.grants
-    ]
+def grants(order: RunOrder, known: Known) -> list[tuple[str, str]]:
+    """Return what the seeds allow without a question: the name of each, and its words (never a part of a key)."""
+    return [(seed.name, _filled(seed.grants, order, seed)) for seed in _seeds(order, known) if seed.grants]
 
 
 def _variables(order: RunOrder, known: Known) -> dict[str, str]:
-    wanted = {**known.env, **(known.sandboxed_env if order.wrap else {})}
     found = {
         name: value.replace(_HOME_SLOT, order.home)
-        for name, value in wanted.items()
+        for name, value in known.env.items()
         if _HOME_SLOT in value or name not in os.environ
     }
     return {**found, **known.permission_env.get(order.permissions, {})}
