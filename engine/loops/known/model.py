@@ -80,6 +80,8 @@ class Known:
     """Words of the user's ``flags`` that ``permissions`` stands for: taken out, or they would contradict it."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Variables of every start; {home} is the private home."""
+    env_root_skips: Mapping[str, str] = field(default_factory=dict)
+    """Variables without which the superuser may not skip permissions."""
     login: Mapping[str, str] = field(default_factory=dict)
     """The user's own login files: the path in the private home, by the path below the user's home."""
     texts: tuple[Text, ...] = ()
