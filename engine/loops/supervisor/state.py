@@ -152,6 +152,8 @@ class AgentState:
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """By phase id ("" outside any phase)."""
     over_budget: bool = False
+    not_isolated: str = ""
+    """Why the living session is not isolated although it should be."""
     why: str = ""
     """The last reason for a change of ``life``."""
 
