@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from loops.agents.registry import STRUCTURED
-from loops.config.model import Agent, Backend, Config, Delivery, Kind, Mode
+from loops.config.model import Agent, Backend, Config, Delivery, Kind, Mode, Network
 from loops.errors import LoopsError
 from loops.isolation import pointers, surroundings
 from loops.isolation.able import ability
@@ -71,7 +71,7 @@ def confine(start: Start) -> Confinement | None:
     spec = start.spec
     if not is_wanted(spec, start.backend):
         return None
-    able = ability(own_network=spec.network.value == "none")
+    able = ability(own_network=spec.network is Network.NONE)
     if not able:
         if spec.isolate:
             raise LoopsError(
@@ -79,6 +79,11 @@ def confine(start: Start) -> Confinement | None:
                 "isolate = false starts the agent without"
             )
         return Confinement(lack=able.reason)
+    if start.backend.adapter == "opencode" and spec.network is Network.NONE:
+        raise LoopsError(
+            'network = "none", but opencode is spoken to over 127.0.0.1, which an isolated agent then has for itself: '
+            'set network = "open", or another backend'
+        )
     view = _view(start)
     structured = start.backend.adapter in STRUCTURED
     seen = mounts(replace(view, tools=tuple(_project(start))))
@@ -114,6 +119,7 @@ def _view(start: Start) -> View:
     return View(
         agent=spec.name,
         directory=spec.dir,
+        home=private,
         own=(
             Mount(clone, Access.WRITE),
             Mount(os.path.realpath(private), Access.WRITE),

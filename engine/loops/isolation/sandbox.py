@@ -50,6 +50,7 @@ class View:
     agent: str
     directory: str
     """Where it starts, as agents.toml names it."""
+    home: str
     own: tuple[Mount, ...]
     """Its clone, its home, its signals: they may lie inside what is forbidden."""
     granted: tuple[Mount, ...] = ()
@@ -109,7 +110,7 @@ def words(view: View, *, bwrap: str, enter: Iterable[str]) -> tuple[str, ...]:
     for mount in laid:
         if mount.access is Access.HIDE:
             found += ["--remount-ro", mount.path]
-    return (*found, "--remount-ro", "/", "--chdir", view.directory, "--", *enter)
+    return (*found, "--remount-ro", "/", "--setenv", "HOME", view.home, "--chdir", view.directory, "--", *enter)
 
 
 def mounts(view: View) -> tuple[Mount, ...]:

@@ -40,7 +40,7 @@ _ETC = (
 
 _KEPT = frozenset(
     (
-        *("PATH", "LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM", "SHELL", "USER", "LOGNAME"),
+        *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TERM", "COLORTERM", "SHELL", "USER", "LOGNAME"),
         *(
             "SSL_CERT_FILE",
             "SSL_CERT_DIR",
@@ -60,7 +60,7 @@ def kept(environment: Mapping[str, str], own: Container[str], keep: Container[st
     """Return what of *environment* an isolated agent gets: names, language, certificates, the engine's own variables.
 
     *own*: names that its table and its backend's set; *keep*: names that its table keeps.  Keys and tokens that the
-    supervisor happens to have are not among them unless they are named.
+    supervisor happens to have are not among them unless they are named.  HOME is for the runner; inside it is another.
     """
     left = {
         name: value

@@ -149,7 +149,7 @@ def confined_environment(
     if settings:
         left.setdefault("GIT_CONFIG_GLOBAL", settings[-1])
     if confined.around_session:
-        left["HOME"] = own.get("HOME", confined.home)
+        left["HOME"] = confined.home
         # Inside, only the home is its own: what the scripted agent notes and remembers goes there.
         left["LOOPS_RECEIVED"] = os.path.join(confined.home, "received.jsonl")
         left["LOOPS_DEMO_STATE"] = os.path.join(confined.home, "memory.json")
