@@ -45,7 +45,9 @@ class Stub:
                 return
             data += piece
         head, _, body = data.partition(b"\r\n\r\n")
-        length = next((int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")), 0)
+        length = next(
+            (int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")), 0
+        )
         while len(body) < length:
             body += connection.recv(65536)
         name = " ".join(head.split(b" ", 2)[:2][i].decode() for i in (0, 1))

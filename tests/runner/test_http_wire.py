@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from loops.runner.http_wire import HEAD_LIMIT, Answer, BrokenAnswer, Events, question
 
 CHUNKED = (
