@@ -34,7 +34,9 @@ def no_room() -> str:
     """Why no room can be had on this machine; empty when one can."""
     if shutil.which("bwrap") is None:
         return "bwrap is not installed (sudo apt-get install bubblewrap)"
-    done = subprocess.run([*WALLS, "true"], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*WALLS, "true"], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False
+    )
     return f"bwrap cannot make a network namespace here: {done.stderr.strip()}" if done.returncode else ""
 
 
