@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from loops.known.codex import CLIENT, POLICIES
+from loops.known.model import Known
 from loops.runner.jsonline import part, read, said, text, write
 from loops.runner.order import RunOrder
 
@@ -23,7 +24,8 @@ class CodexDialogue:
 
     __slots__ = ("_approvals", "_calls", "_interrupted", "_order", "_thread", "_turn", "_waits")
 
-    def __init__(self, order: RunOrder) -> None:
+    def __init__(self, order: RunOrder, known: Known) -> None:
+        """Drive the run that *order* describes; nothing was said yet."""
         self._order = order
         self._calls = 0
         self._waits: dict[int, str] = {}

@@ -60,8 +60,13 @@ class Exchange:
                 data = self._socket.recv(PIECE)
             except (BlockingIOError, InterruptedError):
                 break
+            except OSError:
+                if body:
+                    break  # what came before it first; it will be said again
+                raise
             if not data:
-                self.answer.close()
+                if not body:
+                    self.answer.close()
                 break
             self.heard = now
             body.append(self.answer.feed(data))

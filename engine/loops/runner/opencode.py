@@ -1,31 +1,38 @@
 """opencode's protocol: requests to its server, and the events that it sends to everybody.
 
 A sent line is ``{"method", "path", "body"}``; the answer is ``{"response": {"to", "status", "body"}}``
-(`loops.runner.http_link`).
+(`loops.runner.http_link`).  A conversation that cannot be opened ends the dialogue: nothing is sent after it, `ready`
+stays False, and the answer's line tells the normaliser why.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from loops.known.model import Known
+from loops.runner.jsonline import part, read, said, text, write
 from loops.runner.order import RunOrder
 
-REFUSED = "the operator refused this"
+REFUSED = "The operator refused this."
 """Said with every refusal: without a word opencode ends the turn, with one the agent may try something else."""
+TRIES = 3
+"""Requests for the conversation that may stay without any answer."""
 
 
 class OpencodeDialogue:
-    """One conversation (opencode: session), new or resumed."""
+    """One conversation (opencode: session), new or resumed; see `loops.runner.dialogue.Dialogue`."""
+
+    __slots__ = ("_connected", "_conversation", "_order", "_tries")
 
     def __init__(self, order: RunOrder, known: Known) -> None:
-        """Converse as *order* says; nothing of it is version-bound beyond the paths."""
+        """Drive the run that *order* describes; nothing was said yet."""
         self._order = order
         self._conversation = ""
-        self._opening = ""
         self._connected = False
+        self._tries = 0
+
+    # ---- what the runner asks for ------------------------------------------------------------------------------------
 
     @property
     def ready(self) -> bool:
@@ -34,65 +41,70 @@ class OpencodeDialogue:
 
     def open(self) -> Sequence[bytes]:
         """Ask for the conversation: for a new one, or whether the one to resume is there."""
+        self._tries += 1
         order = self._order
         if order.conversation:
-            return [self._request("GET", f"/session/{order.conversation}")]
+            return [_request("GET", f"/session/{order.conversation}")]
         # With a title of ours opencode asks no model for one.
-        return [self._request("POST", "/session", {"title": f"loops {order.run}"})]
+        return [_request("POST", "/session", {"title": f"loops {order.run}"})]
 
     def heard(self, line: bytes) -> Sequence[bytes]:
         """Learn the conversation's id; after a lost connection ask what became of it."""
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            return []
-        if not isinstance(message, dict):
-            return []
-        answer = message.get("response")
-        if isinstance(answer, dict):
-            return self._answered(answer)
-        if message.get("type") == "server.connected":
+        message = read(line)
+        if message is None:
+            return ()
+        if "response" in message:
+            return self._answered(part(message, "response"))
+        if text(message, "type") == "server.connected":
             return self._reconnected()
-        return []
+        if text(message, "type") == "question.asked":
+            return self._questioned(part(message, "properties"))
+        return ()
 
     def say(self, text: str) -> Sequence[bytes]:
-        """Prompt; the turn's course comes as events."""
-        body: dict[str, Any] = {"parts": [{"type": "text", "text": text}]}
+        """Prompt; what comes of it is told as events."""
+        body: dict[str, Any] = {"parts": [{"type": "text", "text": said(text)}]}
         if self._order.model:
             provider, _, model = self._order.model.partition("/")
             body["model"] = {"providerID": provider, "modelID": model}
         if self._order.effort:
             body["variant"] = self._order.effort
-        return [self._request("POST", f"/session/{self._conversation}/prompt_async", body)]
+        return [_request("POST", f"/session/{self._conversation}/prompt_async", body)]
 
     def answer(self, request: str, allow: bool, reason: str) -> Sequence[bytes]:
         """Allow once, or refuse with the reason."""
-        body = {"reply": "once"} if allow else {"reply": "reject", "message": reason or REFUSED}
-        return [self._request("POST", f"/permission/{request}/reply", body)]
+        body = {"reply": "once"} if allow else {"reply": "reject", "message": said(reason) or REFUSED}
+        return [_request("POST", f"/permission/{request}/reply", body)]
 
     def interrupt(self) -> Sequence[bytes]:
-        """End the turn."""
-        return [self._request("POST", f"/session/{self._conversation}/abort")] if self._conversation else []
+        """End the turn, that of its subagents with it."""
+        return [_request("POST", f"/session/{self._conversation}/abort")] if self._conversation else ()
+
+    # ---- what the server says ----------------------------------------------------------------------------------------
 
     def _answered(self, answer: dict[str, Any]) -> Sequence[bytes]:
-        status, body = answer.get("status"), answer.get("body")
-        if answer.get("to") != self._opening:
-            return []
-        named = body.get("id") if isinstance(body, dict) else None
-        if status == 200 and isinstance(named, str) and named.startswith("ses"):
-            self._conversation, self._opening = named, ""
-        elif status == 0:  # nobody answered; asking twice opens at worst an empty conversation more
+        wanted = f"GET /session/{self._order.conversation}" if self._order.conversation else "POST /session"
+        if self._conversation or text(answer, "to") != wanted:
+            return ()
+        status = answer.get("status")
+        if status == 200:
+            self._conversation = text(part(answer, "body"), "id")
+        elif status == 0 and self._tries < TRIES:  # asked twice, at worst a conversation stays empty
             return self.open()
-        return []
+        return ()
 
     def _reconnected(self) -> Sequence[bytes]:
-        """Events may have been missed: the status tells whether the turn still runs, the approvals what is asked."""
+        """Ask for what was missed: whether the turn still runs, and what waits for an approval."""
         before, self._connected = self._connected, True
         if not before or not self._conversation:
-            return []
-        return [self._request("GET", "/session/status"), self._request("GET", "/permission")]
+            return ()
+        return [_request("GET", "/session/status"), _request("GET", "/permission")]
 
-    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
-        if not self._conversation:
-            self._opening = f"{method} {path}"
-        return json.dumps({"method": method, "path": path, "body": body}, ensure_ascii=False).encode("utf-8", "replace")
+    def _questioned(self, question: dict[str, Any]) -> Sequence[bytes]:
+        """Send a question back that came in spite of the permissions: nobody is here to answer."""
+        named = text(question, "id")
+        return [_request("POST", f"/question/{named}/reject")] if named else ()
+
+
+def _request(method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+    return write({"method": method, "path": path, "body": body})

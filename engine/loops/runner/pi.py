@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from loops.known.model import Known
 from loops.runner.jsonline import part, read, said, text, write
 from loops.runner.order import RunOrder
 
@@ -22,7 +23,8 @@ class PiDialogue:
 
     __slots__ = ("_approvals", "_calls", "_order", "_session")
 
-    def __init__(self, order: RunOrder) -> None:
+    def __init__(self, order: RunOrder, known: Known) -> None:
+        """Drive the run that *order* describes; nothing was said yet."""
         self._order = order
         self._calls = 0
         self._session = ""
