@@ -119,7 +119,7 @@ def spoil(document: Any, path: tuple[Any, ...], wrong: Any, take: bool) -> None:
         if take:
             del document[path[-1]]
         else:
-            document[path[-1]] = wrong
+            document[path[-1]] = copy.deepcopy(wrong)
     except (KeyError, IndexError, TypeError):
         pass  # an earlier replacement took the place away
 
