@@ -32,6 +32,8 @@ from loops.streams.usage import NONE, Tokens, used
 class Claude(Reader):
     """The stream of one run of claude."""
 
+    quiet = (b'{"type":"stream_event",',)
+
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         super().__init__(run, texts, conversation)
         self._hooks = Hooks(self)

@@ -38,6 +38,8 @@ _Read = Callable[["Codex", Document, float, "float | None"], "Facts"]
 class Codex(Reader):
     """The streams of one run of codex."""
 
+    quiet = tuple(f'{{"method":"{name}",'.encode() for name in sorted(QUIET) if name.endswith(("elta", "progress")))
+
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         super().__init__(run, texts, conversation)
         self._hooks = Hooks(self)

@@ -19,6 +19,9 @@ _CALLS = 2000
 class Reader:
     """One run of one backend.  A mapping overrides `heard` (stream out), `sent` (in) and `hooked` (hook)."""
 
+    quiet: tuple[bytes, ...] = ()
+    """Beginnings of lines from the agent that say nothing new (pieces of a text that comes whole), nor need be read."""
+
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         self.texts = texts
         self._run = run
