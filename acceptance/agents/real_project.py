@@ -177,7 +177,9 @@ class RealProject(Scratch):
             "options": {"baseURL": f"{url}/v1", "apiKey": KEY},
             "models": {"mock-model": {"name": "m", "limit": limits, "cost": cost}},
         }
-        return json.dumps({"autoupdate": False, "share": "disabled", "model": "mock/mock-model", "provider": {"mock": mock}})
+        return json.dumps(
+            {"autoupdate": False, "share": "disabled", "model": "mock/mock-model", "provider": {"mock": mock}}
+        )
 
     def _agent(self, agent: Real) -> str:
         facts: dict[str, Any] = {"name": agent.name, "kind": agent.kind, "backend": agent.backend}
