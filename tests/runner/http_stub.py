@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 CONNECTED = b'{"type":"server.connected","properties":{}}'
 Answer = Callable[["Stub", bytes, socket.socket], None]
@@ -45,7 +46,9 @@ class Stub:
                 return
             data += piece
         head, _, body = data.partition(b"\r\n\r\n")
-        length = next((int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")), 0)
+        length = next(
+            (int(h.split(b":")[1]) for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")), 0
+        )
         while len(body) < length:
             body += connection.recv(65536)
         name = " ".join(head.split(b" ", 2)[:2][i].decode() for i in (0, 1))
@@ -102,7 +105,7 @@ def events(stub: Stub, _body: bytes, connection: socket.socket) -> None:
 
 def main() -> None:
     stub = Stub()
-    for line in open(sys.argv[1], encoding="utf-8").read().splitlines():
+    for line in Path(sys.argv[1]).read_text().splitlines():
         name, status, body = line.split("\t")
         stub.answers[name] = plain(body.encode(), int(status))
     print("booting", flush=True)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from http_stub import CONNECTED, Stub, plain, raw, silent
-
 from loops.runner import http_conversation
 from loops.runner.http_conversation import HttpConversation, response
 
@@ -122,7 +121,9 @@ def test_silent_events_are_taken_for_a_dropped_connection(stub, talk, monkeypatc
     serve(talk, lambda lines: lines.count(CONNECTED) == 2)
 
 
-@pytest.mark.parametrize("answer", [raw(b""), raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), raw(b"junk\r\n\r\n")])
+@pytest.mark.parametrize(
+    "answer", [raw(b""), raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"), raw(b"junk\r\n\r\n")]
+)
 def test_an_answer_that_breaks_off_is_status_zero_with_the_reason(stub, talk, answer):
     stub.answers["POST /x"] = answer
     talk.found(stub.port, time.monotonic())
@@ -167,7 +168,7 @@ def test_a_port_where_nobody_listens_is_tried_again(stub, talk):
         (b'{"a": [1,2]}', b'{"a": [1,2]}'),
         (b'{\n "a": 1\r\n}', b'{"a": 1}'),
         (b"", b"null"),
-        (b"Internal \xff Error", '"Internal \\ufffd Error"'.encode()),
+        (b"Internal \xff Error", b'"Internal \\ufffd Error"'),
         (b"[" * 100_000, None),
     ],
 )

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 
 import http_stub
 import pytest
-
 from loops.runner import http_link
 from loops.runner.http_link import HttpLink
 from loops.runner.link import NEVER, Ended, Received
