@@ -113,6 +113,11 @@ class State:
         return os.path.join(self.root, "checks")
 
     @property
+    def answers(self) -> str:
+        """A directory a run, in which an agent's runner finds the answers to its approvals."""
+        return os.path.join(self.root, "answers")
+
+    @property
     def received(self) -> str:
         """The demo agents' own record of what reached them: the test of "nothing lost, nothing doubled"."""
         return os.path.join(self.root, "received")
@@ -121,6 +126,16 @@ class State:
     def memory(self) -> str:
         """What the demo agents remember across a resume."""
         return os.path.join(self.root, "memory")
+
+    @property
+    def homes(self) -> str:
+        """One private home an agent."""
+        return os.path.join(self.root, "homes")
+
+    @property
+    def isolation(self) -> str:
+        """Where the clones of isolated agents lead to, as it was first seen."""
+        return os.path.join(self.root, "isolation")
 
     def directories(self) -> tuple[str, ...]:
         """All directories that the supervisor makes."""

@@ -73,8 +73,18 @@ class Live:
         self._alive_at = now
 
     def _load(self) -> Normaliser:
-        from loops.streams.normaliser import Normaliser
+        from loops.streams.recording import Head
 
-        order, phase = self._order, os.environ.get("LOOPS_PHASE", "")
-        self._normaliser = Normaliser(order.backend, "", order.run, order.agent, phase, conversation=order.conversation)
+        order = self._order
+        head = Head(
+            engine=order.backend,
+            engine_version="",  # the stream says it
+            run=order.run,
+            agent=order.agent,
+            phase=os.environ.get("LOOPS_PHASE", ""),
+            conversation=order.conversation,
+            utc_offset=time.localtime().tm_gmtoff,
+        )
+        self._recorder.head(head.encode())
+        self._normaliser = head.normaliser()
         return self._normaliser

@@ -101,6 +101,15 @@ class Recorder:
         file.add(line + b"\n")
         self._index.add(f"{stream} {recorded}\n".encode())
 
+    def head(self, document: bytes) -> None:
+        """Keep what the normaliser was told.  It is written anew: a run is begun once."""
+        path = os.path.join(self._raw, "run.json")
+        try:
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+                file.write(document)
+        except OSError as error:
+            self._complain(f"{path}: {error.strerror}; without it this run cannot be normalized again")
+
     def event(self, line: bytes) -> None:
         """Keep one normalized event."""
         self._events.add(line + b"\n")

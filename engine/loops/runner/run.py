@@ -185,7 +185,7 @@ class _Run:
             case "turn.started":
                 self._turn = True
             case "turn.completed" | "turn.failed":
-                self._turn_ended(event.type == "turn.completed")
+                self._turn_ended(event.type == "turn.completed" and event.data.get("stop_reason") != "cancelled")
             case "loop.suspected":
                 self._interrupt(str(event.data.get("pattern", "a loop")), by="runner")
             case "approval.requested":

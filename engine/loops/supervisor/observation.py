@@ -59,6 +59,20 @@ class Spawned:
 
 
 @dataclass(frozen=True, slots=True)
+class Confined:
+    """An agent that should be isolated is about to start.  ``lack``: why it is not; then the rest says nothing."""
+
+    at: float
+    agent: str
+    incarnation: int
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    network: str = ""
+    blind: tuple[str, ...] = ()
+    lack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SpawnRefused:
     at: float
     agent: str
@@ -140,7 +154,7 @@ class CheckEnded:
 @dataclass(frozen=True, slots=True)
 class Told:
     """The operator's word.  ``verb``: up, down, estop, phase (``detail``: an id, a number from 1, or "next"),
-    nudge (``detail``: the text), answered (``detail``: granted or denied)."""
+    nudge (``detail``: the text), answered (a dialog), approve and deny (``approval``: its id; ``detail``: the reason)."""
 
     at: float
     verb: str
@@ -148,6 +162,7 @@ class Told:
     detail: str = ""
     model: str = ""
     backend: str = ""
+    approval: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +177,7 @@ Observation = (
     Began
     | ConfigRead
     | ConfigBroken
+    | Confined
     | Spawned
     | SpawnRefused
     | Exited
