@@ -59,11 +59,13 @@ class Room:
         assert self._process.stdout is not None
         said = self._process.stdout.readline()
         assert said == "open\n", f"the room did not open: {said!r}"
+        self.own = (self._process.pid, *descendants(self._process.pid))
+        """The pids of the walls and the keeper."""
         self.network = self._network_of_keeper()
 
     def _network_of_keeper(self) -> str:
         outside = network_of(os.getpid())
-        for pid in [self._process.pid, *descendants(self._process.pid)]:
+        for pid in self.own:
             if (found := network_of(pid)) not in ("", outside):
                 return found
         raise AssertionError("the keeper has no network namespace of its own")
@@ -129,7 +131,7 @@ class Room:
         """Every living process in the room, with its command line, the keeper left out."""
         found = {}
         for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))):
-            if network_of(pid) == self.network and (line := command_line(pid)) and str(KEEPER) not in line:
+            if pid not in self.own and network_of(pid) == self.network and (line := command_line(pid)):
                 found[pid] = line
         return found
 

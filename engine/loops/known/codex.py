@@ -44,6 +44,8 @@ KNOWN = Known(
     login={".codex/auth.json": ".codex/auth.json"},
     keys=("OPENAI_API_KEY", "CODEX_API_KEY"),
     hooks=("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse", "Stop", "SessionEnd"),
+    hooks_file=".codex/hooks.json",
+    transcript="rollout",
     seeds=(
         Seed(
             name="trust",

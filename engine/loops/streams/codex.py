@@ -326,7 +326,9 @@ class Codex(Reader):
             self._requests[id_] = method
         params = table(document, "params")
         match method:
-            case "turn/start" | "turn/steer":
+            case "turn/steer":  # a word into the turn that runs
+                return [Fact("message.user", {"text": block_text(params.get("input"))})]
+            case "turn/start":
                 said = block_text(params.get("input"))
                 began = self.turn.begin(said)
                 return [began, Fact("message.user", {"text": said}), *self.state("working", "runner")]

@@ -21,6 +21,7 @@ class Reader:
 
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         self.texts = texts
+        self._run = run
         self.turn = Turn()
         self.approvals = Approvals(run)
         self.conversation = ""
@@ -86,6 +87,11 @@ class Reader:
                 outcome = "granted" if flag(document, "allow") else "denied"
                 by = text(document, "by") or "human"
                 return self.approvals.end(identity(document.get("request")), outcome, by, text(document, "reason"))
+            case "approval.preseeded":
+                data = {"approval_id": f"{self._run}-{text(document, 'name')}", "by": "preseed", "decision": "allow"}
+                return [Fact("approval.granted", {**data, "text": text(document, "text")})]
+            case "resume.failed":
+                return self.resume_failed(text(document, "reason"))
             case "approval.expired":
                 request = identity(document.get("request"))
                 return self.approvals.end(request, "expired", "runner", text(document, "reason"))
