@@ -244,7 +244,7 @@ class Codex(Reader):
             self._requests[id_] = method
         params = table(document, "params")
         match method:
-            case "turn/steer":  # a word into the turn that runs
+            case "turn/steer":
                 return [Fact("message.user", {"text": block_text(params.get("input"))})]
             case "turn/start":
                 said = block_text(params.get("input"))
