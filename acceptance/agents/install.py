@@ -38,9 +38,7 @@ def main(words: Sequence[str]) -> int:
     unknown = sorted(set(given.names) - {pin.name for pin in PINS})
     if unknown:
         options.error(f"there is no agent {unknown[0]!r}; known are {', '.join(sorted({pin.name for pin in PINS}))}")
-    chosen = [
-        pin for pin in PINS if (not given.names or pin.name in given.names) and (given.all or not pin.optional)
-    ]
+    chosen = [pin for pin in PINS if (not given.names or pin.name in given.names) and (given.all or not pin.optional)]
     wanting = [pin for pin in chosen if lack(pin)]
     if given.check:
         return 1 if wanting else 0
