@@ -58,7 +58,7 @@ class Row:
     plays: str = ""
     """The provider's scenario, where it has another name."""
     reset_in: float | None = None
-    times: Times = Times()
+    times: Times = field(default_factory=Times)
     options: dict[str, Any] = field(default_factory=dict)
     """Of each agent: fields of `Real`."""
 
@@ -74,7 +74,7 @@ ROWS = (
         Cell("limit", failure="limit_reached"),
         # Chat Completions has no plan with a reset time: its nearest is a quota, and nobody knows when that comes back.
         {"opencode": blocked("billing"), "pi": blocked("billing")},
-        reset_in=20.0,
+        reset_in=30.0,
     ),
     Row("billing", blocked("billing")),
     Row("401", blocked("auth"), plays="e401"),
@@ -106,10 +106,10 @@ ROWS = (
 class Played:
     """A row under way: its project, with an agent for each backend that is installed."""
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: Row, chosen: set[str]) -> None:
         self.row = row
         self.failed = False
-        self.backends = [backend for backend in BACKENDS if not lack(pin(backend))]
+        self.backends = [backend for backend in BACKENDS if backend in chosen and not lack(pin(backend))]
         self.project = RealProject()
 
     def begin(self) -> None:
@@ -128,7 +128,8 @@ class Played:
 def played(request: pytest.FixtureRequest) -> Iterator[Played]:
     if no_room():
         pytest.skip(no_room())
-    under_way = Played(request.param)
+    chosen = {item.callspec.params.get("backend") for item in request.session.items if hasattr(item, "callspec")}
+    under_way = Played(request.param, chosen)
     try:
         under_way.begin()
         yield under_way
