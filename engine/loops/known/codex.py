@@ -46,6 +46,7 @@ KNOWN = Known(
     hooks=("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse", "Stop", "SessionEnd"),
     hooks_file=".codex/hooks.json",
     transcript="rollout",
+    ready=r"^\u203a(?: Ask Codex to do anything)?\s*$",
     seeds=(
         Seed(
             name="trust",

@@ -57,5 +57,6 @@ KNOWN = Known(
     },
     login={".local/share/opencode/auth.json": ".local/share/opencode/auth.json"},
     keys=("OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"),
+    ready=r"Ask anything",
     dialogs=(Dialog("update", r"Update Available", "OPENCODE_DISABLE_AUTOUPDATE", "1.18.33 [bin]"),),
 )

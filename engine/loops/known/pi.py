@@ -41,5 +41,6 @@ KNOWN = Known(
             seen="0.87.1 [run]; 0.73.1 does not ask",
         ),
     ),
+    ready=r"^\d+\.\d%/\d+k\b",
     dialogs=(Dialog("trust", r"Trust project folder\?", "trust", "0.87.1 [run]"),),
 )
