@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loops.known.claude_texts import TEXTS
 from loops.known.model import Dialog, Known, Seed
 
 _BOTH = "2.1.197, 2.1.329 [run]"
@@ -75,6 +76,7 @@ KNOWN = Known(
         "skip": ("--dangerously-skip-permissions",),
     },
     own_permission_flags=("--dangerously-skip-permissions",),
+    texts=TEXTS,
     env={
         "CLAUDE_CONFIG_DIR": "{home}/.claude",
         "CLAUDE_CODE_NO_FLICKER": "0",  # plain scrollback, and no question about the fullscreen renderer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from loops.known.codex_texts import TEXTS
 from loops.known.model import Dialog, Known, Seed, Words
 
 CLIENT = {"name": "loops", "title": "loops", "version": "1"}
@@ -39,6 +40,7 @@ KNOWN = Known(
         },
     ),
     own_permission_flags=("--dangerously-bypass-approvals-and-sandbox",),
+    texts=TEXTS,
     # A sandboxed codex refuses a home below /tmp, and then fails every command without a word.
     env={"CODEX_HOME": "{home}/.codex"},
     login={".codex/auth.json": ".codex/auth.json"},

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from loops.known.model import Dialog, Known
+from loops.known.opencode_texts import TEXTS
 
 USER = "opencode"
 SERVER_USER = "OPENCODE_SERVER_USERNAME"
@@ -42,6 +43,7 @@ KNOWN = Known(
     tested=("1.18.33",),
     headless=("serve", "--hostname", "127.0.0.1", "--port", "0"),
     tui=("attach",),
+    texts=TEXTS,
     # Read after every file, so that the user's own configuration stays whole; rules are searched from the last one.
     permission_env={
         name: {"OPENCODE_PERMISSION": json.dumps({**rules, **_NEVER})} for name, rules in _PERMISSIONS.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loops.known.model import Dialog, Known, Seed
+from loops.known.pi_texts import TEXTS
 
 _GATE = ".pi/agent/loops/pi_gate.ts"
 """In the private home, where a sandbox shows it, and not among the extensions that pi finds by itself."""
@@ -14,6 +15,7 @@ KNOWN = Known(
     tested=("0.73.1",),
     headless=("--mode", "rpc"),
     tui=(),
+    texts=TEXTS,
     model=("--model", "{model}"),
     effort=("--thinking", "{effort}"),
     resume=("--session", "{id}"),
