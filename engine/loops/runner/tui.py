@@ -107,6 +107,7 @@ class _Run:
             env = environment(order, known, os.environ, home.prepare(order, known), os.geteuid() == 0)
             if known.hooks_file:
                 home.change(order, known.hooks_file, lambda before: tui_start.hooks_file(before, order, known))
+            env["LOOPS_HOOK_SOCKET"] = order.hook_socket
             self._program.start(words, env, order.directory)
         except OSError as error:
             return self._cannot_start(error)
@@ -156,9 +157,9 @@ class _Run:
         match self._hooks.serve(descriptor, events):
             case Payload(connection, data):
                 self._opened |= b'"SessionEnd"' not in data  # which comes also when nothing could be opened
-                # A payload is one line of the recording; JSON holds no raw newline but between its members.
-                self._live.take("hook", data.strip().replace(b"\n", b" "))
-                self._follow(data)
+                stream, line = _line_of(data)
+                self._live.take(stream, line)
+                self._follow(line)
                 self._settle(connection)
                 if connection not in self._asking.values():
                     self._hooks.close_connection(connection)
@@ -227,7 +228,8 @@ class _Run:
             facts = {"request": answer.request, "allow": answer.allow, "reason": answer.reason}
             self._live.own("approval.answered", by="human", **facts)
         connection = self._asking.pop(answer.request, -1)
-        self._hooks.answer(connection, tui_start.hook_answer(answer.allow, answer.reason))
+        encoded = tui_start.hook_answer if self._known.hooks else tui_start.plain_answer
+        self._hooks.answer(connection, encoded(answer.allow, answer.reason))
 
     def _tell_question(self) -> None:
         event = self._approvals.untold()
@@ -287,3 +289,13 @@ class _Run:
         code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
         self._live.own("process.ended", code=code, reason=str(error))
         return code
+
+
+_STREAMS = (b"out", b"in", b"runner")
+
+
+def _line_of(data: bytes) -> tuple[str, bytes]:
+    """Return the stream and the line of one report: a hook's payload, or a line headed by its stream's name."""
+    head, newline, rest = data.partition(b"\n")
+    stream, line = (head.decode(), rest) if newline and head in _STREAMS else ("hook", data)
+    return stream, line.strip().replace(b"\n", b" ")  # JSON holds no raw newline but between its members
