@@ -45,7 +45,9 @@ def decide(state: State, seen: Observation) -> tuple[State, list[ev.Event], list
     if state.config is None and not isinstance(seen, ConfigRead | ConfigBroken):
         return state, [], []
     _HANDLERS[type(seen)](step, seen)
-    for name in list(step.touched):
+    while step.touched:  # what is decided about one agent may concern another
+        name = next(iter(step.touched))
+        del step.touched[name]
         if name in step.agents:
             budgets.settle(step, name)
             lives.settle(step, name)

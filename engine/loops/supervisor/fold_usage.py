@@ -93,7 +93,7 @@ def _exceeded(work: Fold, e: ev.BudgetExceeded) -> None:
 
 @on(ev.BudgetRenewed)
 def _renewed(work: Fold, e: ev.BudgetRenewed) -> None:
-    work.change(e.agent, over=None)
+    work.change(e.agent, over=None, last_request=Usage())
     if not e.afresh:
         return
     if e.scope == "agent":
