@@ -127,6 +127,16 @@ class State:
         """What the demo agents remember across a resume."""
         return os.path.join(self.root, "memory")
 
+    @property
+    def homes(self) -> str:
+        """One private home an agent."""
+        return os.path.join(self.root, "homes")
+
+    @property
+    def isolation(self) -> str:
+        """Where the clones of isolated agents lead to, as it was first seen."""
+        return os.path.join(self.root, "isolation")
+
     def directories(self) -> tuple[str, ...]:
         """All directories that the supervisor makes."""
         return (self.root, self.journal, self.signals, self.received, self.memory, self.checks)

@@ -158,6 +158,30 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
 
 
+def _mock_llm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=_count, default=0, metavar="N", help="default: any free one")
+    parser.add_argument("--log", default="", metavar="FILE", help="append one JSON line a request; no keys, no texts")
+    parser.add_argument("--scenario", default="", metavar="NAME", help="what a path plays whose name is no scenario")
+    parser.add_argument("--scenario-help", action="store_true", help="list the scenarios")
+    parser.add_argument(
+        "--script",
+        action="append",
+        default=[],
+        metavar="FILE|ROLE",
+        help="rules of a scripted model (JSON), or a built-in one: builder, adversary; may be given several times",
+    )
+    parser.add_argument(
+        "--command",
+        default="echo hello-from-mock > hello.txt",
+        metavar="SHELL",
+        help="the command of each turn (default: write hello.txt)",
+    )
+    parser.add_argument("--text", default="MOCK-DONE", help="the last text of each turn (default: MOCK-DONE)")
+    parser.add_argument(
+        "--slow", type=_seconds, default=2.0, metavar="SECONDS", help="before each answer of `slow` (default: 2)"
+    )
+
+
 def _completions(parser: argparse.ArgumentParser) -> None:
     install = 'for ~/.bashrc or ~/.zshrc: eval "$(loops completions SHELL)"; for fish: loops completions fish | source'
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help=f"bash, zsh or fish; {install}")
@@ -206,6 +230,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("demo", "the main job on a throwaway project", "loops demo", "demo:demo", _demo),
     Verb(
         "watchdog", "run the supervisor in the foreground", "loops watchdog --takeover", "lifecycle:watchdog", _watchdog
+    ),
+    Verb(
+        "mock-llm",
+        "a model provider without a model, for trials",
+        "loops mock-llm --port 8099",
+        "mock_llm:mock_llm",
+        _mock_llm,
     ),
     Verb(
         "completions",

@@ -13,8 +13,9 @@ from dataclasses import replace
 from functools import partial
 
 from loops.agents import port
-from loops.config.model import Config
+from loops.config.model import Agent, Config
 from loops.errors import LoopsError, SessionError
+from loops.isolation.confine import Confinement
 from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import client as held
@@ -24,7 +25,7 @@ from loops.supervisor import commission
 from loops.supervisor.action import End, Look, RunChecks, Send, Start
 from loops.supervisor.clock import Clock
 from loops.supervisor.decide import CHECK_SESSION
-from loops.supervisor.observation import CheckEnded, Exited, Looked, Observation, Sent, Spawned, SpawnRefused
+from loops.supervisor.observation import CheckEnded, Confined, Exited, Looked, Observation, Sent, Spawned, SpawnRefused
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.state import State, Turn
 
@@ -94,12 +95,16 @@ class Sessions:
             self._see(SpawnRefused(self._clock.now(), act.agent, act.incarnation, reason))
             return
         try:
-            ready = commission.launch(state.config, self._runtime, spec, agent)
+            confined = commission.confinement(state.config, self._runtime, spec, agent)
+            wrap = confined.wrap if confined is not None and not confined.around_session else ()
+            ready = commission.launch(state.config, self._runtime, spec, agent, wrap)
             commission.write_files(ready)
-            order = commission.spawn_order(state.config, self._runtime, spec, agent, ready)
+            order = commission.spawn_order(state.config, self._runtime, spec, agent, ready, confined)
         except (LoopsError, OSError) as error:
             self._see(SpawnRefused(self._clock.now(), act.agent, act.incarnation, str(error)))
             return
+        if confined is not None:
+            self._see(_confined(self._clock.now(), act, spec, confined))
         self._drop_signals(state.config, act.agent, act.incarnation)
         self.holder.spawn(order)
 
@@ -378,6 +383,10 @@ class Sessions:
         agent = self._state().agents.get(name)
         if agent is not None:
             self.look(Look(name, agent.incarnation))
+
+
+def _confined(at: float, act: Start, spec: Agent, how: Confinement) -> Confined:
+    return Confined(at, act.agent, act.incarnation, how.reads, how.writes, how.network, spec.blind, how.lack)
 
 
 _OUTCOMES = {

@@ -13,6 +13,8 @@ from loops.agents.port import Adapter, Launch, Order
 from loops.agents.registry import adapter
 from loops.config.model import Agent, Config, Kind
 from loops.errors import LoopsError
+from loops.isolation import surroundings
+from loops.isolation.confine import Confinement, Start, confine, git_settings, is_wanted
 from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions.client import SpawnOrder
@@ -46,8 +48,25 @@ def adapter_of(config: Config, agent: AgentState) -> Adapter | None:
     return adapter(replace(backend, mode=spec.mode) if spec is not None and spec.mode is not None else backend)
 
 
-def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState) -> Launch:
-    """Return what to run for the incarnation that *agent* is about to start.  *agent* is its state with the intent folded."""
+def confinement(config: Config, runtime: Runtime, spec: Agent, agent: AgentState) -> Confinement | None:
+    """Return how the start of *agent* is confined; None when nobody wants that.
+
+    Raises:
+        LoopsError: it must be confined, and cannot be.
+        OSError: its private files cannot be made.
+    """
+    backend = config.backends.get(agent.backend)
+    if backend is None or not is_wanted(spec, backend):
+        return None
+    signals = signals_file(StatePlaces(config.log_dir), spec.name, agent.incarnation)
+    return confine(Start(config, runtime, spec, backend, signals))
+
+
+def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, wrap: tuple[str, ...] = ()) -> Launch:
+    """Return what to run for the incarnation that *agent* is about to start.  *agent* is its state with the intent folded.
+
+    *wrap*: words with which the runner confines the agent's program.
+    """
     found = adapter_of(config, agent)
     if spec.kind is Kind.SERVICE or found is None:
         return Launch(spec.command)
@@ -73,6 +92,7 @@ def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState) -> 
             effort=spec.effort,
             permissions=spec.permissions,
             approval_timeout=config.watchdog.approval_timeout,
+            wrap=wrap,
         )
     )
 
@@ -96,19 +116,44 @@ def message(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, nu
     return texts.nudge(config, spec, nudge)
 
 
-def spawn_order(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, ready: Launch) -> SpawnOrder:
-    """Return the holder's order for *ready*."""
+def spawn_order(
+    config: Config, runtime: Runtime, spec: Agent, agent: AgentState, ready: Launch, confined: Confinement | None = None
+) -> SpawnOrder:
+    """Return the holder's order for *ready*, which *confined* may put into a sandbox."""
     places = StatePlaces(config.log_dir)
+    own = {**ready.env, **spec.env}
+    env = environment(config, runtime, spec.name, agent.incarnation, agent.phase, own)
+    if confined:
+        env = confined_environment(env, own, spec, confined)
     return SpawnOrder(
         name=spec.name,
         incarnation=agent.incarnation,
-        argv=ready.argv,
-        env=environment(config, runtime, spec.name, agent.incarnation, agent.phase, {**ready.env, **spec.env}),
+        argv=(*confined.wrap, *ready.argv) if confined and confined.around_session else ready.argv,
+        env=env,
         cwd=spec.dir,
         rows=ROWS,
         cols=COLUMNS,
         log_path=places.session_log(spec.name),
     )
+
+
+def confined_environment(
+    env: Mapping[str, str], own: Mapping[str, str], spec: Agent, confined: Confinement
+) -> dict[str, str]:
+    """What is left of *env* for an isolated agent.
+
+    It is the session's whole environment: were it bubblewrap that takes it away, the agent could read bubblewrap's.
+    """
+    left = surroundings.kept(env, own, spec.env_keep)
+    settings = git_settings()
+    if settings:
+        left.setdefault("GIT_CONFIG_GLOBAL", settings[-1])
+    if confined.around_session:
+        left["HOME"] = confined.home
+        # Inside, only the home is its own: what the scripted agent notes and remembers goes there.
+        left["LOOPS_RECEIVED"] = os.path.join(confined.home, "received.jsonl")
+        left["LOOPS_DEMO_STATE"] = os.path.join(confined.home, "memory.json")
+    return left
 
 
 def environment(

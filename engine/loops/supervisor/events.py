@@ -88,6 +88,23 @@ class SessionStarting(AboutAgent):
 
 
 @dataclass(frozen=True, slots=True)
+class AgentConfined(AboutAgent):
+    """What the agent can see from this start on, besides the system, its program and the engine; paths are absolute.
+
+    ``lack``: why it is not isolated, and sees what its user sees; then the rest is empty.
+    """
+
+    type = "session.confined"
+    at: float
+    incarnation: int
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    network: str
+    blind: tuple[str, ...]
+    lack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SessionStarted(AboutAgent):
     type = "session.started"
     at: float

@@ -96,6 +96,18 @@ def _starting(e: ev.SessionStarting) -> str:
     return f"{e.agent} is started{on}{model}{phase} (number {e.incarnation}), {how}"
 
 
+def _confined(e: ev.AgentConfined) -> str:
+    if e.lack:
+        return f"{e.agent} runs without isolation, and sees what its user sees: {e.lack}"
+    blind = f"; kept out of its clone: {', '.join(e.blind)}" if e.blind else ""
+    network = "no network" if e.network == "none" else "the machine's network"
+    return f"{e.agent} can write {_listed(e.writes)}, can read {_listed(e.reads)}, and has {network}{blind}"
+
+
+def _listed(paths: tuple[str, ...]) -> str:
+    return ", ".join(paths) or "nothing"
+
+
 def _failed(e: ev.SessionFailed) -> str:
     parked = "; it is parked" if e.parked else ""
     return f"{e.agent} could not be started ({e.reason}){parked}; tried again in {span(e.delay)}"
@@ -194,6 +206,7 @@ _SENTENCES |= {
     ev.ConfigRefused: _config_refused,
     ev.OperatorAsked: _operator_asked,
     ev.SessionStarting: _starting,
+    ev.AgentConfined: _confined,
     ev.SessionStarted: lambda e: f"{e.agent} runs (pid {e.pid})",
     ev.SessionFailed: _failed,
     ev.SessionEnding: _ending,

@@ -130,10 +130,16 @@ def _starting(work: Fold, e: ev.SessionStarting) -> None:
         last_output=0.0,
         once_model="",
         once_backend="",
+        not_isolated="",
         # An earlier incarnation's kickoff is none of this one's.
         nudges=tuple(replace(n, sending=0, retry_at=0.0) for n in agent.nudges if n.kind is not NudgeKind.KICKOFF),
         why=e.why,
     )
+
+
+@on(ev.AgentConfined)
+def _confined(work: Fold, e: ev.AgentConfined) -> None:
+    work.change(e.agent, not_isolated=e.lack)
 
 
 @on(ev.SessionStarted)

@@ -59,6 +59,20 @@ class Spawned:
 
 
 @dataclass(frozen=True, slots=True)
+class Confined:
+    """An agent that should be isolated is about to start.  ``lack``: why it is not; then the rest says nothing."""
+
+    at: float
+    agent: str
+    incarnation: int
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    network: str = ""
+    blind: tuple[str, ...] = ()
+    lack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SpawnRefused:
     at: float
     agent: str
@@ -163,6 +177,7 @@ Observation = (
     Began
     | ConfigRead
     | ConfigBroken
+    | Confined
     | Spawned
     | SpawnRefused
     | Exited

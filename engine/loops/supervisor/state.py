@@ -224,6 +224,8 @@ class AgentState:
     """A resume failed, and no turn has begun since."""
     conversations: tuple[str, ...] = ()
     """The ids that were ever this agent's, the latest last (no more than `KNOWN_CONVERSATIONS`)."""
+    not_isolated: str = ""
+    """Why the living session is not isolated although it should be."""
     why: str = ""
     """The last reason for a change of ``life``."""
 

@@ -161,12 +161,21 @@ def notes(state: State) -> list[str]:
         found.append("EMERGENCY STOP: nothing is started until `loops up`")
     if state.refused_config:
         found.append("agents.toml was changed and refused; the last good one is in force: see `loops validate`")
+    found.extend(_without_isolation(state))
     if state.loop.refused:
         found.append(f"done was refused: {'; '.join(state.loop.refused[1:])}")
     check = state.loop.check
     if check is not None and check.ok is None:
         found.append(f"the engine runs the checks of phase {check.phase} at {check.commit[:10]}")
     return found
+
+
+def _without_isolation(state: State) -> list[str]:
+    names: dict[str, list[str]] = {}
+    for agent in state.agents.values():
+        if agent.alive and agent.not_isolated:
+            names.setdefault(agent.not_isolated, []).append(agent.name)
+    return [f"not isolated: {', '.join(those)}: {why}" for why, those in names.items()]
 
 
 def as_json(state: State, now: float, supervisor_pid: int = 0, started: float = 0.0) -> dict[str, Any]:
