@@ -76,6 +76,11 @@ def metered(events: Iterable[ev.Event]) -> list[Spent]:
     meter = Meter()
     for event in events:
         meter.take(event)
+    return spent_of(meter)
+
+
+def spent_of(meter: Meter) -> list[Spent]:
+    """The meter's sums as rows."""
     return [_spent(*key, usage) for key, usage in meter.sums().items()]
 
 
