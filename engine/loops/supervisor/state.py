@@ -154,6 +154,8 @@ class AgentState:
     over_budget: bool = False
     not_isolated: str = ""
     """Why the living session is not isolated although it should be."""
+    blind: tuple[str, ...] = ()
+    """Patterns that are kept out of its clone now."""
     why: str = ""
     """The last reason for a change of ``life``."""
 
