@@ -27,7 +27,7 @@ from loops.supervisor.clock import Clock
 from loops.supervisor.decide import CHECK_SESSION
 from loops.supervisor.observation import CheckEnded, Confined, Exited, Looked, Observation, Sent, Spawned, SpawnRefused
 from loops.supervisor.reactor import Reactor
-from loops.supervisor.state import Life, NudgeKind, State, Turn
+from loops.supervisor.state import NudgeKind, State, Turn
 
 TREE_STEP = 0.02
 """Seconds between two steps of ending a tree."""
@@ -99,7 +99,7 @@ class Sessions:
         agent = state.agents.get(act.agent)
         assert state.config is not None, "an intent exists only after a configuration"
         spec = state.config.agents.get(act.agent)
-        if agent is None or agent.incarnation != act.incarnation or agent.life is not Life.STARTING:
+        if agent is None or agent.incarnation != act.incarnation or not agent.alive:
             return
         if spec is None:  # agents.toml has changed since the intent
             reason = "it is no longer in agents.toml"
