@@ -30,6 +30,8 @@ case "$*" in
     printf '#!/bin/sh\\nexit "${LINT_EXIT:-0}"\\n' >"$last/bin/ruff"
     cp "$last/bin/ruff" "$last/bin/mypy"
     chmod +x "$last"/bin/* ;;
+  *agents/install.py*--check*) exit "${AGENTS_MISSING:-0}" ;;
+  *agents/install.py*) [ -z "${NO_NETWORK:-}" ] || { echo "agents: without pi" >&2; exit 1; } ;;
   *--editable*)
     if [ -n "${GATE:-}" ]; then echo $$ >"$GATE.in"; read -r _ <"$GATE"; fi
     [ -z "${NO_NETWORK:-}" ] || { echo "ERROR: No matching distribution found for rich"; exit 1; } ;;
@@ -57,7 +59,7 @@ class Checkout:
         for tool in TOOLS:
             if found := shutil.which(tool):
                 (self.bin / tool).symlink_to(found)
-        for tool in ("tmux", "git", "nix", "bwrap", "cc", "chromium"):
+        for tool in ("tmux", "git", "nix", "bwrap", "cc", "chromium", "npm"):
             self.provide(tool, "#!/bin/sh\n")
         self.provide("python3", PYTHON)
 
@@ -274,6 +276,43 @@ def test_arguments_reach_pytest_word_for_word(checkout):
     done = checkout.run("test", "tests/config", "-k", "a or b", PYTEST_EXIT="4", LINT_EXIT="1")
     assert done.stdout.endswith(" tests/config -k a or b\n")
     assert done.returncode == 4
+
+
+def test_real_agents_are_installed_only_when_asked_for_and_then_once(checkout):
+    assert checkout.run("test").returncode == 0
+    assert checkout.asked("install.py") == 0
+
+    first = checkout.run("test", "--real-agents", AGENTS_MISSING="1")
+    assert (first.returncode, checkout.asked("install.py")) == (0, 2)
+    assert "lint ok, tests passed" in first.stderr
+    second = checkout.run("test", "--real-agents", NO_NETWORK="1")
+    assert (second.returncode, checkout.asked("install.py")) == (0, 3)
+    assert "without pi" not in second.stderr
+
+
+def test_arguments_after_real_agents_reach_pytest(checkout):
+    done = checkout.run("test", "--real-agents", "acceptance/agents", "-k", "codex")
+    assert done.stdout.endswith(" acceptance/agents -k codex\n")
+
+
+def test_real_agents_that_cannot_be_had_are_named_and_the_tests_run(checkout):
+    checkout.run("setup")
+    done = checkout.run("test", "--real-agents", AGENTS_MISSING="1", NO_NETWORK="1")
+    assert done.returncode == 0
+    assert "agents: without pi" in done.stderr
+    assert "will be skipped" in done.stderr
+    assert "tests passed" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root installs without being asked for a password")
+def test_node_and_npm_are_installed_where_they_are_missing(checkout, tmp_path):
+    (checkout.bin / "npm").unlink()
+    log = tmp_path / "apt"
+    checkout.provide("apt-get", f"#!/bin/sh\necho \"$*\" >>'{log}'\n")
+    assert checkout.run("test", "--real-agents").returncode == 0
+    assert not log.exists()  # everything is there
+    assert checkout.run("test", "--real-agents", AGENTS_MISSING="1").returncode == 0
+    assert log.read_text().splitlines()[0].endswith("nodejs npm")
 
 
 def test_optional_tools_that_are_missing_are_named_with_the_reason(checkout):

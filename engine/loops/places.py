@@ -113,6 +113,11 @@ class State:
         return os.path.join(self.root, "checks")
 
     @property
+    def answers(self) -> str:
+        """A directory a run, in which an agent's runner finds the answers to its approvals."""
+        return os.path.join(self.root, "answers")
+
+    @property
     def received(self) -> str:
         """The demo agents' own record of what reached them: the test of "nothing lost, nothing doubled"."""
         return os.path.join(self.root, "received")

@@ -11,6 +11,7 @@ from loops.agents.events import read_line
 from loops.agents.port import (
     ApprovalAsked,
     ApprovalEnded,
+    Blocked,
     ConversationNamed,
     DialogShown,
     Fatal,
@@ -47,6 +48,19 @@ from loops.agents.port import (
             '{"type":"usage.updated","usage":{"input_tokens":9,"output_tokens":3},"cost":{"amount":0.5}}',
             UsageReported(9, 3, 0.5),
         ),
+        (
+            '{"type":"usage.updated","usage":{"input_tokens":9,"output_tokens":3,"cache_read_input_tokens":5},"model":"m"}',
+            UsageReported(9, 3, None, 5, "m"),
+        ),
+        (
+            '{"type":"limit.reached","resets_at":1800000000,"text":"t","retrying":true}',
+            LimitReached("t", 1800000000.0, structured=True, retries=True),
+        ),
+        (
+            '{"type":"turn.failed","class":"limit_reached","text":"t","retrying":true}',
+            LimitReached("t", structured=True, retries=True),
+        ),
+        ('{"type":"error","class":"resume_failed","text":"no such thread"}', Fatal("no such thread", resume=True)),
         ('{"type":"session.started","conversation":"c"}', ConversationNamed("c")),
         ('{"type":"state.changed","state":"working"}', Working()),
         ('{"type":"state.changed","state":"idle"}', Idle()),
@@ -58,6 +72,29 @@ from loops.agents.port import (
 )
 def test_a_line_becomes_its_signal(line: str, signal: Signal) -> None:
     assert list(read_line(line.encode())) == [signal]
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("limit_reached", LimitReached("t", 1800000000.0, structured=True)),
+        ("rate_limit", ProviderUnavailable("t")),
+        ("provider_unavailable", ProviderUnavailable("t")),
+        ("truncated", ProviderUnavailable("t")),
+        ("context_overflow", Fatal("t")),
+        ("resume_failed", Fatal("t", resume=True)),
+        ("auth", Blocked("auth", "t")),
+        ("billing", Blocked("billing", "t")),
+        ("denied", Blocked("denied", "t")),
+    ],
+)
+def test_a_failed_turn_has_ended_and_says_why(kind: str, why: Signal) -> None:
+    line = json.dumps({"type": "turn.failed", "data": {"class": kind, "message": "t", "resets_at": 1800000000}})
+    assert list(read_line(line.encode())) == [TurnEnded(failed=True), why]
+
+
+def test_a_sum_of_usage_is_not_counted_once_more() -> None:
+    assert list(read_line(b'{"type":"usage.updated","scope":"session-cumulative","usage":{"input_tokens":9}}')) == []
 
 
 @pytest.mark.parametrize(
@@ -85,6 +122,7 @@ VALUES = st.recursive(
 TYPES = st.sampled_from(
     [
         "turn.completed",
+        "turn.failed",
         "limit.reached",
         "usage.updated",
         "error",

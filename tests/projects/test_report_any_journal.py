@@ -16,6 +16,8 @@ TEXTS = st.sampled_from(
 VALUES = {
     float: st.sampled_from((0.0, -1.0, T0, T0 + 1, T0 + 1e6)),
     int: st.integers(-1, 3),
+    float | None: st.none() | st.just(0.5),
+    dict[str, dict[str, float | int | str | None]]: st.just({"builder": {"tokens": 3}}),
     int | None: st.none() | st.integers(0, 9),
     str: TEXTS,
     bool: st.booleans(),

@@ -66,18 +66,21 @@ ids = st.sampled_from(("", "a1", "n1", "n2", "n3"))
 signals = st.one_of(
     st.builds(port.Ready),
     st.builds(port.TurnStarted, ids),
-    st.builds(port.TurnEnded, whens),
+    st.builds(port.TurnEnded, whens, st.booleans()),
     st.builds(port.Working),
     st.builds(port.Idle, whens),
-    st.builds(port.LimitReached, texts, whens, st.booleans()),
+    st.builds(port.LimitReached, texts, whens, st.booleans(), st.booleans()),
     st.builds(port.LimitCleared),
     st.builds(port.ProviderUnavailable, texts),
-    st.builds(port.Fatal, texts),
+    st.builds(port.Blocked, st.sampled_from(("auth", "billing", "denied", "strange")), texts),
+    st.builds(port.Fatal, texts, st.booleans()),
     st.builds(port.DialogShown, texts),
     st.builds(port.ApprovalAsked, ids, texts),
     st.builds(port.ApprovalEnded, ids, st.just("denied")),
     st.builds(port.ConversationNamed, ids),
-    st.builds(port.UsageReported, st.integers(0, 400), st.integers(0, 400), st.floats(0, 1)),
+    st.builds(
+        port.UsageReported, st.integers(0, 400), st.integers(0, 400), st.none() | st.floats(0, 1), st.integers(0, 400)
+    ),
 )
 spoken = st.lists(signals, max_size=4).map(tuple)
 adopted = st.lists(
@@ -133,9 +136,10 @@ observations = st.one_of(
     st.builds(
         ob.Told,
         now,
-        st.sampled_from(("up", "up", "down", "estop", "phase", "nudge", "answered", "nonsense")),
+        st.sampled_from(("up", "up", "down", "estop", "phase", "nudge", "answered", "approve", "deny", "nonsense")),
         st.lists(names, max_size=2, unique=True).map(tuple),
         st.sampled_from(("", "next", "1", "2", "99", "hello")),
+        approval=ids,
     ),
     st.builds(ob.Tick, now, st.lists(names, max_size=3).map(tuple)),
 )
@@ -181,6 +185,8 @@ def test_whatever_is_seen_the_state_is_the_fold_of_the_journal(steps: list[tuple
         for name in state.agents:
             due(state, name)
         assert state.steady >= before.steady
+        living = [a for a in state.agents.values() if a.runs and a.backend]
+        assert state.running == len(living), "another number of agents counts as running"
 
 
 def _hold_actions(before: State, after: State, events: list[ev.Event], actions: list[Any]) -> None:
@@ -201,7 +207,8 @@ def test_every_rule_is_used_and_every_used_rule_is_in_words():
     """Each name that the deciding modules give as a rule stands in `RULES`, and nothing else does."""
     folder = os.path.dirname(loops.supervisor.rules.__file__)
     used: set[str] = set()
-    for module in ("lives", "attention", "nudging", "progress", "decide"):
+    deciding = ("lives", "attention", "holds", "conversations", "budgets", "nudging", "progress", "decide")
+    for module in deciding:
         with open(os.path.join(folder, f"{module}.py"), encoding="utf-8") as file:
             tree = ast.parse(file.read())
         used |= {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}

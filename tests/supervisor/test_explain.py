@@ -20,6 +20,8 @@ SAMPLES = {
     "bool": True,
     "tuple[str, ...]": ("a", "b"),
     "int | None": 1,
+    "float | None": 0.5,
+    "dict[str, dict[str, float | int | str | None]]": {"text": {"input_tokens": 3}},
     "Any": {"agents": {"a": {}}},
 }
 

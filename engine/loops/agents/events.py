@@ -17,6 +17,7 @@ from typing import Any
 from loops.agents.port import (
     ApprovalAsked,
     ApprovalEnded,
+    Blocked,
     ConversationNamed,
     DialogShown,
     Fatal,
@@ -52,8 +53,10 @@ def read_line(line: bytes) -> Sequence[Signal]:
     if read is None:
         return ()
     data = entry.get("data")
-    signal = read(data if isinstance(data, dict) else entry)
-    return () if signal is None else (signal,)
+    found = read(data if isinstance(data, dict) else entry)
+    if found is None:
+        return ()
+    return found if isinstance(found, tuple) else (found,)
 
 
 def moment(value: object) -> float | None:
@@ -88,15 +91,43 @@ def _count(facts: _Facts, name: str) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-def _limit(facts: _Facts) -> Signal:
-    return LimitReached(_text(facts, "text", "message"), moment(facts.get("resets_at")), structured=True)
+def _limit(facts: _Facts) -> LimitReached:
+    text, retries = _text(facts, "text", "message"), facts.get("retrying") is True
+    return LimitReached(text, moment(facts.get("resets_at")), structured=True, retries=retries)
+
+
+def _failed(facts: _Facts) -> tuple[Signal, ...]:
+    """A turn that came to no good end: first that it ended, then why."""
+    text, kind = _text(facts, "text", "message"), _text(facts, "class")
+    match kind:
+        case "limit_reached":
+            why: Signal = (limit := _limit(facts))
+            if limit.retries:
+                return (limit,)  # it goes on by itself at the reset: for us the turn is still open
+        case "rate_limit" | "provider_unavailable" | "truncated":
+            why = ProviderUnavailable(text)
+        case "context_overflow" | "fatal":
+            why = Fatal(text)
+        case "resume_failed":
+            why = Fatal(text, resume=True)
+        case _:
+            why = Blocked(kind or "other", text)
+    return TurnEnded(failed=True), why
 
 
 def _error(facts: _Facts) -> Signal | None:
+    if facts.get("class") == "resume_failed":
+        return Fatal(_text(facts, "text", "message"), resume=True)
     return Fatal(_text(facts, "text", "message")) if facts.get("class") == "fatal" else None
 
 
-def _usage(facts: _Facts) -> Signal:
+_SUMS = frozenset({"session-cumulative", "invocation"})
+"""Scopes of usage that are sums of what was told request by request."""
+
+
+def _usage(facts: _Facts) -> Signal | None:
+    if facts.get("scope") in _SUMS:
+        return None
     usage, cost = facts.get("usage"), facts.get("cost")
     tokens = usage if isinstance(usage, dict) else facts
     usd = cost.get("amount") if isinstance(cost, dict) else facts.get("usd")
@@ -104,6 +135,8 @@ def _usage(facts: _Facts) -> Signal:
         _count(tokens, "input_tokens"),
         _count(tokens, "output_tokens"),
         _number(usd),
+        _count(tokens, "cached_tokens") or _count(tokens, "cache_read_input_tokens"),
+        _text(facts, "model"),
     )
 
 
@@ -130,12 +163,13 @@ def _approval(outcome: str) -> Callable[[_Facts], Signal]:
     return lambda facts: ApprovalEnded(_text(facts, "approval_id", "id"), outcome)
 
 
-_READERS: Mapping[str, Callable[[_Facts], Signal | None]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[_Facts], Signal | tuple[Signal, ...] | None]] = MappingProxyType(
     {
         "session.started": _conversation,
         "session.resumed": _conversation,
         "turn.started": lambda facts: TurnStarted(_text(facts, "nudge")),
         "turn.completed": lambda facts: TurnEnded(moment(facts.get("waiting_until"))),
+        "turn.failed": _failed,
         "limit.reached": _limit,
         "provider.unavailable": lambda facts: ProviderUnavailable(_text(facts, "text", "message")),
         "approval.requested": lambda facts: ApprovalAsked(

@@ -92,6 +92,8 @@ class TurnEnded:
     """The agent stopped.  ``waiting_until``: epoch seconds until which it said it would wait."""
 
     waiting_until: float | None = None
+    failed: bool = False
+    """It came to no good end (its own signal says how): it proves nothing about the provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ class LimitReached:
     text: str
     resets_at: float | None = None
     structured: bool = False
+    retries: bool = False
+    """The agent tries again by itself at the reset: its turn is still open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,8 @@ class Fatal:
     """This conversation cannot go on (a poisoned history, say): only a fresh one helps."""
 
     text: str
+    resume: bool = False
+    """It could not even be resumed: the backend does not have it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,15 @@ def _phase_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", default="", metavar="ID", help="default: the phase that the agent was started for")
 
 
+def _approval(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="as `loops approvals` shows it, or its end (a2), or its agent alone")
+
+
+def _deny(parser: argparse.ArgumentParser) -> None:
+    _approval(parser)
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why, told to the agent")
+
+
 def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="default: everything")
 
@@ -140,6 +149,39 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
 
 
+def _agent_try(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("backend", metavar="BACKEND", help="claude, codex, opencode, pi, or one of agents.toml")
+    parser.add_argument("--model", default="", help="default: that of agents.toml, else the agent's own")
+    parser.add_argument("--mode", default="", choices=("headless", "tui"), help="default: that of the backend")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=180.0, metavar="SECONDS", help="for the whole task (default: 180)"
+    )
+
+
+def _mock_llm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=_count, default=0, metavar="N", help="default: any free one")
+    parser.add_argument("--log", default="", metavar="FILE", help="append one JSON line a request; no keys, no texts")
+    parser.add_argument("--scenario", default="", metavar="NAME", help="what a path plays whose name is no scenario")
+    parser.add_argument("--scenario-help", action="store_true", help="list the scenarios")
+    parser.add_argument(
+        "--script",
+        action="append",
+        default=[],
+        metavar="FILE|ROLE",
+        help="rules of a scripted model (JSON), or a built-in one: builder, adversary; may be given several times",
+    )
+    parser.add_argument(
+        "--command",
+        default="echo hello-from-mock > hello.txt",
+        metavar="SHELL",
+        help="the command of each turn (default: write hello.txt)",
+    )
+    parser.add_argument("--text", default="MOCK-DONE", help="the last text of each turn (default: MOCK-DONE)")
+    parser.add_argument(
+        "--slow", type=_seconds, default=2.0, metavar="SECONDS", help="before each answer of `slow` (default: 2)"
+    )
+
+
 def _completions(parser: argparse.ArgumentParser) -> None:
     install = 'for ~/.bashrc or ~/.zshrc: eval "$(loops completions SHELL)"; for fish: loops completions fish | source'
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help=f"bash, zsh or fish; {install}")
@@ -156,6 +198,22 @@ VERBS: tuple[Verb, ...] = (
     Verb("logs", "what a session printed", "loops logs builder -f", "sessions:logs", _logs),
     Verb("attach", "be in a session's terminal", "loops attach builder", "sessions:attach", _attach),
     Verb("nudge", "send an agent a message", "loops nudge builder 'read DECISIONS.md again'", "sessions:nudge", _nudge),
+    Verb(
+        "agent try",
+        "have an agent do one small task in a scratch repository",
+        "loops agent try opencode --model anthropic/claude-sonnet-4-5",
+        "agent:attempt",
+        _agent_try,
+    ),
+    Verb("approvals", "what waits for an approval", "loops approvals", "approving:approvals"),
+    Verb("approve", "let an agent do what it asks for", "loops approve builder.3-a2", "approving:approve", _approval),
+    Verb(
+        "deny",
+        "refuse an agent what it asks for",
+        "loops deny builder.3-a2 --reason 'not outside the clone'",
+        "approving:deny",
+        _deny,
+    ),
     Verb("phase", "show or move the phase", "loops phase set 2", "phases:phase", _phase),
     Verb(
         "claim",
@@ -179,6 +237,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("demo", "the main job on a throwaway project", "loops demo", "demo:demo", _demo),
     Verb(
         "watchdog", "run the supervisor in the foreground", "loops watchdog --takeover", "lifecycle:watchdog", _watchdog
+    ),
+    Verb(
+        "mock-llm",
+        "a model provider without a model, for trials",
+        "loops mock-llm --port 8099",
+        "mock_llm:mock_llm",
+        _mock_llm,
     ),
     Verb(
         "completions",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from loops.agents.port import DialogShown, Fatal, Idle, LimitReached, Screen, Signal, Working
-from loops.agents.registry import adapter
+from loops.agents.registry import STRUCTURED, adapter
 from loops.config.backends import BUILT_IN
 from loops.errors import LoopsError
 from loops.places import Runtime, runtime_root
@@ -76,8 +76,10 @@ def trials() -> Iterator[Trial]:
 
 
 def _read(sample: Sample) -> str:
-    by_screen = replace(BUILT_IN[sample.backend], adapter="command")
-    signals = adapter(by_screen).read_screen(Screen(sample.lines, sample.ours), time.time())
+    backend = BUILT_IN[sample.backend]
+    if backend.adapter in STRUCTURED:  # its events say more than its screen, whose patterns are for it as a command
+        backend = replace(backend, adapter="command")
+    signals = adapter(backend).read_screen(Screen(sample.lines, sample.ours), time.time())
     if any(isinstance(signal, sample.expected) for signal in signals):
         return ""
     seen = ", ".join(type(signal).__name__ for signal in signals) or "nothing"

@@ -19,6 +19,7 @@ from enum import Enum
 
 from loops.agents.port import DialogShown, TurnStarted, Typing
 from loops.errors import SessionError
+from loops.sessions.text import clean
 
 LARGEST = 48_000
 """Most bytes of one message: what one write to the holder carries, and more than any agent should be told in one."""
@@ -33,17 +34,11 @@ PATIENCE = 30.0
 
 _PASTE_BEGINS = b"\x1b[200~"
 _PASTE_ENDS = b"\x1b[201~"
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]?|[ -/]*[0-~]?)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _UNSAFE = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _UNSAFE_TYPED = re.compile(rb"[\x00-\x1f\x7f]")
 
 
 # ---- what is safe to type ------------------------------------------------------------------------------------------
-
-
-def clean(text: str) -> str:
-    """Return *text* without escapes and control characters (so it cannot end its own paste), lines ended by ``\\n``."""
-    return _ESCAPES.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).rstrip("\n")
 
 
 def bracketed(text: str) -> bytes:

@@ -34,6 +34,17 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """Write the answer to an approval where the agent's runner finds it; idempotent by the approval's id."""
+
+    agent: str
+    incarnation: int
+    approval: str
+    allow: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Render the session's screen and read it."""
 
@@ -67,4 +78,4 @@ class Leave:
     """Everything has ended as asked: the supervisor ends too."""
 
 
-Action = Start | End | Send | Look | RunChecks | ReadHistory | Notice | Leave
+Action = Start | End | Send | Answer | Look | RunChecks | ReadHistory | Notice | Leave

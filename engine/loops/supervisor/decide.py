@@ -12,7 +12,7 @@ from typing import Any
 
 from loops.config import encode
 from loops.config.model import Kind
-from loops.supervisor import attention, lives, nudging, progress
+from loops.supervisor import approvals, attention, budgets, holds, lives, nudging, progress
 from loops.supervisor import events as ev
 from loops.supervisor.action import Action, End, Leave, RunChecks, Send, Start
 from loops.supervisor.observation import (
@@ -49,6 +49,7 @@ def decide(state: State, seen: Observation) -> tuple[State, list[ev.Event], list
     _HANDLERS[type(seen)](step, seen)
     for name in list(step.touched):
         if name in step.agents:
+            budgets.settle(step, name)
             lives.settle(step, name)
             nudging.settle(step, name)
     if isinstance(seen, Exited | SpawnRefused) or (isinstance(seen, Told) and seen.verb in ("down", "estop")):
@@ -118,6 +119,7 @@ def _reconcile(step: Step, name: str, held: Adopted | None, rebooted: bool) -> N
     if agent.life is Life.ENDING:
         step.act(End(name, agent.incarnation, step.config.watchdog.stop_grace))
     else:
+        approvals.repeat(step, name)
         for nudge in agent.nudges:
             if nudge.sending == agent.incarnation:
                 step.act(Send(name, agent.incarnation, nudge))
@@ -142,6 +144,7 @@ def _config_read(step: Step, seen: ConfigRead) -> None:
     for name in list(step.agents):
         step.touch(name)
     if known is not None:
+        holds.reconfigured(step, known)
         progress.keep_place(step)
         progress.consider(step)
 
@@ -194,6 +197,9 @@ def _told(step: Step, seen: Told) -> None:
 
 
 def _told_up(step: Step, seen: Told) -> None:
+    budgets.renew(step, seen.names)
+    for name in seen.names or tuple(step.agents):
+        holds.asked_to_go_on(step, name, "the operator said up")
     tasks = tuple(n for n in seen.names if (spec := step.spec(n)) is not None and spec.kind is Kind.TASK)
     others = tuple(n for n in seen.names if n not in tasks)
     if tasks:
@@ -217,13 +223,14 @@ def _told_down(step: Step, seen: Told) -> None:
 def _told_nudge(step: Step, seen: Told) -> None:
     for name in seen.names:
         cause = f"operator at {step.at:.3f}"
+        holds.asked_to_go_on(step, name, "the operator sends a message")
         step.queue(name, NudgeKind.OPERATOR, seen.detail, cause=cause, why="loops nudge", rule="operator")
 
 
 def _told_answered(step: Step, seen: Told) -> None:
     for name in seen.names:
         if step.agent(name).question:
-            step.emit(ev.QuestionEnded(name, step.at, step.agent(name).question_id, seen.detail))
+            step.emit(ev.QuestionEnded(name, step.at, "", seen.detail))
             step.touch(name)
 
 
@@ -239,6 +246,8 @@ _TOLD: dict[str, Callable[[Step, Told], None]] = {
     "phase": progress.told_phase,
     "nudge": _told_nudge,
     "answered": _told_answered,
+    "approve": approvals.answered,
+    "deny": approvals.answered,
 }
 
 _HANDLERS: dict[type, Callable[[Step, Any], None]] = {

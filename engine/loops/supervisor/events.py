@@ -8,37 +8,12 @@ Every event that is a decision carries ``why`` (what was observed, in words) and
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Base of all events.  ``type`` is the CloudEvents type after ``dev.loops.``; ``subject`` what it is about."""
-
-    type: ClassVar[str] = ""
-
-    @property
-    def subject(self) -> str:
-        return ""
-
-
-@dataclass(frozen=True, slots=True)
-class AboutAgent(Event):
-    agent: str
-
-    @property
-    def subject(self) -> str:
-        return self.agent
-
-
-@dataclass(frozen=True, slots=True)
-class AboutPhase(Event):
-    phase: str
-
-    @property
-    def subject(self) -> str:
-        return self.phase
-
+from loops.supervisor.event import AboutAgent as AboutAgent
+from loops.supervisor.event import AboutPhase as AboutPhase
+from loops.supervisor.event import Event as Event
+from loops.supervisor.turn_events import *  # noqa: F403  (their names are this module's too)
 
 # ---- the supervisor itself -----------------------------------------------------------------------------------------
 
@@ -190,6 +165,8 @@ class SessionEnded(AboutAgent):
     parked: bool
     why: str
     rule: str
+    over_since: float = 0.0
+    """When it really ended, where it is told later (it was lost with the machine); 0: at ``at``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,127 +174,6 @@ class SessionCancelled(AboutAgent):
     """A restart that was waiting for its time is no longer wanted."""
 
     type = "session.cancelled"
-    at: float
-    why: str
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationKnown(AboutAgent):
-    type = "session.conversation"
-    at: float
-    conversation: str
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationDropped(AboutAgent):
-    """The next start is a fresh one."""
-
-    type = "session.conversation_dropped"
-    at: float
-    conversation: str
-    why: str
-    rule: str
-
-
-# ---- turns, limits, questions ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class TurnStarted(AboutAgent):
-    type = "turn.started"
-    at: float
-    nudge: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TurnCompleted(AboutAgent):
-    """``waiting_until``: steady seconds, 0 when the agent named none."""
-
-    type = "turn.completed"
-    at: float
-    waiting_until: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class TurnGoesOn(AboutAgent):
-    """A long turn was looked at: it printed something at ``last_output``."""
-
-    type = "turn.observed"
-    at: float
-    last_output: float
-
-
-@dataclass(frozen=True, slots=True)
-class HoldBegan(AboutAgent):
-    """A limit window, or a provider that is away: nothing is healed, nudged or woken until ``until``."""
-
-    type = "limit.reached"
-    at: float
-    kind: str
-    """limit or provider."""
-    until: float
-    probes: int
-    text: str
-    why: str
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class HoldEnded(AboutAgent):
-    type = "limit.cleared"
-    at: float
-    why: str
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class QuestionAsked(AboutAgent):
-    """``id`` empty: an unknown dialog; else an approval that `loops approve` can answer."""
-
-    type = "approval.requested"
-    at: float
-    id: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class QuestionEnded(AboutAgent):
-    type = "approval.ended"
-    at: float
-    id: str
-    outcome: str
-
-
-@dataclass(frozen=True, slots=True)
-class UsageUpdated(AboutAgent):
-    type = "usage.updated"
-    at: float
-    phase: str
-    input_tokens: int
-    output_tokens: int
-    usd: float
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetExceeded(AboutAgent):
-    type = "budget.exceeded"
-    at: float
-    why: str
-    rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class SignalsRead(AboutAgent):
-    """How far the agent's signals file has been taken over (bytes)."""
-
-    type = "signals.read"
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class StallSuspected(AboutAgent):
-    type = "stall.suspected"
     at: float
     why: str
     rule: str
@@ -394,6 +250,8 @@ class CommitSeen(AboutPhase):
     author: str
     subject_line: str
     kind: str
+    labels: tuple[str, ...] = ()
+    """The gates or items that it names."""
 
 
 @dataclass(frozen=True, slots=True)

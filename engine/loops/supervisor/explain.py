@@ -12,6 +12,7 @@ from typing import Any
 from loops.journal import Record
 from loops.supervisor import events as ev
 from loops.supervisor.lives import status_text
+from loops.supervisor.remedies import REMEDIES
 from loops.supervisor.rules import RULES
 from loops.supervisor.table import span
 
@@ -128,18 +129,55 @@ def _ended(e: ev.SessionEnded) -> str:
 
 
 def _hold_began(e: ev.HoldBegan) -> str:
-    what = "waits for its usage limit" if e.kind == "limit" else "waits for its provider"
     probes = f", {_count(e.probes, 'probe')} so far" if e.probes else ""
-    return f"{e.agent} {what} for {span(e.until - e.at)}{probes}"
+    for_long = f"for {span(e.until - e.at)}{probes}"
+    if e.kind in REMEDIES:
+        return f"{e.agent} is blocked ({e.kind}) and left alone {for_long}"
+    itself = "; it tries again by itself" if e.open else ""
+    return f"{e.agent} waits for its {'usage limit' if e.kind == 'limit' else 'provider'} {for_long}{itself}"
 
 
 def _turn_ended(e: ev.TurnCompleted) -> str:
     until = f", and waits for {span(e.waiting_until - e.at)} more" if e.waiting_until > e.at else ""
-    return f"{e.agent} ended its turn{until}"
+    return f"the turn of {e.agent} failed" if e.failed else f"{e.agent} ended its turn{until}"
 
 
 def _asked(e: ev.QuestionAsked) -> str:
-    return f"{e.agent} waits for {'an approval' if e.id else 'an answer to a dialog'}: {e.text}"
+    what = f"approval {e.id}" if e.id else "an answer to a dialog"
+    return f"{e.agent} waits for {what}: {e.text}"
+
+
+def _answered(e: ev.ApprovalAnswered) -> str:
+    reason = f": {e.reason}" if e.reason else ""
+    return f"approval {e.id} of {e.agent} was {'granted' if e.allow else 'denied'} by {e.by}{reason}"
+
+
+def _question_ended(e: ev.QuestionEnded) -> str:
+    if not e.id:
+        return f"the question of {e.agent} is {e.outcome}"
+    by = f" (by {e.by}{f': {e.reason}' if e.reason else ''})" if e.by else ""
+    said = {
+        "granted": f"{e.agent} was granted approval {e.id}{by} and goes on",
+        "denied": f"{e.agent} was denied approval {e.id}{by}",
+        "expired": f"approval {e.id} of {e.agent} expired: nobody answered in time, so it was refused",
+    }
+    return said.get(e.outcome, f"nobody waits for approval {e.id} of {e.agent} any more ({e.outcome})")
+
+
+def _used(e: ev.UsageUpdated) -> str:
+    cached = f" ({e.cached_tokens} cached)" if e.cached_tokens else ""
+    cost = "at an unknown cost" if e.usd is None else f"{e.usd:.4f} USD"
+    return f"{e.agent} used {e.input_tokens}{cached} + {e.output_tokens} tokens, {cost}"
+
+
+def _measured(e: ev.TokensMeasured) -> str:
+    shares = ", ".join(f"{name} {int(use.get('tokens') or 0):,}" for name, use in e.agents.items())
+    what = f"gate {e.gate} of phase {e.phase}" if e.gate else f"phase {e.phase}"
+    return f"{what} took {span(e.seconds)} and these tokens: {shares or 'none'}"
+
+
+def _renewed(e: ev.BudgetRenewed) -> str:
+    return f"{e.agent} may go on" + (f": the {e.scope}'s budget is granted once more" if e.afresh else "")
 
 
 def _check_completed(e: ev.CheckCompleted) -> str:
@@ -179,6 +217,8 @@ _SENTENCES |= {
     ev.SessionEnded: _ended,
     ev.SessionCancelled: lambda e: f"the restart of {e.agent} is no longer wanted",
     ev.ConversationKnown: lambda e: f"{e.agent} goes by conversation {e.conversation}",
+    ev.ConversationChanged: lambda e: f"{e.agent} was to resume {e.asked} and goes by conversation {e.conversation}",
+    ev.ConversationRefused: lambda e: f"conversation {e.conversation} is refused to {e.agent}: it is {e.owner}'s",
     ev.ConversationDropped: lambda e: f"conversation {e.conversation} of {e.agent} is given up",
     ev.TurnStarted: lambda e: f"{e.agent} began a turn" + (f" for nudge {e.nudge}" if e.nudge else ""),
     ev.TurnCompleted: _turn_ended,
@@ -186,9 +226,12 @@ _SENTENCES |= {
     ev.HoldBegan: _hold_began,
     ev.HoldEnded: lambda e: f"{e.agent} goes on",
     ev.QuestionAsked: _asked,
-    ev.QuestionEnded: lambda e: f"the question of {e.agent} is {e.outcome}",
-    ev.UsageUpdated: lambda e: f"{e.agent} used {e.input_tokens} + {e.output_tokens} tokens, {e.usd:.4f} USD",
-    ev.BudgetExceeded: lambda e: f"{e.agent} is over its budget",
+    ev.ApprovalAnswered: _answered,
+    ev.QuestionEnded: _question_ended,
+    ev.UsageUpdated: _used,
+    ev.TokensMeasured: _measured,
+    ev.BudgetExceeded: lambda e: f"{e.agent} is stopped: the {e.scope}'s budget is used up",
+    ev.BudgetRenewed: _renewed,
     ev.SignalsRead: lambda e: f"the signals of {e.agent} are read up to byte {e.offset}",
     ev.StallSuspected: lambda e: f"{e.agent} seems to stall",
     ev.NudgeQueued: lambda e: f"nudge {e.id} ({e.kind}) waits for {e.agent}",

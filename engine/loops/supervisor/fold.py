@@ -1,16 +1,14 @@
 """The fold: how each event changes the state.  Nothing else does.
 
-`Fold` is the only place where state is changed; it copies the agents' table once and replaces frozen values in it.
 Replaying a journal and taking a decision go through the same handlers, so a supervisor that was killed comes back to
 the very state it had.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
-from operator import attrgetter
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from loops.config import decode as decode_config
 from loops.config.model import Config
@@ -18,71 +16,13 @@ from loops.protocol.done import candidate
 from loops.protocol.encoding import decode as decode_evidence
 from loops.protocol.evidence import PhaseEvidence
 from loops.supervisor import events as ev
-from loops.supervisor.state import (
-    AgentState,
-    Asked,
-    Check,
-    Exit,
-    Hold,
-    Life,
-    LoopState,
-    Nudge,
-    NudgeKind,
-    State,
-    Turn,
-    Usage,
-)
+from loops.supervisor import fold_turns, fold_usage
+from loops.supervisor.fold_turns import known_conversations
+from loops.supervisor.fold_usage import begin_running, end_running
+from loops.supervisor.folding import Fold, changed, on
+from loops.supervisor.state import AgentState, Asked, Check, Exit, Life, Nudge, NudgeKind, Spend, State, Turn, Usage
 
-
-class Fold:
-    """A state that is being changed by events."""
-
-    def __init__(self, state: State) -> None:
-        self.state = state
-        self.agents: Mapping[str, AgentState] = state.agents
-        self.loop: LoopState = state.loop
-        self._steady = state.steady
-        self._own: dict[str, AgentState] | None = None
-        self._changed = False
-
-    def agent(self, name: str) -> AgentState:
-        return self.agents.get(name) or AgentState(name)
-
-    def put(self, agent: AgentState) -> None:
-        """Replace one agent's facts."""
-        if self._own is None:  # most steps change no agent, and a table of a thousand is not copied for nothing
-            self.agents = self._own = dict(self.agents)
-        self._own[agent.name] = agent
-
-    def change(self, name: str, **facts: Any) -> None:
-        self.put(changed(self.agent(name), **facts))
-
-    def apply(self, event: ev.Event) -> None:
-        """Take one event in."""
-        self._changed = True
-        self._steady = max(self._steady, getattr(event, "at", 0.0))
-        handler = _HANDLERS.get(type(event))
-        if handler is not None:
-            handler(self, event)
-
-    def finish(self) -> State:
-        """Return the state as frozen facts: the very same object when no event came."""
-        if not self._changed:
-            return self.state
-        return replace(self.state, agents=self.agents, loop=self.loop, steady=self._steady)
-
-
-_FIELDS = tuple(f.name for f in fields(AgentState))
-_PLACE = {name: place for place, name in enumerate(_FIELDS)}
-_values = attrgetter(*_FIELDS)
-
-
-def changed(agent: AgentState, **facts: Any) -> AgentState:
-    """`dataclasses.replace` for agents, several times as fast: it is most of the cost of an event."""
-    values = list(_values(agent))
-    for name, value in facts.items():
-        values[_PLACE[name]] = value
-    return AgentState(*values)
+__all__ = ["Fold", "changed", "fold", "fold_turns", "fold_usage"]
 
 
 def fold(state: State, events: Iterable[ev.Event]) -> State:
@@ -93,34 +33,15 @@ def fold(state: State, events: Iterable[ev.Event]) -> State:
     return work.finish()
 
 
-REAL_WORK = 120.0
-"""Seconds of a turn that was more than an answer to a stall nudge: the next silence is a new one."""
-
-_HANDLERS: dict[type[ev.Event], Callable[[Fold, Any], None]] = {}
-
-
-E = TypeVar("E", bound=ev.Event)
-
-
-def _on(kind: type[E]) -> Callable[[Callable[[Fold, E], None]], Callable[[Fold, E], None]]:
-    """Register the handler of one kind of event."""
-
-    def register(handler: Callable[[Fold, E], None]) -> Callable[[Fold, E], None]:
-        _HANDLERS[kind] = handler
-        return handler
-
-    return register
-
-
 # ---- the supervisor itself -----------------------------------------------------------------------------------------
 
 
-@_on(ev.SupervisorStarted)
+@on(ev.SupervisorStarted)
 def _started(work: Fold, e: ev.SupervisorStarted) -> None:
     work.state = replace(work.state, epoch=e.epoch, boot_id=e.boot_id)
 
 
-@_on(ev.ConfigLoaded)
+@on(ev.ConfigLoaded)
 def _config(work: Fold, e: ev.ConfigLoaded) -> None:
     config: Config = decode_config(e.document)
     work.state = replace(work.state, config=config, refused_config="")
@@ -133,12 +54,12 @@ def _config(work: Fold, e: ev.ConfigLoaded) -> None:
             work.put(AgentState(name, incarnation=agent.incarnation))
 
 
-@_on(ev.ConfigRefused)
+@on(ev.ConfigRefused)
 def _config_refused(work: Fold, e: ev.ConfigRefused) -> None:
     work.state = replace(work.state, refused_config=e.digest)
 
 
-@_on(ev.OperatorAsked)
+@on(ev.OperatorAsked)
 def _asked(work: Fold, e: ev.OperatorAsked) -> None:
     names = tuple(name for name in e.names if name in work.agents) if e.names else tuple(work.agents)
     if e.verb == "up":
@@ -169,7 +90,7 @@ def _ask_up(work: Fold, name: str, asked: Asked, e: ev.OperatorAsked) -> None:
         asked=asked,
         failures=0,
         restart_at=0.0,
-        over_budget=False,
+        over=None,
         life=Life.OFF if resting else agent.life,
         once_model=e.model,
         once_backend=e.backend,
@@ -179,7 +100,7 @@ def _ask_up(work: Fold, name: str, asked: Asked, e: ev.OperatorAsked) -> None:
 # ---- sessions ------------------------------------------------------------------------------------------------------
 
 
-@_on(ev.SessionStarting)
+@on(ev.SessionStarting)
 def _starting(work: Fold, e: ev.SessionStarting) -> None:
     agent = work.agent(e.agent)
     work.change(
@@ -193,6 +114,7 @@ def _starting(work: Fold, e: ev.SessionStarting) -> None:
         model=e.model,
         backend=e.backend,
         conversation=e.conversation or e.fresh_id,
+        conversations=known_conversations(agent, e.fresh_id),
         resuming=bool(e.conversation),
         fresh_next=False,
         again=False,
@@ -203,7 +125,7 @@ def _starting(work: Fold, e: ev.SessionStarting) -> None:
         waiting_until=0.0,
         stalled_at=0.0,
         question="",
-        question_id="",
+        approvals=(),
         signals_offset=0,
         last_output=0.0,
         once_model="",
@@ -215,18 +137,19 @@ def _starting(work: Fold, e: ev.SessionStarting) -> None:
     )
 
 
-@_on(ev.AgentConfined)
+@on(ev.AgentConfined)
 def _confined(work: Fold, e: ev.AgentConfined) -> None:
     work.change(e.agent, not_isolated=e.lack)
 
 
-@_on(ev.AgentBlinded)
+@on(ev.AgentBlinded)
 def _blinded(work: Fold, e: ev.AgentBlinded) -> None:
     work.change(e.agent, blind=e.patterns)
 
 
-@_on(ev.SessionStarted)
+@on(ev.SessionStarted)
 def _session_started(work: Fold, e: ev.SessionStarted) -> None:
+    begin_running(work, e.agent, e.at)
     work.change(
         e.agent,
         life=Life.RUNNING,
@@ -238,7 +161,7 @@ def _session_started(work: Fold, e: ev.SessionStarted) -> None:
     )
 
 
-@_on(ev.SessionFailed)
+@on(ev.SessionFailed)
 def _session_failed(work: Fold, e: ev.SessionFailed) -> None:
     agent = work.agent(e.agent)
     work.change(
@@ -253,7 +176,7 @@ def _session_failed(work: Fold, e: ev.SessionFailed) -> None:
     )
 
 
-@_on(ev.SessionEnding)
+@on(ev.SessionEnding)
 def _ending(work: Fold, e: ev.SessionEnding) -> None:
     agent = work.agent(e.agent)
     work.change(
@@ -265,17 +188,19 @@ def _ending(work: Fold, e: ev.SessionEnding) -> None:
         restart_at=e.at + e.delay,
         failures=e.failures,
         stall_rounds=agent.stall_rounds + (e.rule == "stall-restart"),
+        hangs=agent.hangs + (e.rule == "hang"),
         why=e.why,
     )
 
 
-@_on(ev.SessionCancelled)
+@on(ev.SessionCancelled)
 def _cancelled(work: Fold, e: ev.SessionCancelled) -> None:
     work.change(e.agent, life=Life.OFF, since=e.at, restart_at=0.0, why=e.why)
 
 
-@_on(ev.SessionEnded)
+@on(ev.SessionEnded)
 def _ended(work: Fold, e: ev.SessionEnded) -> None:
+    end_running(work, e.agent, e.over_since or e.at)
     agent = work.agent(e.agent)
     life = Life.ENDED if e.delay < 0 else Life.PARKED if e.parked else Life.BACKOFF
     if e.rule == "not-wanted":
@@ -291,114 +216,17 @@ def _ended(work: Fold, e: ev.SessionEnded) -> None:
         again=False,
         turn=Turn.UNKNOWN,
         question="",
-        question_id="",
+        approvals=(),
         task_wanted=agent.task_wanted and e.delay >= 0,
         nudges=tuple(replace(n, sending=0) for n in agent.nudges),
         why=e.why,
     )
 
 
-@_on(ev.ConversationKnown)
-def _conversation(work: Fold, e: ev.ConversationKnown) -> None:
-    work.change(e.agent, conversation=e.conversation)
-
-
-@_on(ev.ConversationDropped)
-def _conversation_dropped(work: Fold, e: ev.ConversationDropped) -> None:
-    work.change(e.agent, conversation="", fresh_next=True, resuming=False)
-
-
-# ---- turns, limits, questions ---------------------------------------------------------------------------------------
-
-
-@_on(ev.TurnStarted)
-def _turn_started(work: Fold, e: ev.TurnStarted) -> None:
-    work.change(
-        e.agent,
-        turn=Turn.WORKING,
-        turn_since=e.at,
-        waiting_until=0.0,
-        last_output=0.0,
-        resuming=False,
-        last_hold="",
-    )
-
-
-@_on(ev.TurnGoesOn)
-def _turn_goes_on(work: Fold, e: ev.TurnGoesOn) -> None:
-    work.change(e.agent, last_output=e.last_output)
-
-
-@_on(ev.TurnCompleted)
-def _turn_completed(work: Fold, e: ev.TurnCompleted) -> None:
-    agent = work.agent(e.agent)
-    if agent.turn is Turn.IDLE:
-        work.change(e.agent, waiting_until=e.waiting_until)
-        return
-    worked = agent.turn is Turn.WORKING and e.at - agent.turn_since >= REAL_WORK
-    parked = e.waiting_until > e.at
-    work.change(
-        e.agent,
-        turn=Turn.IDLE,
-        turn_since=e.at,
-        waiting_until=e.waiting_until,
-        stalled_at=0.0 if worked or parked else agent.stalled_at,
-        stall_rounds=0 if worked else agent.stall_rounds,
-    )
-
-
-@_on(ev.HoldBegan)
-def _hold(work: Fold, e: ev.HoldBegan) -> None:
-    work.change(e.agent, hold=Hold(e.kind, e.until, e.probes, e.text, e.at))
-
-
-@_on(ev.HoldEnded)
-def _hold_ended(work: Fold, e: ev.HoldEnded) -> None:
-    agent = work.agent(e.agent)
-    # The wait was not the agent's fault: its silence counts from now (incident 3).
-    since = e.at if agent.turn is Turn.IDLE else agent.turn_since
-    text = agent.hold.text if agent.hold is not None else ""
-    work.change(e.agent, hold=None, turn_since=since, stalled_at=0.0, last_hold=text)
-
-
-@_on(ev.QuestionAsked)
-def _question(work: Fold, e: ev.QuestionAsked) -> None:
-    work.change(e.agent, question=e.text, question_id=e.id)
-
-
-@_on(ev.QuestionEnded)
-def _question_ended(work: Fold, e: ev.QuestionEnded) -> None:
-    work.change(e.agent, question="", question_id="")
-
-
-@_on(ev.UsageUpdated)
-def _usage(work: Fold, e: ev.UsageUpdated) -> None:
-    usage = dict(work.agent(e.agent).usage)
-    more = Usage(e.input_tokens, e.output_tokens, e.usd)
-    usage[e.phase] = usage.get(e.phase, Usage()).plus(more)
-    work.change(e.agent, usage=usage)
-    work.state = replace(work.state, spent=work.state.spent.plus(more))
-
-
-@_on(ev.BudgetExceeded)
-def _over_budget(work: Fold, e: ev.BudgetExceeded) -> None:
-    work.change(e.agent, over_budget=True)
-
-
-@_on(ev.SignalsRead)
-def _signals_read(work: Fold, e: ev.SignalsRead) -> None:
-    work.change(e.agent, signals_offset=e.offset)
-
-
-@_on(ev.StallSuspected)
-def _stalled(work: Fold, e: ev.StallSuspected) -> None:
-    work.change(e.agent, stalled_at=e.at)
-
-
 # ---- nudges --------------------------------------------------------------------------------------------------------
 
 
-@_on(ev.NudgeQueued)
+@on(ev.NudgeQueued)
 def _queued(work: Fold, e: ev.NudgeQueued) -> None:
     nudge = Nudge(e.id, NudgeKind(e.kind), e.text, e.cause, e.at)
     waiting = work.agent(e.agent).nudges
@@ -413,17 +241,17 @@ def _nudge(work: Fold, agent: str, id: str, **facts: Any) -> None:
     work.change(agent, nudges=changed)
 
 
-@_on(ev.NudgeSending)
+@on(ev.NudgeSending)
 def _sending(work: Fold, e: ev.NudgeSending) -> None:
     _nudge(work, e.agent, e.id, sending=e.incarnation)
 
 
-@_on(ev.NudgeReturned)
+@on(ev.NudgeReturned)
 def _returned(work: Fold, e: ev.NudgeReturned) -> None:
     _nudge(work, e.agent, e.id, sending=0, retry_at=e.retry_at, tries=e.tries)
 
 
-@_on(ev.NudgeDelivered)
+@on(ev.NudgeDelivered)
 def _delivered(work: Fold, e: ev.NudgeDelivered) -> None:
     agent = work.agent(e.agent)
     delivered = next((n for n in agent.nudges if n.id == e.id), None)
@@ -434,12 +262,12 @@ def _delivered(work: Fold, e: ev.NudgeDelivered) -> None:
         work.change(e.agent, nudges=rest, stalled_at=0.0, stall_rounds=0)
 
 
-@_on(ev.NudgeDropped)
+@on(ev.NudgeDropped)
 def _dropped(work: Fold, e: ev.NudgeDropped) -> None:
     work.change(e.agent, nudges=tuple(n for n in work.agent(e.agent).nudges if n.id != e.id))
 
 
-@_on(ev.WakeScheduled)
+@on(ev.WakeScheduled)
 def _wake(work: Fold, e: ev.WakeScheduled) -> None:
     work.change(e.agent, wake_at=e.due)
 
@@ -447,36 +275,36 @@ def _wake(work: Fold, e: ev.WakeScheduled) -> None:
 # ---- handoff, phases -----------------------------------------------------------------------------------------------
 
 
-@_on(ev.EvidenceTaken)
+@on(ev.EvidenceTaken)
 def _evidence(work: Fold, e: ev.EvidenceTaken) -> None:
     evidence = decode_evidence(e.document)
     refused = work.loop.refused if work.loop.refused[:1] == (candidate(evidence),) else ()
     work.loop = replace(work.loop, head=e.head, evidence=evidence, refused=refused)
 
 
-@_on(ev.HistoryRewritten)
+@on(ev.HistoryRewritten)
 def _rewritten(work: Fold, e: ev.HistoryRewritten) -> None:
     work.loop = replace(work.loop, head="", evidence=PhaseEvidence(work.loop.phase), check=None, refused=())
 
 
-@_on(ev.CheckStarted)
+@on(ev.CheckStarted)
 def _check_started(work: Fold, e: ev.CheckStarted) -> None:
     work.loop = replace(work.loop, check=Check(e.phase, e.commit, e.number), checks_run=e.number)
 
 
-@_on(ev.CheckCompleted)
+@on(ev.CheckCompleted)
 def _check_completed(work: Fold, e: ev.CheckCompleted) -> None:
     check = work.loop.check
     if check is not None and check.commit == e.commit:
         work.loop = replace(work.loop, check=replace(check, ok=e.ok, text=e.text))
 
 
-@_on(ev.DoneRefused)
+@on(ev.DoneRefused)
 def _done_refused(work: Fold, e: ev.DoneRefused) -> None:
     work.loop = replace(work.loop, refused=(e.commit, *e.reasons))
 
 
-@_on(ev.PhaseStarted)
+@on(ev.PhaseStarted)
 def _phase_started(work: Fold, e: ev.PhaseStarted) -> None:
     if e.rule == "phase-moved":
         work.loop = replace(work.loop, index=e.index)
@@ -491,15 +319,19 @@ def _phase_started(work: Fold, e: ev.PhaseStarted) -> None:
         check=None,
         refused=(),
         complete=False,
+        base=Spend(),
     )
+    for name, agent in work.agents.items():
+        if agent.since_row.tokens or agent.row_at:
+            work.change(name, since_row=Usage(), row_at=0.0)
 
 
-@_on(ev.PhaseDone)
+@on(ev.PhaseDone)
 def _phase_done(work: Fold, e: ev.PhaseDone) -> None:
     work.loop = replace(work.loop, done=(*work.loop.done, e.phase))
 
 
-@_on(ev.SequenceCompleted)
+@on(ev.SequenceCompleted)
 def _completed(work: Fold, e: ev.SequenceCompleted) -> None:
     work.loop = replace(work.loop, complete=True)
     if e.task:

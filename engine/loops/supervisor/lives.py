@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from loops.config.model import Backend, Backoff, Delivery, Kind
+from loops.supervisor import approvals
 from loops.supervisor import events as ev
 from loops.supervisor.action import End, Notice, Start
 from loops.supervisor.observation import Blinded, Confined, Exited, Spawned, SpawnRefused
@@ -34,8 +35,8 @@ def wanted(step: Step, name: str) -> tuple[Want, str]:
         return Want.END, "emergency stop"
     if agent.asked is Asked.DOWN:
         return Want.END, "stopped by the operator"
-    if agent.over_budget:
-        return Want.END, "its budget is used up"
+    if agent.over is not None:
+        return Want.END, f"the {agent.over.scope}'s budget is used up"
     if spec.kind is Kind.TASK:
         return (Want.RUN, "the task was asked for") if agent.task_wanted else (Want.END, "no run was asked for")
     if spec.kind is Kind.LOOP and step.loop.complete:
@@ -154,7 +155,8 @@ def start(step: Step, name: str, *, why: str, rule: str) -> None:
     incarnation = agent.incarnation + 1
     if agent.hold is not None and step.at >= agent.hold.until:
         # The start itself is the probe: a limit that still stands is reported anew by the agent.
-        over = "limit-over" if agent.hold.kind == "limit" else "provider-back"
+        kind = agent.hold.kind
+        over = "limit-over" if kind == "limit" else "provider-back" if kind == "provider" else "unblocked"
         step.emit(ev.HoldEnded(name, step.at, "the window passed while the agent was not running", over))
     step.emit(
         ev.SessionStarting(
@@ -278,6 +280,7 @@ def exited(step: Step, seen: Exited, *, lost: str = "") -> None:
     if agent.resuming and fate.rule in ("heal", "unwatched") and agent.hold is None and lived < _healthy(step):
         why = f"the resumed session ended before its first turn: {fate.why}"
         step.emit(ev.ConversationDropped(seen.agent, step.at, agent.conversation, why, "resume-failed"))
+    approvals.close(step, seen.agent, "ended")
     step.emit(
         ev.SessionEnded(
             seen.agent,
@@ -291,6 +294,8 @@ def exited(step: Step, seen: Exited, *, lost: str = "") -> None:
             fate.parked,
             fate.why,
             fate.rule,
+            # Lost with the machine: it has not run since the last thing that is known of that time.
+            step.state.steady if lost else 0.0,
         )
     )
     if fate.notice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loops.config.model import Kind
+from loops.supervisor import budgets, holds
 from loops.supervisor import events as ev
 from loops.supervisor.action import Look, Notice, Send
 from loops.supervisor.lives import backend_of, end, phase_waits, restart_due
@@ -22,7 +23,7 @@ MAX_TRIES = 5
 
 def deliverable(agent: AgentState, at: float) -> Nudge | None:
     """The nudge that may be typed now, if any: one at a time, to an idle agent with no open question, in no limit window."""
-    if agent.life is not Life.RUNNING or agent.question or any(n.sending for n in agent.nudges):
+    if agent.life is not Life.RUNNING or agent.asks or any(n.sending for n in agent.nudges):
         return None
     if agent.turn is not Turn.IDLE:
         return None
@@ -39,8 +40,8 @@ def settle(step: Step, name: str) -> None:
     agent = step.agent(name)
     if agent.life is not Life.RUNNING:
         return
-    _forget_probes(step, name)
-    _probe(step, name)
+    holds.forget_probes(step, name)
+    holds.probe(step, name)
     _wake(step, name)
     nudge = deliverable(step.agent(name), step.at)
     if nudge is not None:
@@ -89,37 +90,12 @@ def _unconfirmed(step: Step, seen: Sent, nudge: Nudge) -> None:
     if tries == MAX_TRIES:
         step.act(Notice(f"{name} did not take up a nudge ({nudge.kind.value}): {why}"))
     agent, spec = step.agent(name), step.spec(name)
-    idle = agent.life is Life.RUNNING and agent.turn is Turn.IDLE and agent.hold is None and not agent.question
+    idle = agent.life is Life.RUNNING and agent.turn is Turn.IDLE and agent.hold is None and not agent.asks
     if idle and spec is not None and spec.watch.stalls and spec.kind is not Kind.PERSISTENT:
         end(step, name, why=why, rule="stall-restart", again=True)
 
 
 # ---- what time asks for ------------------------------------------------------------------------------------------------
-
-
-def _probe(step: Step, name: str) -> None:
-    agent = step.agent(name)
-    hold = agent.hold
-    if hold is None or step.at < hold.until:
-        return
-    if agent.turn is not Turn.IDLE or any(n.kind is NudgeKind.PROBE for n in agent.nudges):
-        return  # it went on by itself, and the end of this turn will show; or a probe waits for a person's line
-    watchdog = step.config.watchdog
-    until = step.at + watchdog.limit_probe_fallback
-    why = f"the window of {hold.kind} has passed"
-    step.emit(ev.HoldBegan(name, step.at, hold.kind, until, hold.probes + 1, hold.text, why, "limit-probe"))
-    if hold.probes + 1 == 3:
-        step.act(Notice(f"{name}: three probes and the {hold.kind} still stands; it is probed on at a flat interval"))
-    # The text must never match a limit pattern itself (incident 4).
-    text = "The pause is over. Go on with your work where you left it."
-    step.queue(name, NudgeKind.PROBE, text, cause=f"{hold.probes + 1}", why=why, rule="limit-probe")
-
-
-def _forget_probes(step: Step, name: str) -> None:
-    agent = step.agent(name)
-    for nudge in agent.nudges:
-        if nudge.kind is NudgeKind.PROBE and agent.hold is None and not nudge.sending:
-            step.emit(ev.NudgeDropped(name, step.at, nudge.id, "the window is over", "nudge-stale"))
 
 
 def _wake(step: Step, name: str) -> None:
@@ -151,7 +127,7 @@ def silence_due(step: Step, name: str) -> float | None:
     """When somebody should look whether this agent stalls or hangs; None: never."""
     spec = step.spec(name)
     agent = step.agent(name)
-    if spec is None or not spec.watch.stalls or agent.life is not Life.RUNNING or agent.question:
+    if spec is None or not spec.watch.stalls or agent.life is not Life.RUNNING or agent.asks:
         return None
     if spec.kind is Kind.SERVICE or (not spec.enabled and agent.asked is not Asked.UP):
         return None  # a service has no turns; a disabled agent is left alone
@@ -186,7 +162,7 @@ def judge_silence(step: Step, name: str, last_output: float) -> None:
             step.emit(ev.TurnGoesOn(name, step.at, last_output))
             return
         why = f"no output and no event for {step.at - max(agent.turn_since, last_output):.0f} s"
-        end(step, name, why=why, rule="hang", again=True)
+        holds.hung(step, name, why)
         return
     if agent.waiting_until:
         why = f"idle {step.at - agent.waiting_until:.0f} s past its own WAITING-UNTIL"
@@ -225,11 +201,13 @@ def due(step: Step, name: str) -> float | None:
         wakes = spec is not None and spec.wake is not None and not (spec.kind is Kind.LOOP and step.loop.complete)
         if wakes and agent.wake_at and agent.hold is None:
             times.append(agent.wake_at)
-        if agent.turn is Turn.IDLE and not agent.question and not any(n.sending for n in agent.nudges):
+        if agent.turn is Turn.IDLE and not agent.asks and not any(n.sending for n in agent.nudges):
             times.extend(n.retry_at for n in agent.nudges if n.retry_at and (not held or n.kind is NudgeKind.PROBE))
         silence = silence_due(step, name)
         if silence is not None:
             times.append(silence)
+    if agent.runs and (used_up := budgets.due(step, name)) is not None:
+        times.append(used_up)
     return min(times, default=None)
 
 

@@ -162,7 +162,7 @@ class CheckEnded:
 @dataclass(frozen=True, slots=True)
 class Told:
     """The operator's word.  ``verb``: up, down, estop, phase (``detail``: an id, a number from 1, or "next"),
-    nudge (``detail``: the text), answered (``detail``: granted or denied)."""
+    nudge (``detail``: the text), answered (a dialog), approve and deny (``approval``: its id; ``detail``: the reason)."""
 
     at: float
     verb: str
@@ -170,6 +170,7 @@ class Told:
     detail: str = ""
     model: str = ""
     backend: str = ""
+    approval: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from loops.config.model import Kind
-from loops.supervisor import table
+from loops.supervisor import approvals, table
 from loops.supervisor.clock import Clock
 from loops.supervisor.observation import Observation, Told
-from loops.supervisor.state import Life, State
+from loops.supervisor.state import AgentState, Approval, Life, State
 
 Request = dict[str, Any]
 
@@ -70,6 +70,8 @@ class Requests:
         if verb == "leave":
             self._leave()
             return {"ok": True}
+        if verb in ("approve", "deny", "approvals"):
+            return self._approvals(verb, request)
         names = tuple(str(name) for name in request.get("names", ()))
         complaint = self._check(verb, names, str(request.get("detail", "")))
         if complaint:
@@ -95,6 +97,19 @@ class Requests:
             "nudge": f"n{after.nudges}" if after.nudges > before.nudges else "",
             "phase": {"id": after.loop.phase, "index": after.loop.index},
         }
+
+    def _approvals(self, verb: str, request: Request) -> Request:
+        """List what waits for an approval, or answer one of them."""
+        state, now = self._state(), self._clock.now()
+        if verb == "approvals":
+            return {"ok": True, "approvals": [_approval(*pair) for pair in approvals.waiting(state)]}
+        found = approvals.find(state, str(request["approval"]))
+        if isinstance(found, str):
+            return {"ok": False, "error": found}
+        agent, approval = found
+        self._see(Told(now, verb, (agent.name,), str(request.get("detail", "")), approval=approval.id))
+        self._settle()
+        return {"ok": True, "approval": _approval(agent, approval)}
 
     def _check(self, verb: str, names: tuple[str, ...], detail: str) -> str:
         """Say what is wrong with the operator's words, or nothing."""
@@ -125,6 +140,16 @@ class Requests:
         if detail in ids or (detail.isdecimal() and 1 <= int(detail) <= len(ids)):
             return ""
         return f"no phase {detail!r}: name one of {', '.join(ids)}, or a number from 1 to {len(ids)}"
+
+
+def _approval(agent: AgentState, approval: Approval) -> dict[str, object]:
+    return {
+        "id": approval.id,
+        "agent": agent.name,
+        "text": approval.text,
+        "since": approval.since,
+        "expires": approval.expires,
+    }
 
 
 def _started(before: State, after: State) -> list[dict[str, str]]:

@@ -16,16 +16,25 @@ RULES: dict[str, str] = {
     "clean-task": "a task runs once; its end is its result, and nothing starts it again by itself",
     "unwatched": 'an agent with watch = "none" is not started again by itself',
     "lost": "a session that vanished with its holder, or with a reboot, is resumed once, at once",
-    "resume-failed": "when a resumed conversation ends before its first turn, one fresh start follows",
+    "resume-failed": "when a conversation cannot be resumed, one fresh start with the kickoff follows; never two in a row "
+    "without a turn between",
+    "foreign-conversation": "a conversation that the journal knows as another agent's is refused, and a fresh one begun",
     "fatal": "a conversation that the backend calls beyond repair is dropped, and a fresh one begun",
     "limit": "a usage limit opens a window until its reset plus slack, else for a flat probe interval: "
     "inside it nothing is healed, nudged or woken",
     "provider": "a provider that does not answer is left alone with growing pauses",
+    "provider-silent": "after two turns in a row that hung without a word of the model the provider is blamed: the restart "
+    "waits, with growing pauses",
+    "blocked": "what only somebody outside can put right (a login, credit, a model) is shown with its remedy and probed slowly",
+    "unblocked": "a turn that went through shows that nothing blocks any more",
+    "reconfigured": "an edit of what a blocked agent is made of starts it with what agents.toml says now",
     "limit-probe": "when a window has passed, one probe asks the agent to go on and shows whether the limit is over",
     "limit-over": "a turn that went through shows that the window is over",
     "provider-back": "a request or a turn that went through shows that the provider answers again",
     "stray": "a session that the journal does not know is ended before anything is started in its place",
-    "budget": "an agent that has used up its budget is stopped until the operator says up",
+    "budget": "when a budget is used up, with what is in flight, everybody under it is stopped until it is raised or the "
+    "operator says up",
+    "budget-raised": "a budget that was raised, or a new phase's own, lets its agents go on",
     "claim": "a pushed claim wakes every reviewer, once",
     "open-claim": "a claim that was pushed before this phase was watched, and has no verdict yet, wakes every reviewer",
     "open-verdict": "a verdict that was pushed before this phase was watched, and is its last word, wakes the Builder",

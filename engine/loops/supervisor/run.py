@@ -22,7 +22,7 @@ from loops.places import State as StatePlaces
 from loops.sessions import attach, launch
 from loops.sessions import client as held
 from loops.sessions.view import View
-from loops.supervisor import action, commission, notify, watching
+from loops.supervisor import action, answering, commission, notify, watching
 from loops.supervisor.acts import Sessions
 from loops.supervisor.blinding import Blindfolds
 from loops.supervisor.clock import Clock, boot_id
@@ -273,6 +273,8 @@ class Supervisor:
                     self._sessions.end(act)
                 case action.Send():
                     self._sessions.send(act)
+                case action.Answer():
+                    self._answer(act)
                 case action.Look():
                     self._sessions.look(act)
                     self._touched.add(act.agent)
@@ -287,6 +289,15 @@ class Supervisor:
         except SessionError:
             # The holder went away, which `_heard` tells the operator: its successor is asked for everything again.
             return
+
+    def _answer(self, act: action.Answer) -> None:
+        """Until it is written: on a full disk the agent waits on, and so does the answer."""
+        try:
+            answering.write(self._places, act)
+        except OSError as error:
+            self.say_once(f"the answer to {act.approval} cannot be written: {error}; it is tried again")
+            when = self._clock.now() + JOURNAL_RETRY
+            self._reactor.at(f"answer {act.approval}", when, partial(self._answer, act))
 
     # ---- the parts speak -------------------------------------------------------------------------------------------
 

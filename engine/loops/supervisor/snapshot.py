@@ -12,6 +12,7 @@ from loops.protocol.encoding import decode as decode_evidence
 from loops.protocol.encoding import encode as encode_evidence
 from loops.supervisor.state import (
     AgentState,
+    Approval,
     Asked,
     Check,
     Exit,
@@ -20,12 +21,14 @@ from loops.supervisor.state import (
     LoopState,
     Nudge,
     NudgeKind,
+    Over,
+    Spend,
     State,
     Turn,
     Usage,
 )
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the state's meaning changes: an older snapshot is then ignored and the journal replayed."""
 
 _AGENT_DEFAULT = AgentState("")
@@ -43,6 +46,11 @@ def encode(state: State) -> dict[str, Any]:
         "stopped": state.stopped,
         "nudges": state.nudges,
         "spent": _plain(state.spent),
+        "base": _plain(state.base),
+        "running": state.running,
+        "running_since": state.running_since,
+        "ran": state.ran,
+        "rows": state.rows,
         "epoch": state.epoch,
         "boot_id": state.boot_id,
         "steady": state.steady,
@@ -62,6 +70,11 @@ def decode(data: Mapping[str, Any]) -> State | None:
         stopped=data["stopped"],
         nudges=data["nudges"],
         spent=Usage(**data["spent"]),
+        base=Spend(**data["base"]),
+        running=data["running"],
+        running_since=data["running_since"],
+        ran=data["ran"],
+        rows=data["rows"],
         epoch=data["epoch"],
         boot_id=data["boot_id"],
         steady=data["steady"],
@@ -105,6 +118,12 @@ _ENCODERS: dict[str, Any] = {
     "last_exit": _plain,
     "nudges": lambda v: [_encode_nudge(n) for n in v],
     "usage": lambda v: {phase: _plain(usage) for phase, usage in v.items()},
+    "approvals": lambda v: [_plain(each) for each in v],
+    "last_request": _plain,
+    "since_row": _plain,
+    "base": _plain,
+    "over": _plain,
+    "conversations": list,
 }
 _DECODERS: dict[str, Any] = {
     "life": Life,
@@ -115,6 +134,12 @@ _DECODERS: dict[str, Any] = {
     "blind": tuple,
     "nudges": lambda v: tuple(_decode_nudge(n) for n in v),
     "usage": lambda v: {phase: Usage(**usage) for phase, usage in v.items()},
+    "approvals": lambda v: tuple(Approval(**each) for each in v),
+    "last_request": lambda v: Usage(**v),
+    "since_row": lambda v: Usage(**v),
+    "base": lambda v: Spend(**v),
+    "over": lambda v: Over(**v),
+    "conversations": tuple,
 }
 
 
@@ -125,6 +150,7 @@ def _encode_loop(loop: LoopState) -> dict[str, Any]:
         "check": None if loop.check is None else _plain(loop.check),
         "refused": list(loop.refused),
         "done": list(loop.done),
+        "base": _plain(loop.base),
     }
 
 
@@ -136,5 +162,6 @@ def _decode_loop(data: Mapping[str, Any]) -> LoopState:
             "check": None if data["check"] is None else Check(**data["check"]),
             "refused": tuple(data["refused"]),
             "done": tuple(data["done"]),
+            "base": Spend(**data["base"]),
         }
     )

@@ -12,6 +12,8 @@ from enum import Enum
 from loops.config.model import Config
 from loops.protocol.evidence import PhaseEvidence
 
+KNOWN_CONVERSATIONS = 100
+
 
 class Life(Enum):
     """Where an agent's session is."""
@@ -72,7 +74,7 @@ class Nudge:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A limit window (``kind`` "limit") or a provider that is away ("provider")."""
+    """A limit window (``kind`` "limit"), a provider that is away ("provider"), or a block (`remedies.REMEDIES`)."""
 
     kind: str
     until: float
@@ -80,6 +82,22 @@ class Hold:
     text: str
     since: float = 0.0
     """When it began or was last renewed: only a turn that begins later can prove that it is over."""
+    open: bool = False
+    """The turn that met it goes on trying by itself: so that turn can prove it too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """The agent may not go on before somebody answers, or ``expires``."""
+
+    id: str
+    text: str
+    since: float
+    expires: float
+    answer: str = ""
+    """granted or denied, as soon as somebody said so; the agent's own word ends it."""
+    by: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +109,52 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """Tokens: input including cache, output including reasoning."""
+
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float = 0.0
+    """As far as it is known."""
+    cached_tokens: int = 0
+    unpriced: int = 0
+    """Of all the tokens: those whose cost nobody knows."""
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cost(self) -> float | None:
+        """USD; None: nobody knows it of any part (never 0 for that)."""
+        return None if self.unpriced and not self.usd else self.usd
 
     def plus(self, other: Usage) -> Usage:
         return Usage(
-            self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens, self.usd + other.usd
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.usd + other.usd,
+            self.cached_tokens + other.cached_tokens,
+            self.unpriced + other.unpriced,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """What budgets measure.  ``wall``: seconds."""
+
+    tokens: int = 0
+    usd: float = 0.0
+    wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The budget that stopped an agent, and its limit then: a higher one lets the agent go on."""
+
+    scope: str
+    measure: str
+    limit: float
+    since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +199,8 @@ class AgentState:
     """One-shot overrides: used by the next start, then forgotten."""
     hold: Hold | None = None
     question: str = ""
-    question_id: str = ""
+    """The text of an unknown dialog."""
+    approvals: tuple[Approval, ...] = ()
     nudges: tuple[Nudge, ...] = ()
     wake_at: float = 0.0
     signals_offset: int = 0
@@ -151,7 +208,22 @@ class AgentState:
     """A task agent that was asked for and has not ended yet."""
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """By phase id ("" outside any phase)."""
-    over_budget: bool = False
+    last_request: Usage = Usage()
+    """Its last request: what the next one of an open turn may well use."""
+    since_row: Usage = Usage()
+    """Used since the last row of the token log that is about this agent."""
+    row_at: float = 0.0
+    ran: float = 0.0
+    """Seconds for which its earlier sessions ran."""
+    base: Spend = Spend()
+    """What had been used when its budget was last renewed."""
+    over: Over | None = None
+    hangs: int = 0
+    """Turns in a row that hung without any word of the model."""
+    resume_failed: bool = False
+    """A resume failed, and no turn has begun since."""
+    conversations: tuple[str, ...] = ()
+    """The ids that were ever this agent's, the latest last (no more than `KNOWN_CONVERSATIONS`)."""
     not_isolated: str = ""
     """Why the living session is not isolated although it should be."""
     blind: tuple[str, ...] = ()
@@ -162,6 +234,16 @@ class AgentState:
     @property
     def alive(self) -> bool:
         return self.life in (Life.STARTING, Life.RUNNING, Life.ENDING)
+
+    @property
+    def runs(self) -> bool:
+        """Whether its running time counts now."""
+        return self.life in (Life.RUNNING, Life.ENDING)
+
+    @property
+    def asks(self) -> bool:
+        """Whether it waits for a person: a dialog, or an approval without an answer."""
+        return bool(self.question) or any(not approval.answer for approval in self.approvals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +273,8 @@ class LoopState:
     """The commit and the reasons of the last refusal, until that commit is superseded: so it is said once."""
     done: tuple[str, ...] = ()
     complete: bool = False
+    base: Spend = Spend()
+    """What the phase had used when its budget was last renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +291,15 @@ class State:
     """How many nudges were ever queued: the source of their ids."""
     spent: Usage = Usage()
     """Of all agents together, for the project's budget."""
+    base: Spend = Spend()
+    """What the project had used when its budget was last renewed."""
+    running: int = 0
+    """How many agents (not services) run now."""
+    running_since: float = 0.0
+    ran: float = 0.0
+    """Seconds for which any agent ran, until ``running_since``."""
+    rows: int = 0
+    """How many rows of the token log were ever measured."""
     epoch: int = 0
     boot_id: str = ""
     steady: float = 0.0

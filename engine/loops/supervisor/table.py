@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loops.config.model import Agent, Config, Kind
-from loops.supervisor.state import AgentState, Life, NudgeKind, State, Turn
+from loops.supervisor.remedies import remedy
+from loops.supervisor.state import AgentState, Hold, Life, NudgeKind, State, Turn
 
 HEAD = ("NAME", "KIND", "BACKEND", "MODEL", "WATCH", "STATE", "SINCE", "RESTARTS", "DOING")
 
@@ -47,8 +48,10 @@ def _row(config: Config, state: State, spec: Agent, now: float) -> Row:
     service = spec.kind is Kind.SERVICE
     word = _WORDS[agent.life] if agent.life is not Life.ENDED else _ended(agent)
     if agent.hold is not None and agent.life is Life.RUNNING:
-        word = "LIMIT" if agent.hold.kind == "limit" else "PROVIDER"
-    if agent.question and agent.life is Life.RUNNING:
+        word = _HOLDS.get(agent.hold.kind, "BLOCKED")
+    if agent.over is not None and not agent.alive:
+        word = "OVER BUDGET"
+    if agent.asks and agent.life is Life.RUNNING:
         word = "ASKS"
     if not spec.enabled:
         word += " (disabled)"
@@ -61,7 +64,7 @@ def _row(config: Config, state: State, spec: Agent, now: float) -> Row:
         state=word,
         since=max(0.0, now - agent.since) if agent.since else 0.0,
         restarts=agent.restarts,
-        doing=_doing(agent, now),
+        doing=_doing(config, agent, now),
         session=spec.session,
         pid=agent.pid,
     )
@@ -91,17 +94,25 @@ _WORDS = {
 }
 
 
-def _doing(agent: AgentState, now: float) -> str:
+_HOLDS = {"limit": "LIMIT", "provider": "PROVIDER"}
+
+
+def _doing(config: Config, agent: AgentState, now: float) -> str:
     """What it does or waits for, in a few words."""
     if agent.life in (Life.BACKOFF, Life.PARKED):
         due = max(agent.restart_at, agent.hold.until if agent.hold is not None else 0.0)
-        return f"next try in {span(due - now)}: {agent.why}"
+        help = _remedy(config, agent)
+        return f"next try in {span(due - now)}: {help or agent.why}"
     if agent.life is not Life.RUNNING:
         return agent.why if agent.life in (Life.ENDED, Life.ENDING) or not agent.alive else ""
     if agent.question:
         return f"waits for an answer: {agent.question}"
+    if agent.asks:
+        approval = next(each for each in agent.approvals if not each.answer)
+        text = approval.text if len(approval.text) <= 50 else approval.text[:47] + "..."
+        return f"approval: {text} (loops approve {approval.id})"
     if agent.hold is not None:
-        return f"until {_clock(agent.hold.until)}, then a probe: {agent.hold.text}"
+        return _remedy(config, agent) or _held(agent.hold, agent.turn)
     waiting = [n.kind for n in agent.nudges if n.kind is not NudgeKind.PROBE]
     told = f"; {len(waiting)} nudge(s) waiting" if waiting else ""
     if agent.turn is Turn.WORKING:
@@ -110,6 +121,22 @@ def _doing(agent: AgentState, now: float) -> str:
         until = f"waits until {_clock(agent.waiting_until)}" if agent.waiting_until > now else "idle"
         return f"{until} ({span(now - agent.turn_since)}){told}"
     return told.removeprefix("; ")
+
+
+def _held(hold: Hold, turn: Turn) -> str:
+    if hold.open and turn is Turn.WORKING:
+        return f"tries again by itself since {_clock(hold.since)}: {hold.text}"
+    return f"until {_clock(hold.until)}, then a probe: {hold.text}"
+
+
+def _remedy(config: Config, agent: AgentState) -> str:
+    """What helps a blocked agent, in words; "" when nothing blocks it."""
+    hold, backend = agent.hold, config.backends.get(agent.backend)
+    if hold is None:
+        return ""
+    adapter = backend.adapter if backend is not None else ""
+    words = remedy(hold.kind, agent=agent.name, model=agent.model, backend=agent.backend, adapter=adapter)
+    return f"{hold.kind}: {words}" if words else ""
 
 
 def headline(state: State) -> str:
@@ -204,7 +231,7 @@ def _cells(row: Row) -> tuple[str, ...]:
 def _colour(state: str) -> str:
     if state.startswith("RUNNING"):
         return "\x1b[32m"
-    if state.startswith(("CRASH", "FAILED", "ASKS")):
+    if state.startswith(("CRASH", "FAILED", "ASKS", "BLOCKED", "OVER")):
         return "\x1b[1;31m"
     return "\x1b[33m" if state.isupper() else "\x1b[2m"
 

@@ -30,6 +30,7 @@ from loops.projects.report.verdicts import judged
 from loops.projects.report.words import SILENT, group
 from loops.supervisor import events as ev
 from loops.supervisor.explain import sentence
+from loops.supervisor.fold_usage import used
 from loops.supervisor.lives import status_text
 from loops.supervisor.state import Usage
 
@@ -202,7 +203,7 @@ class Gathering:
 
     def _usage_updated(self, e: ev.UsageUpdated) -> None:
         usage = self.agent(e.agent).usage
-        usage[e.phase] = usage.get(e.phase, Usage()).plus(Usage(e.input_tokens, e.output_tokens, e.usd))
+        usage[e.phase] = usage.get(e.phase, Usage()).plus(used(e))
 
     # ---- nudges ----------------------------------------------------------------------------------------------------
 

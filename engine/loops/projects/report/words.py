@@ -51,7 +51,7 @@ def stamp(at: float) -> str:
         return f"{at:.0f}"
 
 
-SILENT = (ev.SignalsRead, ev.EvidenceTaken, ev.TurnGoesOn, ev.WakeScheduled, ev.UsageUpdated)
+SILENT = (ev.SignalsRead, ev.EvidenceTaken, ev.TurnGoesOn, ev.WakeScheduled, ev.UsageUpdated, ev.TokensMeasured)
 """Bookkeeping: in the journal, but no event in the life of a project."""
 
 
