@@ -73,7 +73,12 @@ def test_the_environment_is_not_cleared_by_words_that_anybody_could_read() -> No
 
 
 def test_links_stand_where_nothing_is_mounted() -> None:
-    links = (Link("/bin", "usr/bin"), Link("/usr/local", "/elsewhere"), Link("/alias", "/p/work/adversary"))
+    links = (
+        Link("/bin", "usr/bin"),
+        Link("/bin/sh", "/elsewhere"),
+        Link("/usr/local", "/elsewhere"),
+        Link("/alias", "/p/work/adversary"),
+    )
     said = spoken(links=links)
     assert "--symlink usr/bin /bin" in said
     assert "--symlink /p/work/adversary /alias" in said

@@ -159,10 +159,11 @@ def _above(path: str, laid: dict[str, Mount]) -> Mount | None:
 
 
 def _standing(links: Iterable[Link], laid: Iterable[Mount]) -> Iterator[Link]:
-    """The links whose place is not taken by what is mounted there, or above."""
+    """The links whose place is not taken by what is mounted there or above, or by a link before them."""
     places = [mount.path for mount in laid]
     for link in links:
         if not any(within(link.path, place) for place in places):
+            places.append(link.path)
             yield link
 
 
