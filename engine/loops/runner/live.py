@@ -59,18 +59,19 @@ class Live:
         return found
 
     def tell(self, event: Event) -> None:
-        """Write *event* into the signals."""
+        """Tell the supervisor of *event*."""
         self._recorder.signal(event.line)
 
-    def sign_of_life(self, now: float) -> None:
-        """Tell the supervisor that the turn goes on, now and then."""
-        if now - self._alive_at >= SIGN_OF_LIFE:
+    def tell_or_show_life(self, event: Event, now: float, *, working: bool) -> None:
+        """Tell *event* if it concerns the supervisor; else show now and then that the turn goes on."""
+        from loops.streams.signals import concerns
+
+        if concerns(event):
+            self._alive_at = now
+            self.tell(event)
+        elif working and now - self._alive_at >= SIGN_OF_LIFE:
             self._alive_at = now
             self._recorder.signal(_ALIVE)
-
-    def told_alive(self, now: float) -> None:
-        """Something that was told anyhow shows life."""
-        self._alive_at = now
 
     def _load(self) -> Normaliser:
         from loops.streams.recording import Head

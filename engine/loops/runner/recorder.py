@@ -77,7 +77,7 @@ class Appended:
 class Recorder:
     """The files of one run.  Times are epoch seconds, written in microseconds."""
 
-    def __init__(self, run_dir: str, signals: str, complain: Callable[[str], None]) -> None:
+    def __init__(self, run_dir: str, signals: str) -> None:
         """Make *run_dir* (mode 0700).
 
         Raises:
@@ -86,7 +86,9 @@ class Recorder:
         self._raw = os.path.join(run_dir, "raw")
         os.makedirs(run_dir, mode=0o700, exist_ok=True)
         os.makedirs(self._raw, mode=0o700, exist_ok=True)
-        self._complain = complain
+        self._complaints: dict[str, bool] = {}
+        """What there was to say, and whether it was fetched."""
+        complain = self._complain
         self._streams: dict[str, Appended] = {}
         self._index = Appended(os.path.join(self._raw, "index"), complain)
         self._events = Appended(os.path.join(run_dir, "events.normalized.jsonl"), complain)
@@ -133,6 +135,15 @@ class Recorder:
         """Let go of all files."""
         for file in self._files():
             file.close()
+
+    def complaints(self) -> list[str]:
+        """Return what somebody has to mend, each once."""
+        found = [text for text, fetched in self._complaints.items() if not fetched]
+        self._complaints.update(dict.fromkeys(found, True))
+        return found
+
+    def _complain(self, text: str) -> None:
+        self._complaints.setdefault(text, False)
 
     def _files(self) -> tuple[Appended, ...]:
         return (*self._streams.values(), self._index, self._events, self._signals)

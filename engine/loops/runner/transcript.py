@@ -134,7 +134,8 @@ class Transcript:
 
     def _warning(self, data: _Data, _now: float) -> str:
         text = shortened(_text(data, "message") or _text(data, "text"), 400)
-        return self.note(f"! {text}", YELLOW) if text else ""
+        mark = "■ interrupted:" if data.get("code") == "interrupted" else "!"
+        return self.note(f"{mark} {text}", YELLOW) if text else ""
 
     def _suspected(self, data: _Data, _now: float) -> str:
         return self.note(f"✗ it goes in circles ({_text(data, 'pattern')}, {data.get('count')} times)", RED)
