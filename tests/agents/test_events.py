@@ -56,6 +56,10 @@ from loops.agents.port import (
             '{"type":"limit.reached","resets_at":1800000000,"text":"t","retrying":true}',
             LimitReached("t", 1800000000.0, structured=True, retries=True),
         ),
+        (
+            '{"type":"turn.failed","class":"limit_reached","text":"t","retrying":true}',
+            LimitReached("t", structured=True, retries=True),
+        ),
         ('{"type":"error","class":"resume_failed","text":"no such thread"}', Fatal("no such thread", resume=True)),
         ('{"type":"session.started","conversation":"c"}', ConversationNamed("c")),
         ('{"type":"state.changed","state":"working"}', Working()),

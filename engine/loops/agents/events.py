@@ -91,7 +91,7 @@ def _count(facts: _Facts, name: str) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-def _limit(facts: _Facts) -> Signal:
+def _limit(facts: _Facts) -> LimitReached:
     text, retries = _text(facts, "text", "message"), facts.get("retrying") is True
     return LimitReached(text, moment(facts.get("resets_at")), structured=True, retries=retries)
 
@@ -101,7 +101,9 @@ def _failed(facts: _Facts) -> tuple[Signal, ...]:
     text, kind = _text(facts, "text", "message"), _text(facts, "class")
     match kind:
         case "limit_reached":
-            why: Signal = LimitReached(text, moment(facts.get("resets_at")), structured=True)
+            why: Signal = (limit := _limit(facts))
+            if limit.retries:
+                return (limit,)  # it goes on by itself at the reset: for us the turn is still open
         case "rate_limit" | "provider_unavailable" | "truncated":
             why = ProviderUnavailable(text)
         case "context_overflow" | "fatal":

@@ -125,6 +125,10 @@ class Known(NamedTuple):
     """Variables of the environment that stand for a login, as far as they are known."""
     hooks: tuple[str, ...] = ()
     """The events of its terminal interface that a hook reports (claude's shape)."""
+    hooks_file: str = ""
+    """The file in the private home that names hooks; empty: they are named by a word, ``--settings``."""
+    transcript: str = ""
+    """The stream as which the file named ``transcript_path`` by hooks is followed; empty: hooks say it all."""
     seeds: tuple[Seed, ...] = ()
     files: Mapping[str, str] = _NONE
     """Files of this package that each start puts into the private home: the path in it, by the path below ``loops``."""

@@ -72,7 +72,7 @@ def spawn(argv: Sequence[str], env: Mapping[str, str], directory: str) -> Child:
     """
     program = find(argv[0], env.get("PATH", os.defpath), directory)
     into, out, err, failed = (os.pipe2(os.O_CLOEXEC) for _ in range(4))
-    dying = _death_signal()
+    dying = death_signal()
     ours = os.getpid()
     pid = os.fork()
     if pid == 0:
@@ -123,7 +123,7 @@ def _become(
         os._exit(127)
 
 
-def _death_signal() -> object:
+def death_signal() -> object:
     """Return prctl(2), loaded before the fork; None where there is none."""
     if sys.platform != "linux":
         return None

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -46,6 +46,15 @@ def prepare(order: RunOrder, known: Known) -> dict[str, str]:
     finally:
         os.close(lock)
     return _variables(order, known)
+
+
+def change(order: RunOrder, place: str, changed: Callable[[bytes], bytes]) -> None:
+    """Let *changed* make the new content of one file from its present one (b"" when there is none)."""
+    path = _within(order.home, place)
+    before = _read(path)
+    after = changed(before)
+    if after != before:
+        _write(path, after)
 
 
 def grants(order: RunOrder, known: Known) -> list[tuple[str, str]]:
@@ -184,11 +193,8 @@ def _values(given: Any, order: RunOrder, seed: Seed) -> Any:
 
 
 def _plant(order: RunOrder, file: str, seeds: list[Seed]) -> None:
-    path = _within(order.home, file)
-    before = _read(path)
-    after = _toml(before, order, seeds) if file.endswith(".toml") else _json(before, order, seeds)
-    if after != before:
-        _write(path, after)
+    planted = _toml if file.endswith(".toml") else _json
+    change(order, file, lambda before: planted(before, order, seeds))
 
 
 def _json(before: bytes, order: RunOrder, seeds: list[Seed]) -> bytes:

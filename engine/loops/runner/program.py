@@ -24,6 +24,10 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"{words[0]}: no order of a run ({error}); `loops up` writes one at each start\n")
         return 2
     try:
+        if order.mode == "tui":
+            from loops.runner.tui import run_tui
+
+            return run_tui(order)
         from loops.runner.run import run
 
         return run(order)

@@ -15,6 +15,8 @@ of codex's own record, and ``runner``: what only the runner knows, one JSON obje
 - ``{"type": "interrupted", "by", "reason"}``: the runner ends the turn; written before the line that does it;
 - ``{"type": "approval.answered", "request", "allow", "by", "reason"}``: written before the answer itself, which does not
   say who gave it and why;
+- ``{"type": "approval.preseeded", "name", "text"}``: allowed before the start, so that no dialog asks it;
+- ``{"type": "resume.failed", "reason"}``: the program ended without opening the conversation that it was to resume;
 - ``{"type": "approval.expired", "request", "reason"}``: nobody answered in time; written before the refusal;
 - ``{"type": "silence", "seconds"}``: a turn runs, no approval waits, and nothing has been heard for so long.
 """

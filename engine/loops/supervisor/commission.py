@@ -170,6 +170,7 @@ def environment(
         "LOOPS_PHASE": phase,
         "LOOPS_INCARNATION": str(incarnation),
         "LOOPS_SIGNALS": signals_file(places, name, incarnation),
+        "LOOPS_ANSWERS": os.path.join(places.answers, f"{name}.{incarnation}"),
         "LOOPS_RECEIVED": os.path.join(places.received, f"{name}.jsonl"),
         "LOOPS_DEMO_STATE": os.path.join(places.memory, f"{name}.json"),
         **extra,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from typing import TYPE_CHECKING
@@ -54,6 +55,15 @@ def misbehave(agent: Agent, rule: Rule) -> bool:
             agent.memory.poison()
             agent.show_fatal()
             return False
+        case Mode.APPROVAL:
+            return _approved(agent, rule.seconds)
+        case Mode.AUTH:
+            text = "Invalid API key · Please run /login"
+            agent.memory.pending = None
+            agent.terminal.status("")
+            agent.terminal.say(text)
+            agent.record.signal("turn.failed", **{"class": "auth"}, text=text)
+            return False
         case Mode.PROMPT_WAITING:
             _ask(agent)
         case Mode.GARBAGE:
@@ -67,6 +77,33 @@ def _ask(agent: Agent) -> None:
     agent.terminal.say(_DIALOG)
     keys = agent.terminal.key()
     agent.record.received("key", keys.decode("utf-8", "replace"))
+
+
+def _approved(agent: Agent, seconds: float) -> bool:
+    """Ask, wait for the answer's file, and say what came; a refusal ends the turn."""
+    folder = os.environ.get("LOOPS_ANSWERS", "")
+    id = f"{os.path.basename(folder)}-a1"
+    path = os.path.join(folder, f"{id}.json")
+    agent.terminal.status("")
+    agent.terminal.say("May I run `make install`?")
+    agent.record.signal("approval.requested", approval_id=id, tool="Bash", text="Bash: make install")
+    deadline = time.monotonic() + seconds
+    while not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if not os.path.exists(path):
+        agent.record.signal("approval.expired", approval_id=id)
+        outcome, allowed = "nobody answered", False
+    else:
+        with open(path, encoding="utf-8") as file:
+            answer = json.load(file)
+        allowed = answer["allow"] is True
+        agent.record.signal("approval.granted" if allowed else "approval.denied", approval_id=id)
+        outcome = f"{'allowed' if allowed else 'refused'} {answer['reason']}".rstrip()
+    agent.record.received("answer", outcome)
+    agent.terminal.say(f"● {outcome}")
+    if not allowed:
+        agent.end_turn(0.0)
+    return allowed
 
 
 def _spill(agent: Agent) -> None:

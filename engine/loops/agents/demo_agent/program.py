@@ -111,12 +111,19 @@ class Agent:
             for done, step in enumerate(steps, 1):
                 self.terminal.say(f"● {step}")
                 self.terminal.status(step.splitlines()[0])
+                self.report_usage()
                 self.terminal.pause(rule.seconds if rule.mode is Mode.SLOW else self.script.pace)
                 if done == rule.after and not misbehave(self, rule):
                     return False
         except (GitError, OSError) as error:
             self.terminal.say(f"● Cannot go on: {error}")
         return done >= rule.after or misbehave(self, rule)
+
+    def report_usage(self) -> None:
+        """Say what the step used, as one request."""
+        if self.script.tokens:
+            usage = {"input_tokens": self.script.tokens, "output_tokens": self.script.tokens // 10}
+            self.record.signal("usage.updated", scope="request", usage=usage, model=self.options["--model"])
 
     def end_turn(self, seconds: float) -> None:
         """Say until when to wait, as every agent must in its last line."""

@@ -28,6 +28,10 @@ class Mode(Enum):
     GARBAGE = "garbage"
     TRUNCATED = "truncated"
     FATAL = "fatal"
+    APPROVAL = "approval"
+    """Asks before it goes on, and waits for `loops approve` or `loops deny`, no longer than ``seconds``."""
+    AUTH = "auth"
+    """The turn fails: no login."""
 
 
 class ScriptError(Exception):
@@ -65,7 +69,7 @@ class Rule:
 class Script:
     """A whole script; `Script()` is an agent that behaves well."""
 
-    __slots__ = ("enter_deaf", "items", "pace", "rules", "swallow_enters", "wait")
+    __slots__ = ("enter_deaf", "items", "pace", "rules", "swallow_enters", "tokens", "wait")
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class Script:
         wait: float = 600.0,
         enter_deaf: float = 0.0,
         swallow_enters: int = 0,
+        tokens: int = 0,
     ) -> None:
         """See the attributes."""
         self.rules = rules
@@ -87,6 +92,8 @@ class Script:
         """An Enter within so many seconds of other input is a line break (a real agent's paste detection)."""
         self.swallow_enters = swallow_enters
         """How many Enters get lost at first (upstream incident 16)."""
+        self.tokens = tokens
+        """Input tokens that each step reports, with a tenth of them as output; 0: nothing is reported."""
 
     def rule(self, role: str, phase: str, spent: Mapping[str, int]) -> Rule:
         """Return the first rule that applies and is not used up; *spent* counts uses by rule name."""
@@ -120,7 +127,9 @@ def read_script(path: str, mode: str) -> Script:
     try:
         return Script(rules + fallback, **raw)
     except TypeError as error:
-        raise ScriptError(f"{path}: {error}; known: rules, items, pace, wait, enter_deaf, swallow_enters") from error
+        raise ScriptError(
+            f"{path}: {error}; known: rules, items, pace, wait, enter_deaf, swallow_enters, tokens"
+        ) from error
 
 
 def _rule(entry: dict[str, Any], place: str) -> Rule:
