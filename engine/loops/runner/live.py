@@ -67,11 +67,20 @@ class Live:
         from loops.streams.signals import concerns
 
         if concerns(event):
-            self._alive_at = now
+            self.told_alive(now)
             self.tell(event)
-        elif working and now - self._alive_at >= SIGN_OF_LIFE:
+        elif working:
+            self.sign_of_life(now)
+
+    def sign_of_life(self, now: float) -> None:
+        """Show that the turn goes on, unless that was shown a moment ago."""
+        if now - self._alive_at >= SIGN_OF_LIFE:
             self._alive_at = now
             self._recorder.signal(_ALIVE)
+
+    def told_alive(self, now: float) -> None:
+        """Something that was told anyhow shows life."""
+        self._alive_at = now
 
     def _load(self) -> Normaliser:
         from loops.streams.recording import Head

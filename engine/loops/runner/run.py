@@ -47,7 +47,8 @@ class _Run:
         self._dialogue = registry.dialogue(order, self._known)
         self._link = registry.link(order.backend)
         self._ending = Ending(self._link)
-        self._recorder = Recorder(order.run_dir, order.signals)
+        self._complaints: deque[str] = deque()
+        self._recorder = Recorder(order.run_dir, order.signals, self._complaints.append)
         self._live = Live(order, self._recorder)
         self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -311,5 +312,5 @@ class _Run:
         return code
 
     def _pass_on_complaints(self) -> None:
-        for text in self._recorder.complaints():
-            self._pane.complain(text)
+        while self._complaints:
+            self._pane.complain(self._complaints.popleft())
