@@ -12,14 +12,17 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pinned import node, pin
 from room import Provider, Room, command_line, descendants
 from scratch import KICKOFF, PATIENCE, SOURCE_ROOT, Outcome, PlannedPhase, Scratch
+
+T = TypeVar("T")
 
 KEY = "mock-key-0123456789abcdefghij"
 """Made up; of the length of a real one, for some command lines look at its end."""
@@ -36,6 +39,8 @@ class Real:
     scenario: str = "ok"
     kind: str = "persistent"
     mode: str = "headless"
+    login: str = "key"
+    """key, or (claude) token: that of a subscription."""
     permissions: str = "skip"
     prompt: str = "Write the greeting file."
     lines: str = ""
@@ -82,6 +87,7 @@ class RealProject(Scratch):
             "GIT_CONFIG_NOSYSTEM": "1",
             "PYTHONPATH": SOURCE_ROOT,
         }
+        self._look_at = 0.0
         self.room = Room(self.environment)
         try:
             self.provider = Provider(self.room, top / "requests.jsonl", *script)
@@ -155,7 +161,8 @@ class RealProject(Scratch):
         """How a backend is told to use the mock provider."""
         if agent.backend == "claude":
             retries = {"CLAUDE_CODE_MAX_RETRIES": "2", "API_TIMEOUT_MS": "600000"}
-            return {"env": {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": KEY, **retries}, "home": {}}
+            login = "ANTHROPIC_API_KEY" if agent.login == "key" else "CLAUDE_CODE_OAUTH_TOKEN"
+            return {"env": {"ANTHROPIC_BASE_URL": url, login: KEY, **retries}, "home": {}}
         if agent.backend == "codex":
             bounds = "request_max_retries=1,stream_max_retries=1,stream_idle_timeout_ms=600000"
             mock = f'{{name="mock",base_url="{url}/v1",env_key="MOCK_KEY",wire_api="responses",{bounds}}}'
@@ -177,7 +184,9 @@ class RealProject(Scratch):
             "options": {"baseURL": f"{url}/v1", "apiKey": KEY},
             "models": {"mock-model": {"name": "m", "limit": limits, "cost": cost}},
         }
-        return json.dumps({"autoupdate": False, "share": "disabled", "model": "mock/mock-model", "provider": {"mock": mock}})
+        return json.dumps(
+            {"autoupdate": False, "share": "disabled", "model": "mock/mock-model", "provider": {"mock": mock}}
+        )
 
     def _agent(self, agent: Real) -> str:
         facts: dict[str, Any] = {"name": agent.name, "kind": agent.kind, "backend": agent.backend}
@@ -224,6 +233,19 @@ class RealProject(Scratch):
         runs = self.log_dir.glob(f"**/runs/{agent}/*")
         return [path for run in sorted(runs, key=lambda run: int(run.name)) if (path := run / name).exists()]
 
+    def wait_for(self, condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+        """As for every scratch project, but an agent in a crash loop ends the waiting: nothing more will come."""
+
+        def found() -> T:
+            result = condition()
+            if not result and time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + 2.0
+                parked = [row["name"] for row in self.rows if row["state"] == "CRASH LOOP"]
+                assert not parked, f"in a crash loop: {', '.join(parked)}; waited for: {what}\n{self.story()}"
+            return result
+
+        return super().wait_for(found, what, seconds)
+
     def wait_normalized(self, agent: str, kind: str, seconds: float = PATIENCE, **data: Any) -> dict[str, Any]:
         """Wait for a normalized event of *kind* whose data holds *data*; return the first."""
 
@@ -238,7 +260,7 @@ class RealProject(Scratch):
     def pids(self) -> dict[int, str]:
         """Every living process of the project: in the room, or known by our directories."""
         found = {**super().pids(), **self.room.pids()}
-        return {pid: line for pid, line in found.items() if pid not in (self.provider.pid, *self.room.own)}
+        return {pid: line for pid, line in found.items() if pid not in (*self.provider.pids, *self.room.own)}
 
     def find(self, *words: str) -> list[int]:
         """The pids whose command line has all *words*."""

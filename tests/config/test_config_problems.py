@@ -60,7 +60,7 @@ RULES = [
     (f"{AGENT}watch = 'heal+stal'\n", 7, "agent.a.watch", 'did you mean "heal+stall"?'),
     ("[watchdog]\ntoken_granularity = 'gates'\n", 6, "watchdog.token_granularity", 'did you mean "gate"?'),
     ("[backend.demo]\nprompt_delivery = 7\n", 6, "backend.demo.prompt_delivery", '"arg", "ping" or "exec", not 7'),
-    ("[backend.demo]\nadapter = 'magic'\n", 6, "backend.demo.adapter", 'must be "command", "demo", "claude", "codex", "opencode", "pi" or "acp", not "magic"'),
+    ("[backend.demo]\nadapter = 'magic'\n", 6, "backend.demo.adapter", '"opencode", "pi" or "acp", not "magic"'),
     # -- bounds
     ("[watchdog]\nsignal_interval = 0\n", 6, "watchdog.signal_interval", "must be a time of at least 0.1 s"),
     ("[watchdog]\nstall_grace = -1\n", 6, "watchdog.stall_grace", "must be a time: seconds (0 to 1000000000)"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loops.known.claude_texts import TEXTS
 from loops.known.model import Dialog, Known, Seed
 
 _BOTH = "2.1.197, 2.1.329 [run]"
@@ -90,4 +91,5 @@ KNOWN = Known(
     ),
     seeds=_SEEDS,
     dialogs=_DIALOGS,
+    texts=TEXTS,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from loops.known.codex_texts import TEXTS
 from loops.known.model import Dialog, Known, Seed, Words
 
 CLIENT = {"name": "loops", "title": "loops", "version": "1"}
@@ -62,4 +63,5 @@ KNOWN = Known(
         Dialog("update", r"Update available!.*\n?.*Update now", "check_for_update_on_startup", "0.169.0 [src]"),
         Dialog("login", r"Sign in with ChatGPT", "", "0.169.0 [src]"),
     ),
+    texts=TEXTS,
 )

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from loops.known.model import Dialog, Known
+from loops.known.opencode_texts import TEXTS
 
 USER = "opencode"
 SERVER_USER = "OPENCODE_SERVER_USERNAME"
@@ -58,4 +59,5 @@ KNOWN = Known(
     login={".local/share/opencode/auth.json": ".local/share/opencode/auth.json"},
     keys=("OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"),
     dialogs=(Dialog("update", r"Update Available", "OPENCODE_DISABLE_AUTOUPDATE", "1.18.33 [bin]"),),
+    texts=TEXTS,
 )

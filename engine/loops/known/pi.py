@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loops.known.model import Dialog, Known, Seed
+from loops.known.pi_texts import TEXTS
 
 _GATE = ".pi/agent/loops/pi_gate.ts"
 """In the private home, where a sandbox shows it, and not among the extensions that pi finds by itself."""
@@ -42,4 +43,5 @@ KNOWN = Known(
         ),
     ),
     dialogs=(Dialog("trust", r"Trust project folder\?", "trust", "0.87.1 [run]"),),
+    texts=TEXTS,
 )

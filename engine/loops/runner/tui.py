@@ -155,7 +155,7 @@ class _Run:
     def _hooked(self, descriptor: int, events: int) -> None:
         match self._hooks.serve(descriptor, events):
             case Payload(connection, data):
-                self._opened = True
+                self._opened |= b'"SessionEnd"' not in data  # which comes also when nothing could be opened
                 # A payload is one line of the recording; JSON holds no raw newline but between its members.
                 self._live.take("hook", data.strip().replace(b"\n", b" "))
                 self._follow(data)

@@ -16,6 +16,8 @@ class Approvals:
     def __init__(self, run: str) -> None:
         self._run = run
         self._asked = 0
+        self.refused: set[str] = set()
+        """Tool calls whose approval was not given."""
         self._waiting: dict[str, dict[str, Any]] = {}
         """By raw id of the request: what was asked."""
 
@@ -56,6 +58,8 @@ class Approvals:
             return []
         data: dict[str, Any] = {name: asked[name] for name in _NAMING if name in asked}
         data["by"] = by
+        if outcome != "granted" and "tool_call_id" in asked:
+            self.refused.add(asked["tool_call_id"])
         if reason:
             data["reason"] = reason
         return [Fact(f"approval.{outcome}", data, time)]

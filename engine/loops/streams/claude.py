@@ -6,6 +6,7 @@ from typing import Any
 
 from loops.known.model import Meaning
 from loops.streams import tools
+from loops.streams.claude_names import ERRORS, QUIET, QUIET_SYSTEM, STOPS
 from loops.streams.event import Fact
 from loops.streams.hooks import Hooks
 from loops.streams.reader import Facts, Reader, unmapped
@@ -25,53 +26,6 @@ from loops.streams.reading import (
 from loops.streams.texts import Failure, Texts
 from loops.streams.turn import retry
 from loops.streams.usage import NONE, Tokens, used
-
-_ERRORS = {
-    "authentication_failed": Meaning.AUTH,
-    "oauth_org_not_allowed": Meaning.AUTH,
-    "billing_error": Meaning.BILLING,
-    "overloaded": Meaning.PROVIDER,
-    "server_error": Meaning.PROVIDER,
-    "model_not_found": Meaning.MODEL,
-    "max_output_tokens": Meaning.TRUNCATED,
-}
-"""``error`` of an assistant message, a retry or a ``StopFailure``; ``rate_limit`` and the rest need the text."""
-_STOPS = {"max_tokens": "max_tokens", "refusal": "refusal"}
-_QUIET = frozenset(
-    {
-        "stream_event",
-        "keep_alive",
-        "tool_progress",
-        "tool_use_summary",
-        "prompt_suggestion",
-        "streamlined_text",
-        "streamlined_tool_use_summary",
-        "control_response",
-        "auth_status",
-    }
-)
-_QUIET_SYSTEM = frozenset(
-    {
-        "status",
-        "hook_started",
-        "hook_progress",
-        "hook_response",
-        "task_started",
-        "task_progress",
-        "task_updated",
-        "task_notification",
-        "files_persisted",
-        "local_command_output",
-        "elicitation_complete",
-        "thinking_tokens",
-        "post_turn_summary",
-        "commands_changed",
-        "notification",
-        "memory_recall",
-        "mirror_error",
-        "plugin_install",
-    }
-)
 
 
 class Claude(Reader):
@@ -106,7 +60,7 @@ class Claude(Reader):
                 return self.approvals.end(identity(document.get("request_id")), "expired", "backend")
             case "rate_limit_event":
                 return self._rate(table(document, "rate_limit_info"))
-            case str() as known if known in _QUIET:
+            case str() as known if known in QUIET:
                 return []
             case _:
                 return None
@@ -143,11 +97,12 @@ class Claude(Reader):
                 return [Fact("message.reasoning", {"text": "", **base}, time)]
             case "tool_use" | "server_tool_use" | "mcp_tool_use":
                 tool, call = text(block, "name"), text(block, "id")
-                self.calls(call, tool)
+                self.calls(call, tool, block.get("input"))
                 return [tools.started(call, tool, tools.kind(tool), block.get("input"), time)]
             case str() as other if other.endswith("_tool_result"):
                 call = text(block, "tool_use_id")
-                return [tools.completed(call, self.tool_of(call, other), "completed", block_text(block.get("content")))]
+                tool, _ = self.call_of(call, other)
+                return [tools.completed(call, tool, "completed", block_text(block.get("content")), time=time)]
             case other:
                 return [unmapped(f"assistant/{other}")]
 
@@ -174,16 +129,18 @@ class Claude(Reader):
             if block.get("type") == "tool_result":
                 call = text(block, "tool_use_id")
                 status = "declined" if call in declined else "failed" if flag(block, "is_error") else "completed"
+                tool, given = self.call_of(call)
                 output = block_text(block.get("content"))
-                facts.append(tools.completed(call, self.tool_of(call), status, output, time=time))
+                facts.append(tools.completed(call, tool, status, output, time=time))
+                facts += tools.changed(tool, given, call, status)
         said = block_text(content)
         return [*facts, Fact("message.user", {"text": said}, time)] if said or not facts else facts
 
     def _result(self, document: Document, now: float) -> Facts:
         facts = self.named(text(document, "session_id")) + self.turn.begin_itself() + self._rest(document)
         said, subtype = text(document, "result"), text(document, "subtype")
-        denied = [text(denial, "tool_name") for denial in rows(document, "permission_denials")]
-        facts += [Fact("approval.denied", {"tool": tool, "by": "policy"}) for tool in denied if self._is_new(tool)]
+        for denial in rows(document, "permission_denials"):
+            facts += self._denied(text(denial, "tool_use_id"), text(denial, "tool_name"))
         if subtype == "error_max_turns":
             return facts + self.turn.complete("max_turn_requests")
         if flag(document, "is_error") or subtype.startswith("error"):
@@ -195,11 +152,15 @@ class Claude(Reader):
             failure = self.turn.failure or self._failure("", message or subtype, now, status)
             return facts + self.turn.fail(failure)
         self.turn.says(said)
-        reason = "cancelled" if self.turn.interrupted else _STOPS.get(text(document, "stop_reason"), "end_turn")
+        reason = "cancelled" if self.turn.interrupted else STOPS.get(text(document, "stop_reason"), "end_turn")
         return facts + self.turn.complete(reason)
 
-    def _is_new(self, tool: str) -> bool:
-        return bool(tool)
+    def _denied(self, call: str, tool: str, reason: str = "") -> Facts:
+        """Say once that a rule refused a tool: its own event, its result and the turn's result may all tell."""
+        if call in self.approvals.refused:
+            return []
+        self.approvals.refused.add(call)
+        return [Fact("approval.denied", {"tool": tool, "tool_call_id": call, "by": "policy", "reason": reason[:300]})]
 
     def _rest(self, document: Document) -> Facts:
         """Report what the requests of the turn used beyond what their messages said (which is written too early)."""
@@ -235,20 +196,20 @@ class Claude(Reader):
             case "compact_boundary":
                 return [Fact("context.compacted", {"reason": text(table(document, "compact_metadata"), "trigger")})]
             case "permission_denied":
-                data = {"tool": text(document, "tool_name"), "by": "policy"}
-                return [Fact("approval.denied", data)]
+                call, tool = text(document, "tool_use_id"), text(document, "tool_name")
+                return self._denied(call, tool, text(document, "message"))
             case "session_state_changed":
                 states = {"running": "working", "requires_action": "waiting_approval"}
                 state = states.get(text(document, "state"))
                 return self.state(state) if state else []
-            case str() as known if known in _QUIET_SYSTEM:
+            case str() as known if known in QUIET_SYSTEM:
                 return []
             case _:
                 return None
 
     def _retry(self, document: Document, now: float) -> Facts:
         status, named = whole(document, "error_status"), text(document, "error")
-        meaning = _ERRORS.get(named)
+        meaning = ERRORS.get(named)
         if meaning is None:
             meaning = Meaning.PROVIDER if status is None else Meaning.RATE if named == "rate_limit" else None
         failure = self.texts.failure(named, now, named=meaning, status=status)
@@ -285,7 +246,7 @@ class Claude(Reader):
         found = self.texts.meaning(message)
         if found is None and named == "rate_limit":
             found = Meaning.RATE
-        return self.texts.failure(message, now, named=_ERRORS.get(named) or found, status=status)
+        return self.texts.failure(message, now, named=ERRORS.get(named) or found, status=status)
 
     def _control(self, document: Document) -> Facts | None:
         asked, request = table(document, "request"), identity(document.get("request_id"))

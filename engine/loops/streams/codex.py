@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from loops.known.model import Meaning
-from loops.streams import codex_exec, codex_items, codex_rollout, tools
+from loops.streams import codex_errors, codex_exec, codex_items, codex_rollout, tools
+from loops.streams.codex_names import DECISIONS, GRANTING, QUIET
 from loops.streams.event import Fact
 from loops.streams.hooks import Hooks
 from loops.streams.reader import Facts, Reader
@@ -23,101 +24,13 @@ from loops.streams.reading import (
     table,
     text,
     texts,
-    whole,
 )
 from loops.streams.texts import Failure, Texts
 from loops.streams.turn import retry
 from loops.streams.usage import NONE, Tokens, used
 
-_ERRORS = {
-    "usageLimitExceeded": Meaning.LIMIT,
-    "sessionBudgetExceeded": Meaning.LIMIT,
-    "rateLimitExceeded": Meaning.RATE,
-    "flexUnavailable": Meaning.PROVIDER,
-    "serverOverloaded": Meaning.PROVIDER,
-    "policyCapacityUnavailable": Meaning.PROVIDER,
-    "internalServerError": Meaning.PROVIDER,
-    "modelNotFound": Meaning.MODEL,
-    "unauthorized": Meaning.AUTH,
-    "contextWindowExceeded": Meaning.CONTEXT,
-    "tooManyDenials": Meaning.DENIED,
-    "httpConnectionFailed": Meaning.PROVIDER,
-    "responseStreamConnectionFailed": Meaning.PROVIDER,
-    "responseStreamDisconnected": Meaning.TRUNCATED,
-    "responseTooManyFailedAttempts": Meaning.PROVIDER,
-}
 _NEAR = 90
 """Percent of a usage window from which it is worth a warning."""
-_QUIET = frozenset(
-    {
-        "thread/readState/changed",
-        "thread/archived",
-        "thread/unarchived",
-        "thread/deleted",
-        "thread/reverted",
-        "skills/changed",
-        "thread/name/updated",
-        "thread/section/changed",
-        "thread/attachment/updated",
-        "thread/goal/updated",
-        "thread/goal/cleared",
-        "thread/prediction/updated",
-        "thread/queue/changed",
-        "project/changed",
-        "thread/project/updated",
-        "thread/environment/connected",
-        "thread/environment/disconnected",
-        "thread/settings/updated",
-        "hook/started",
-        "hook/completed",
-        "turn/diff/updated",
-        "item/autoApprovalReview/started",
-        "item/autoApprovalReview/completed",
-        "autoApprovalReview/strictReviewRequired",
-        "item/agentMessage/delta",
-        "item/plan/delta",
-        "command/exec/outputDelta",
-        "process/outputDelta",
-        "process/exited",
-        "item/commandExecution/outputDelta",
-        "item/commandExecution/terminalInteraction",
-        "item/fileChange/outputDelta",
-        "item/fileChange/patchUpdated",
-        "item/mcpToolCall/progress",
-        "item/reasoning/summaryTextDelta",
-        "item/reasoning/summaryPartAdded",
-        "item/reasoning/textDelta",
-        "mcpServer/oauthLogin/completed",
-        "mcpServer/startupStatus/updated",
-        "mcpServer/event/stream/notification",
-        "account/updated",
-        "account/login/completed",
-        "account/gatewayOAuth/changed",
-        "app/list/updated",
-        "remoteControl/status/changed",
-        "externalAgentConfig/import/progress",
-        "externalAgentConfig/import/completed",
-        "fs/changed",
-        "model/rerouted",
-        "model/verification",
-        "modelProvider/authRecoveryStarted",
-        "modelProvider/authRecoveryCompleted",
-        "turn/moderationMetadata",
-        "model/safetyBuffering/updated",
-        "fuzzyFileSearch/sessionUpdated",
-        "fuzzyFileSearch/sessionCompleted",
-        "windowsSandbox/setupCompleted",
-    }
-)
-_DECISIONS = {
-    "accept": "allow_once",
-    "acceptForSession": "allow_always",
-    "acceptWithExecpolicyAmendment": "allow_always",
-    "applyNetworkPolicyAmendment": "allow_always",
-    "decline": "reject_once",
-    "cancel": "reject_once",
-}
-_GRANTING = ("accept", "acceptForSession", "approved", "approved_for_session")
 
 _Read = Callable[["Codex", Document, float, "float | None"], "Facts"]
 
@@ -130,6 +43,8 @@ class Codex(Reader):
         self._hooks = Hooks(self)
         self._requests: dict[str, str] = {}
         """Methods of our requests that have no answer yet, by id."""
+        self.turn_id = ""
+        """Codex' name of the turn that runs."""
         self._total: Tokens | None = None
         """The thread's counter, which goes on where an earlier run left it."""
         self._resets: float | None = None
@@ -153,7 +68,7 @@ class Codex(Reader):
         params, time = table(document, "params"), epoch(document.get("emittedAtMs"))
         read = _READ.get(method)
         if read is None:
-            return [] if method in _QUIET else self._foreign(document, method)
+            return [] if method in QUIET else self._foreign(document, method)
         if "id" in document:
             return read(self, {**params, "request": identity(document["id"])}, now, time)
         return read(self, params, now, time)
@@ -178,7 +93,9 @@ class Codex(Reader):
         result = table(document, "result")
         if method in ("thread/start", "thread/resume", "thread/fork"):
             return self._thread(table(result, "thread"), result, now, None)
-        if method == "initialize":
+        if method == "turn/start":
+            self.turn_id = text(table(result, "turn"), "id")
+        elif method == "initialize":
             self.version = text(result, "userAgent").partition("/")[2].partition(" ")[0] or self.version
         return []
 
@@ -210,7 +127,7 @@ class Codex(Reader):
     def _turn_started(self, params: Document, now: float, time: float | None) -> Facts:
         if self._elsewhere(params):
             return []
-        turn_id = text(table(params, "turn"), "id")
+        turn_id = self.turn_id = text(table(params, "turn"), "id")
         return [*self.turn.begin_itself(turn_id, time), *self.state("working", time=time)]
 
     def _turn_completed(self, params: Document, now: float, time: float | None) -> Facts:
@@ -236,14 +153,15 @@ class Codex(Reader):
         return [Fact("plan.updated", {"items": items}, time)]
 
     def _usage(self, params: Document, now: float, time: float | None) -> Facts:
-        """Report what was added to the thread's counter; a counter told outside of a turn is history."""
+        """Report what was added to the thread's counter; the first one after a resume is history, told for an old turn."""
         usage = table(params, "tokenUsage")
         total, last = _tokens(table(usage, "total")), _tokens(table(usage, "last"))
         if self._elsewhere(params):
             return [used(last, model=self.model, time=time)] if last.some() else []
         before, self._total = self._total, total
         if before is None:
-            before = NONE if not self.is_resumed() else total.less(last) if self.turn.open else total
+            ours = self.turn_id and text(params, "turnId") == self.turn_id
+            before = NONE if not self.is_resumed() else total.less(last) if ours else total
         new = total.less(before)
         return [used(new, model=self.model, time=time)] if new.some() else []
 
@@ -306,7 +224,7 @@ class Codex(Reader):
     def _asked(self, params: Document, tool: str, line: str, given: Document, time: float | None) -> Facts:
         offered = params.get("availableDecisions")
         names = [next(iter(choice), "") if isinstance(choice, dict) else choice for choice in offered or ()]
-        options = dict.fromkeys(_DECISIONS[name] for name in names if isinstance(name, str) and name in _DECISIONS)
+        options = dict.fromkeys(DECISIONS[name] for name in names if isinstance(name, str) and name in DECISIONS)
         call = first_text(params, "itemId", "callId")
         options_ = tuple(options) or ("allow_once", "reject_once")
         asked = self.approvals.ask(text(params, "request"), tool, tools.kind(tool), line, given, options_, call, time)
@@ -326,7 +244,7 @@ class Codex(Reader):
             self._requests[id_] = method
         params = table(document, "params")
         match method:
-            case "turn/steer":  # a word into the turn that runs
+            case "turn/steer":
                 return [Fact("message.user", {"text": block_text(params.get("input"))})]
             case "turn/start":
                 said = block_text(params.get("input"))
@@ -340,7 +258,7 @@ class Codex(Reader):
 
     def _answered(self, document: Document, request: str) -> Facts:
         decision = table(document, "result").get("decision")
-        allowed = decision in _GRANTING if isinstance(decision, str) else isinstance(decision, dict)
+        allowed = decision in GRANTING if isinstance(decision, str) else isinstance(decision, dict)
         if isinstance(document.get("result"), dict) and decision is None:
             allowed = bool(table(document["result"], "permissions"))
         ended = self.approvals.end(request, "granted" if allowed else "denied", "human")
@@ -354,30 +272,13 @@ class Codex(Reader):
 
     def failure(self, error: Document, now: float) -> Failure:
         """Return what a ``TurnError`` (also in the rollout's spelling) means."""
-        info, status, named = error.get("codexErrorInfo", error.get("codex_error_info")), None, ""
-        if isinstance(info, str):
-            named = info
-        elif isinstance(info, dict) and info:
-            named = str(next(iter(info)))
-            details = table(info, named)
-            status = whole(details, "httpStatusCode") or whole(details, "http_status_code")
-        meaning = _ERRORS.get(_camel(named))
-        message = first_text(error, "message", "additionalDetails")
-        if meaning in _VAGUE:  # what lies behind a given-up request is in its status or its words
-            more = text(error, "additionalDetails")
-            meaning = self.texts.meaning(message) or self.texts.meaning(more) or meaning
-            if status and status < 500 and meaning in _VAGUE:
-                meaning = None
-        resets = self._resets if meaning is Meaning.LIMIT else None
-        return self.texts.failure(message, now, named=meaning, status=status, resets_at=resets)
+        return codex_errors.failure(self.texts, error, now, self._resets)
 
     def _elsewhere(self, params: Document) -> bool:
         """Return whether a notification is of another thread: a subagent's, or the one that titles ours."""
         thread = params.get("threadId")
         return bool(thread and self.conversation and thread != self.conversation)
 
-
-_VAGUE = (Meaning.PROVIDER, Meaning.TRUNCATED)
 
 _READ: dict[str, _Read] = {
     "thread/started": Codex._thread_started,
@@ -403,12 +304,6 @@ _READ: dict[str, _Read] = {
     "applyPatchApproval": Codex._change_asked,
     "serverRequest/resolved": Codex._resolved,
 }
-
-
-def _camel(name: str) -> str:
-    """Return ``usage_limit_exceeded`` as ``usageLimitExceeded``."""
-    head, *rest = name.split("_")
-    return head + "".join(word.capitalize() for word in rest)
 
 
 def _tokens(part: Document) -> Tokens:

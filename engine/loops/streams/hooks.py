@@ -48,7 +48,8 @@ class Hooks:
             return self._session(payload, session)
         if session and reader.conversation and session != reader.conversation:
             return []  # codex titles a conversation in a second one, which has hooks too
-        facts = reader.named(session, model=text(payload, "model"))
+        # A conversation that could not be resumed ends without ever having begun.
+        facts = [] if name == "SessionEnd" else reader.named(session, model=text(payload, "model"))
         found = self._named(name, payload, failure)
         return None if found is None and not facts else facts + (found or [])
 
@@ -89,7 +90,8 @@ class Hooks:
             case "SessionEnd":
                 reader.turn.open = False
                 data = {"conversation": reader.conversation, "outcome": text(payload, "reason") or "completed"}
-                return [*self._unanswered("expired"), Fact("session.ended", data)]
+                ended = [Fact("session.ended", data)] if reader.conversation else []
+                return [*self._unanswered("expired"), *ended]
             case _:
                 return [] if name in _QUIET else None
 

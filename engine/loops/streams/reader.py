@@ -33,7 +33,7 @@ class Reader:
         self._state = ("", 0, False)
         self._complaint: Failure | None = None
         """What a line of plain text said last, if it had a meaning."""
-        self._calls: dict[str, str] = {}
+        self._calls: dict[str, tuple[str, Any]] = {}
 
     # ---- a mapping's own part ----------------------------------------------------------------------------------------
 
@@ -122,6 +122,8 @@ class Reader:
         data: dict[str, Any] = {"outcome": outcome, "exit_code": code}
         if signal:
             data["signal"] = signal
+        if reason := text(document, "reason"):
+            data["reason"] = reason
         return [*facts, Fact("run.ended", data), *self.state("exited", "runner")]
 
     def last_words(self) -> Facts:
@@ -161,15 +163,15 @@ class Reader:
         self.turn.failure = None
         return self.state("working", time=time) if self._state[0] == "retrying" else []
 
-    def calls(self, call: str, tool: str) -> None:
-        """Remember which tool *call* is of."""
+    def calls(self, call: str, tool: str, given: Any) -> None:
+        """Remember the tool of *call*, and what it was given."""
         if len(self._calls) >= _CALLS:
             self._calls.clear()
-        self._calls[call] = tool
+        self._calls[call] = tool, given
 
-    def tool_of(self, call: str, otherwise: str = "") -> str:
-        """Return the tool of *call*."""
-        return self._calls.pop(call, otherwise)
+    def call_of(self, call: str, otherwise: str = "") -> tuple[str, Any]:
+        """Return the tool of *call* and what it was given; it is asked for once."""
+        return self._calls.pop(call, (otherwise, None))
 
     def fails(self, failure: Failure, time: float | None = None) -> Facts:
         """Remember a failure of the turn, and say it."""

@@ -79,3 +79,14 @@ def line(given: Any) -> str:
                 return " ".join(value)
         return ", ".join(str(name) for name in list(given)[:10])
     return given if isinstance(given, str) else ""
+
+
+def changed(tool: str, given: Any, call: str, status: str) -> list[Fact]:
+    """Return the fact that a tool which edits has changed the file that its input names."""
+    if status != "completed" or kind(tool) != "edit" or not isinstance(given, dict):
+        return []
+    for name in ("file_path", "path", "filePath", "notebook_path"):
+        path = given.get(name)
+        if isinstance(path, str) and path:
+            return [Fact("file.changed", {"path": path, "change": "update", "tool_call_id": call})]
+    return []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from loops.known.model import Meaning
 from loops.streams.event import Fact
 from loops.streams.texts import Failure
 
@@ -26,15 +25,17 @@ class Turn:
         """What went wrong in this turn and was not overcome."""
         self.interrupted = ""
         """Why the runner broke it off."""
+        self.nudge = ""
+        self.prompted = False
+        """A message of ours began it; the backend's echo of it is no news."""
         self._said = ""
 
     def begin(self, message: str = "", turn_id: str = "", time: float | None = None) -> Fact:
         """A prompt was taken up: *message* holds the nudge's tag."""
         self.open, self.failure, self.interrupted, self._said = True, None, "", ""
         self.number += 1
-        data: dict[str, Any] = {}
-        if found := _NUDGE.search(message):
-            data["nudge"] = found[1]
+        self.nudge, self.prompted = nudge_of(message), bool(message)
+        data: dict[str, Any] = {"nudge": self.nudge} if self.nudge else {}
         if turn_id:
             data["turn_id"] = turn_id
         return Fact("turn.started", data, time)
@@ -84,6 +85,12 @@ class Turn:
         return [Fact(type_, data, time)]
 
 
+def nudge_of(message: str) -> str:
+    """Return the id in a message's ``[nudge ID]`` tag, else an empty text."""
+    found = _NUDGE.search(message)
+    return found[1] if found else ""
+
+
 def failed(failure: Failure) -> dict[str, Any]:
     """Return a failure as an event's data."""
     data: dict[str, Any] = {"class": failure.meaning.value, "message": failure.message}
@@ -118,11 +125,3 @@ def retry(
         if value is not None:
             data[name] = value
     return Fact("retry.scheduled", data, time)
-
-
-def overcome(turn: Turn) -> None:
-    """Forget a failure that the backend got over: it went on."""
-    turn.failure = None
-
-
-OTHER = Failure(Meaning.OTHER)
