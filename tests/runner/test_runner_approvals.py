@@ -61,7 +61,7 @@ def test_an_interrupt_ends_the_turn_and_the_conversation_goes_on(seat: Make) -> 
     one = seat(kickoff="hang").start()
     one.sees("hanging")
     one.type("\x03\x03\x03")
-    one.sees("interrupting")
+    one.sees("interrupted: Ctrl-C in the pane")
     one.paste("say still here")
     one.signalled("turn.started", 2)
     one.signalled("turn.completed", 1)
