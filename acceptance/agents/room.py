@@ -59,11 +59,13 @@ class Room:
         assert self._process.stdout is not None
         said = self._process.stdout.readline()
         assert said == "open\n", f"the room did not open: {said!r}"
+        self.own = (self._process.pid, *descendants(self._process.pid))
+        """The pids of the walls and the keeper."""
         self.network = self._network_of_keeper()
 
     def _network_of_keeper(self) -> str:
         outside = network_of(os.getpid())
-        for pid in [self._process.pid, *descendants(self._process.pid)]:
+        for pid in self.own:
             if (found := network_of(pid)) not in ("", outside):
                 return found
         raise AssertionError("the keeper has no network namespace of its own")
@@ -129,7 +131,7 @@ class Room:
         """Every living process in the room, with its command line, the keeper left out."""
         found = {}
         for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))):
-            if network_of(pid) == self.network and (line := command_line(pid)) and str(KEEPER) not in line:
+            if pid not in self.own and network_of(pid) == self.network and (line := command_line(pid)):
                 found[pid] = line
         return found
 
@@ -221,17 +223,27 @@ class Provider:
         """Start it.  *words*: more options of ``loops mock-llm``."""
         self._room = room
         self._log = log
+        self._words = words
+        self._started = [self._start(self.PORT)]
+
+    def _start(self, port: int) -> Started:
         read, write = os.pipe()
-        command = [sys.executable, "-m", "loops", "mock-llm", "--port", str(self.PORT), "--log", str(log), *words]
-        self._process = room.start(command, stdout=write, stderr=write)
+        command = [sys.executable, "-m", "loops", "mock-llm", "--port", str(port), "--log", str(self._log)]
+        started = self._room.start([*command, *self._words], stdout=write, stderr=write)
         os.close(write)
         with os.fdopen(read, "r") as said:
             line = said.readline()
-        assert line == f"listening 127.0.0.1:{self.PORT}\n", f"the mock provider did not start: {line}"
+        assert line == f"listening 127.0.0.1:{port}\n", f"the mock provider did not start: {line}"
+        return started
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def pids(self) -> tuple[int, ...]:
+        return tuple(each.pid for each in self._started)
+
+    def listen_too(self) -> None:
+        """Listen where connections were refused so far."""
+        if len(self._started) == 1:
+            self._started.append(self._start(self.REFUSED))
 
     def url(self, path: str, scenario: str = "") -> str:
         """The base URL of *path*, without ``/v1``."""
@@ -258,6 +270,7 @@ class Provider:
 
     def end(self) -> None:
         """End it."""
-        with suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGTERM)
-        self._process.wait()
+        for each in self._started:
+            with suppress(ProcessLookupError):
+                os.kill(each.pid, signal.SIGTERM)
+            each.wait()

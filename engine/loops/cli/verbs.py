@@ -149,6 +149,15 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
 
 
+def _agent_try(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("backend", metavar="BACKEND", help="claude, codex, opencode, pi, or one of agents.toml")
+    parser.add_argument("--model", default="", help="default: that of agents.toml, else the agent's own")
+    parser.add_argument("--mode", default="", choices=("headless", "tui"), help="default: that of the backend")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=180.0, metavar="SECONDS", help="for the whole task (default: 180)"
+    )
+
+
 def _mock_llm(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_count, default=0, metavar="N", help="default: any free one")
     parser.add_argument("--log", default="", metavar="FILE", help="append one JSON line a request; no keys, no texts")
@@ -189,6 +198,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("logs", "what a session printed", "loops logs builder -f", "sessions:logs", _logs),
     Verb("attach", "be in a session's terminal", "loops attach builder", "sessions:attach", _attach),
     Verb("nudge", "send an agent a message", "loops nudge builder 'read DECISIONS.md again'", "sessions:nudge", _nudge),
+    Verb(
+        "agent try",
+        "have an agent do one small task in a scratch repository",
+        "loops agent try opencode --model anthropic/claude-sonnet-4-5",
+        "agent:attempt",
+        _agent_try,
+    ),
     Verb("approvals", "what waits for an approval", "loops approvals", "approving:approvals"),
     Verb("approve", "let an agent do what it asks for", "loops approve builder.3-a2", "approving:approve", _approval),
     Verb(

@@ -32,7 +32,7 @@ def environment(
     *root*: whether it will run as the superuser.
     """
     own = known.env_root_skips if root and order.permissions == "skip" else {}
-    return {**inherited, **own, **home}
+    return {**inherited, **own, **known.permission_env.get(order.permissions, {}), **home}
 
 
 def slots_of(order: RunOrder) -> dict[str, str]:

@@ -12,8 +12,9 @@ from typing import Any
 
 from loops.known.codex import CLIENT, POLICIES
 from loops.known.model import Known
-from loops.runner.jsonline import part, read, said, text, write
+from loops.runner.jsonline import read, said, write
 from loops.runner.order import RunOrder
+from loops.streams.reading import identity, rows, table, text
 
 _METHOD_NOT_FOUND = -32601
 _ALONE = "Nobody is here to answer. Decide yourself, and say what you decided and why."
@@ -48,12 +49,12 @@ class CodexDialogue:
         message = read(line)
         if message is None:
             return ()
-        method, identity = text(message, "method"), message.get("id")
-        if method and identity is not None:
-            return self._asked(identity, method, part(message, "params"))
+        method, raw_id = text(message, "method"), message.get("id")
+        if method and raw_id is not None:
+            return self._asked(raw_id, method, table(message, "params"))
         if method:
-            return self._told(method, part(message, "params"))
-        return self._answered(identity, message)
+            return self._told(method, table(message, "params"))
+        return self._answered(raw_id, message)
 
     @property
     def ready(self) -> bool:
@@ -73,8 +74,8 @@ class CodexDialogue:
         asked = self._approvals.pop(request, None)
         if asked is None:
             return ()
-        identity, method, params = asked
-        lines = [write({"id": identity, "result": _decision(method, params, allow, reason)})]
+        raw_id, method, params = asked
+        lines = [write({"id": raw_id, "result": _decision(method, params, allow, reason)})]
         if reason and not allow and self._turn:
             words = {"type": "text", "text": said(f"The request was refused: {reason}")}
             steer = {"threadId": self._thread, "input": [words], "expectedTurnId": self._turn}
@@ -90,43 +91,43 @@ class CodexDialogue:
 
     # ---- what codex says -----------------------------------------------------------------------------------------
 
-    def _answered(self, identity: Any, message: dict[str, Any]) -> Sequence[bytes]:
+    def _answered(self, raw_id: Any, message: dict[str, Any]) -> Sequence[bytes]:
         """Take in the response to one of our requests."""
-        method = self._waits.pop(identity, "") if isinstance(identity, int) else ""
+        method = self._waits.pop(raw_id, "") if isinstance(raw_id, int) else ""
         if "result" not in message:
             return ()
         if method == "initialize":
             return [write({"method": "initialized"}), self._open_thread()]
         if method in ("thread/start", "thread/resume"):
-            found = text(part(message, "result", "thread"), "id")
+            found = text(table(table(message, "result"), "thread"), "id")
             if not self._order.conversation or found == self._order.conversation:
                 self._thread = found
         elif method == "turn/start":
-            return self._turn_named(text(part(message, "result", "turn"), "id"))
+            return self._turn_named(text(table(table(message, "result"), "turn"), "id"))
         return ()
 
     def _told(self, method: str, params: dict[str, Any]) -> Sequence[bytes]:
         """Take in a notification.  Threads that codex opens for itself (titles, helpers) are not ours."""
         if method == "serverRequest/resolved":
-            self._approvals.pop(str(params.get("requestId")), None)
+            self._approvals.pop(identity(params.get("requestId")), None)
         elif params.get("threadId") != self._thread or not self._thread:
             return ()
         elif method == "turn/started":
-            return self._turn_named(text(part(params, "turn"), "id"))
+            return self._turn_named(text(table(params, "turn"), "id"))
         elif method == "turn/completed":
             self._turn = ""
         return ()
 
-    def _asked(self, identity: Any, method: str, params: dict[str, Any]) -> Sequence[bytes]:
+    def _asked(self, raw_id: Any, method: str, params: dict[str, Any]) -> Sequence[bytes]:
         """Keep an approval until somebody answers it; answer every other request at once."""
-        if method.endswith(("/requestApproval", "Approval")):
-            self._approvals[str(identity)] = (identity, method, params)
+        if method.endswith("Approval") and (request := identity(raw_id)):
+            self._approvals[request] = (raw_id, method, params)
             return ()
         result = _unattended(method, params)
         if result is None:
             error = {"code": _METHOD_NOT_FOUND, "message": f"this client does not do {method}"}
-            return [write({"id": identity, "error": error})]
-        return [write({"id": identity, "result": result})]
+            return [write({"id": raw_id, "error": error})]
+        return [write({"id": raw_id, "result": result})]
 
     def _turn_named(self, turn: str) -> Sequence[bytes]:
         self._turn = turn
@@ -158,7 +159,7 @@ def _decision(method: str, params: dict[str, Any], allow: bool, reason: str) -> 
     A no is ``decline`` (the turn goes on), also where codex proposes ``cancel`` alone (the turn would end).
     """
     if method == "item/permissions/requestApproval":
-        return {"permissions": part(params, "permissions") if allow else {}, "scope": "turn"}
+        return {"permissions": table(params, "permissions") if allow else {}, "scope": "turn"}
     if method.endswith("/requestApproval"):
         return {"decision": "accept" if allow else "decline"}
     return {"decision": "approved" if allow else {"denied": {"rejection": said(reason) or "refused"}}}
@@ -167,10 +168,7 @@ def _decision(method: str, params: dict[str, Any], allow: bool, reason: str) -> 
 def _unattended(method: str, params: dict[str, Any]) -> dict[str, Any] | None:
     """Return the result for a request that nobody is there to answer; None: it is none that we know."""
     if method == "item/tool/requestUserInput":
-        asked = params.get("questions")
-        questions = asked if isinstance(asked, list) else []
-        named = [text(question, "id") for question in questions if isinstance(question, dict)]
-        return {"answers": {name: {"answers": [_ALONE]} for name in named}}
+        return {"answers": {text(question, "id"): {"answers": [_ALONE]} for question in rows(params, "questions")}}
     if method == "mcpServer/elicitation/request":
         return {"action": "decline"}
     if method == "item/tool/call":

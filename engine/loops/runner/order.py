@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class RunOrder:
+class RunOrder(NamedTuple):
     """One run.  Paths are absolute."""
 
     backend: str
@@ -50,7 +49,7 @@ class RunOrder:
 
 def encode(order: RunOrder) -> bytes:
     """Return *order* as one JSON document."""
-    return json.dumps(asdict(order)).encode() + b"\n"
+    return json.dumps(order._asdict()).encode() + b"\n"
 
 
 def decode(document: bytes) -> RunOrder:

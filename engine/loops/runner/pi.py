@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from loops.known.model import Known
-from loops.runner.jsonline import part, read, said, text, write
+from loops.runner.jsonline import read, said, write
 from loops.runner.order import RunOrder
+from loops.streams.reading import flag, table, text
 
 _CHOICES = frozenset(("select", "input", "editor"))
 """Questions of other extensions; nobody is there to answer them."""
@@ -42,8 +43,8 @@ class PiDialogue:
         kind = text(message, "type")
         if kind == "extension_ui_request":
             return self._asked(text(message, "id"), text(message, "method"))
-        if kind == "response" and message.get("command") == "get_state" and message.get("success") is True:
-            session = text(part(message, "data"), "sessionId")
+        if kind == "response" and text(message, "command") == "get_state" and flag(message, "success"):
+            session = text(table(message, "data"), "sessionId")
             if not self._order.conversation or session == self._order.conversation:
                 self._session = session
         return ()

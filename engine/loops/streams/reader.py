@@ -95,11 +95,6 @@ class Reader:
             case "approval.expired":
                 request = identity(document.get("request"))
                 return self.approvals.end(request, "expired", "runner", text(document, "reason"))
-            case "approval.preseeded":
-                data = {"tool": text(document, "name"), "by": "preseed", "reason": text(document, "text")}
-                return [Fact("approval.granted", data)]
-            case "resume.failed":
-                return self.resume_failed(text(document, "reason"))
             case "silence":
                 seconds = number(document, "seconds") or 0
                 return [Fact("loop.suspected", {"pattern": "silence", "count": int(seconds)})]

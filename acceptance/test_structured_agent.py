@@ -1,0 +1,159 @@
+"""Gate: an agent with a protocol of its own lives under the supervisor as any other: started, nudged, watched, healed.
+
+What plays claude is a stand-in that speaks its protocol; the real programs have gates of their own (agents/).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loops.supervisor import events as ev
+from scratch import Scratch, alive
+
+STANDIN = Path(__file__).parents[1] / "tests" / "runner" / "standin_claude.py"
+
+AGENT = """
+[backend.claude]
+bin = {bin}
+
+[[agent]]
+name = "{name}"
+kind = "persistent"
+backend = "claude"
+model = "some-model"
+resume = true
+prompt_file = "{name}.md"
+dir = "."
+{more}
+"""
+
+
+class Agent:
+    """One agent of a scratch project, driven by its protocol."""
+
+    def __init__(self, scratch: Scratch, prompt: str = "say hello", more: str = "", name: str = "solo") -> None:
+        self.scratch, self.name = scratch, name
+        program = scratch.root / "claude"
+        program.write_text(f"#!{sys.executable} -IS\n{STANDIN.read_text()}")
+        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        (scratch.root / f"{name}.md").write_text(prompt)
+        scratch.create(more=AGENT.format(bin=json.dumps(str(program)), name=name, more=more))
+        self.memory = scratch.log_dir / "state" / "homes" / name / ".claude"
+
+    def up(self) -> Agent:
+        self.scratch.loops("up")
+        return self
+
+    def _lines(self, name: str) -> list[Any]:
+        path = self.memory / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def received(self) -> list[str]:
+        return self._lines("received")
+
+    @property
+    def starts(self) -> list[dict[str, Any]]:
+        return self._lines("starts")
+
+    def hears(self, text: str) -> str:
+        """Wait for a message that holds *text*."""
+        return self.scratch.wait_for(
+            lambda: next((message for message in self.received if text in message), ""), f"{text!r} heard"
+        )
+
+    def turns(self, count: int = 1) -> None:
+        """Wait for the end of so many turns."""
+        self.scratch.wait_for(
+            lambda: len([e for e in self.scratch.events(ev.TurnCompleted) if e.agent == self.name]) >= count,
+            f"{count} turns completed",
+        )
+
+    @property
+    def conversation(self) -> str:
+        """The id that its latest start was given."""
+        words = self.starts[-1]["words"]
+        return words[words.index("--resume" if "--resume" in words else "--session-id") + 1]
+
+
+def test_its_prompt_becomes_its_first_turn_and_the_pane_shows_it(scratch: Scratch) -> None:
+    agent = Agent(scratch, "say good morning").up()
+    agent.turns()
+    assert agent.received == ["say good morning"]
+    row = scratch.agent("solo")
+    assert row["state"] == "RUNNING"
+    assert b"good morning" in scratch.log("solo")
+    known = scratch.events(ev.SessionStarting)[0]
+    assert known.fresh_id == agent.conversation
+
+
+def test_a_message_of_the_operator_is_delivered_as_a_turn(scratch: Scratch) -> None:
+    agent = Agent(scratch).up()
+    agent.turns()
+    scratch.loops("nudge", "solo", "say two\nlines")
+    delivered = scratch.wait_event(ev.NudgeDelivered, "the message")
+    assert agent.hears("lines").startswith(f"[nudge {delivered.id}]")
+
+
+@pytest.mark.parametrize("victim", ["program", "runner"])
+def test_a_kill_is_healed_with_the_same_conversation(scratch: Scratch, victim: str) -> None:
+    agent = Agent(scratch).up()
+    agent.turns()
+    first, conversation = agent.starts[0]["pid"], agent.conversation
+    pid = scratch.wait_running("solo")["solo"]
+    os.kill(first if victim == "program" else pid, signal.SIGKILL)
+    scratch.wait_for(lambda: len(agent.starts) == 2, "another start")
+    agent.turns(2)
+    assert "--resume" in agent.starts[1]["words"]
+    assert agent.conversation == conversation
+    assert not alive(first)
+    assert "this conversation goes on" in agent.hears("restarted")
+
+
+def test_a_killed_supervisor_changes_nothing_for_it(scratch: Scratch) -> None:
+    agent = Agent(scratch).up()
+    agent.turns()
+    before = scratch.supervisor
+    os.kill(before, signal.SIGKILL)
+    scratch.wait_for(lambda: scratch.supervisor not in (0, before), "another supervisor")
+    scratch.loops("nudge", "solo", "say after")
+    agent.hears("after")
+    assert len(agent.starts) == 1
+
+
+def test_a_conversation_that_is_gone_is_dropped_and_one_fresh_start_is_made(scratch: Scratch) -> None:
+    agent = Agent(scratch).up()
+    agent.turns()
+    old = agent.conversation
+    (agent.memory / "known").write_text("")
+    os.kill(agent.starts[0]["pid"], signal.SIGKILL)
+    dropped = scratch.wait_event(ev.ConversationDropped, "the conversation dropped")
+    assert dropped.conversation == old
+    scratch.wait_for(lambda: len(agent.starts) == 2, "a fresh start")
+    agent.turns(2)
+    assert agent.conversation != old
+    assert "--session-id" in agent.starts[1]["words"]
+
+
+def test_an_approval_is_asked_and_answered_from_the_command_line(scratch: Scratch) -> None:
+    agent = Agent(scratch, "ask touch made", more='permissions = "ask"').up()
+    asked = scratch.wait_event(ev.QuestionAsked, "the question")
+    assert "touch made" in asked.text
+    scratch.loops("approve", asked.id)
+    agent.turns()
+    assert (scratch.root / "made").exists()
+    assert scratch.events(ev.QuestionEnded)[0].outcome == "granted"
+
+
+def test_down_leaves_nothing_of_it(scratch: Scratch) -> None:
+    agent = Agent(scratch, "tool sleep 1000").up()
+    scratch.wait_for(lambda: agent.received, "the prompt")
+    scratch.loops("down")
+    assert not alive(agent.starts[0]["pid"])
