@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
-from dataclasses import replace
 
 from loops.known import opencode as server
 from loops.runner import argv, home
@@ -35,7 +34,7 @@ class AttachedRun(TuiRun):
 
     def _start(self) -> int:
         """Start the server; its interface follows when the conversation is open."""
-        order, known = replace(self._order, mode="headless"), self._known
+        order, known = self._order._replace(mode="headless"), self._known
         words = argv.command(order, known)
         try:
             self._env = argv.environment(order, known, os.environ, home.prepare(order, known), os.geteuid() == 0)
