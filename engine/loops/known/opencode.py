@@ -42,7 +42,7 @@ KNOWN = Known(
     bin="opencode",
     tested=("1.18.33",),
     headless=("serve", "--hostname", "127.0.0.1", "--port", "0"),
-    tui=("attach",),
+    tui=("attach", "{url}", "--dir", "{directory}", "--session", "{id}"),
     texts=TEXTS,
     # Read after every file, so that the user's own configuration stays whole; rules are searched from the last one.
     permission_env={

@@ -11,6 +11,7 @@ import { connect } from "node:net";
 const SOCKET = process.env.LOOPS_HOOK_SOCKET ?? "";
 const READS = new Set(["read", "grep", "find", "ls"]);
 const EDITS = new Set(["edit", "write"]);
+const RETRIES = 3; // pi's own default; extensions are not told
 const REPORTED = [
   "agent_start",
   "agent_end",
@@ -72,11 +73,22 @@ export default function (pi: any) {
     await report("out", { type: "session", id: ctx.sessionManager.getSessionId(), timestamp: new Date().toISOString() });
     await report("runner", { type: "ready" });
   });
+  let failed = ""; // why the last run of the model ended; what follows without a prompt is a retry
+  let attempt = 0;
   pi.on("before_agent_start", async (event: any) => {
+    [failed, attempt] = ["", 0];
     await report("in", { type: "prompt", message: event.prompt });
   });
   for (const name of REPORTED) {
     pi.on(name, async (event: any) => {
+      if (name === "agent_start" && failed) {
+        attempt += 1;
+        await report("out", { type: "auto_retry_start", attempt, maxAttempts: RETRIES, delayMs: 0, errorMessage: failed });
+      }
+      if (name === "agent_end") {
+        const last = event.messages?.at(-1);
+        failed = last?.stopReason === "error" ? String(last.errorMessage ?? "") : "";
+      }
       await report("out", event);
     });
   }
