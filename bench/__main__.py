@@ -11,7 +11,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from subprocess import CalledProcessError
 
-from bench import acknowledged, adopt, chatter, commands, decide, flood, handoff, journal, markdown, summary, views
+from bench import (
+    acknowledged,
+    adopt,
+    chatter,
+    commands,
+    decide,
+    flood,
+    handoff,
+    journal,
+    markdown,
+    runner,
+    summary,
+    views,
+)
 from bench.contest import SCENARIOS, Pace, Result, contest, times
 from bench.peers import PEERS
 from bench.peers.peer import Peer
@@ -38,6 +51,7 @@ OWN: dict[str, Tables] = {
     "decide": lambda _sizes, quick: decide.tables(quick),
     "handoff": lambda _sizes, quick: handoff.tables(quick),
     "flood": lambda _sizes, _quick: flood.tables(),
+    "runner": lambda _sizes, quick: runner.tables(quick),
     "commands": commands.tables,
     "views": views.tables,
     "chatter": chatter.tables,

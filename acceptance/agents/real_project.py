@@ -9,21 +9,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pinned import node, pin
-from room import Provider, Room, command_line, descendants
-from scratch import KICKOFF, PATIENCE, SOURCE_ROOT, Outcome, PlannedPhase, Scratch
+from room import Provider, Room, children, command_line
+from scratch import KICKOFF, PATIENCE, SOURCE_ROOT, Message, Outcome, PlannedPhase, Scratch
 
+T = TypeVar("T")
+
+NUDGE = re.compile(r"\[nudge (\w+)\]")
 KEY = "mock-key-0123456789abcdefghij"
 """Made up; of the length of a real one, for some command lines look at its end."""
 MODELS = {"claude": "claude-sonnet-4-5", "codex": "mock-model", "opencode": "mock/mock-model", "pi": "mock/mock-model"}
+LARGER = {"claude": "claude-opus-4-5", "codex": "mock-large", "opencode": "mock/mock-large", "pi": "mock/mock-large"}
+"""By backend: its usual model, and another one."""
 BACKENDS = tuple(MODELS)
 
 
@@ -36,6 +43,8 @@ class Real:
     scenario: str = "ok"
     kind: str = "persistent"
     mode: str = "headless"
+    login: str = "key"
+    """key, or (claude) token: that of a subscription."""
     permissions: str = "skip"
     prompt: str = "Write the greeting file."
     lines: str = ""
@@ -82,6 +91,7 @@ class RealProject(Scratch):
             "GIT_CONFIG_NOSYSTEM": "1",
             "PYTHONPATH": SOURCE_ROOT,
         }
+        self._look_at = 0.0
         self.room = Room(self.environment)
         try:
             self.provider = Provider(self.room, top / "requests.jsonl", *script)
@@ -155,7 +165,8 @@ class RealProject(Scratch):
         """How a backend is told to use the mock provider."""
         if agent.backend == "claude":
             retries = {"CLAUDE_CODE_MAX_RETRIES": "2", "API_TIMEOUT_MS": "600000"}
-            return {"env": {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": KEY, **retries}, "home": {}}
+            login = "ANTHROPIC_API_KEY" if agent.login == "key" else "CLAUDE_CODE_OAUTH_TOKEN"
+            return {"env": {"ANTHROPIC_BASE_URL": url, login: KEY, **retries}, "home": {}}
         if agent.backend == "codex":
             bounds = "request_max_retries=1,stream_max_retries=1,stream_idle_timeout_ms=600000"
             mock = f'{{name="mock",base_url="{url}/v1",env_key="MOCK_KEY",wire_api="responses",{bounds}}}'
@@ -164,7 +175,12 @@ class RealProject(Scratch):
         if agent.backend == "opencode":
             return {"env": {"OPENCODE_CONFIG_CONTENT": self._opencode(url), **OPENCODE}, "home": {}}
         models = self.root / f"models-{agent.backend}.json"
-        mock = {"baseUrl": f"{url}/v1", "api": "openai-completions", "apiKey": KEY, "models": [{"id": "mock-model"}]}
+        mock = {
+            "baseUrl": f"{url}/v1",
+            "api": "openai-completions",
+            "apiKey": KEY,
+            "models": [{"id": "mock-model"}, {"id": "mock-large"}],
+        }
         models.write_text(json.dumps({"providers": {"mock": mock}}))
         return {"home": {".pi/agent/models.json": str(models)}}
 
@@ -175,9 +191,11 @@ class RealProject(Scratch):
             "npm": "@ai-sdk/openai-compatible",
             "name": "Mock",
             "options": {"baseURL": f"{url}/v1", "apiKey": KEY},
-            "models": {"mock-model": {"name": "m", "limit": limits, "cost": cost}},
+            "models": {name: {"name": name, "limit": limits, "cost": cost} for name in ("mock-model", "mock-large")},
         }
-        return json.dumps({"autoupdate": False, "share": "disabled", "model": "mock/mock-model", "provider": {"mock": mock}})
+        return json.dumps(
+            {"autoupdate": False, "share": "disabled", "model": "mock/mock-model", "provider": {"mock": mock}}
+        )
 
     def _agent(self, agent: Real) -> str:
         facts: dict[str, Any] = {"name": agent.name, "kind": agent.kind, "backend": agent.backend}
@@ -224,6 +242,19 @@ class RealProject(Scratch):
         runs = self.log_dir.glob(f"**/runs/{agent}/*")
         return [path for run in sorted(runs, key=lambda run: int(run.name)) if (path := run / name).exists()]
 
+    def wait_for(self, condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
+        """As for every scratch project, but an agent in a crash loop ends the waiting: nothing more will come."""
+
+        def found() -> T:
+            result = condition()
+            if not result and time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + 2.0
+                parked = [row["name"] for row in self.rows if row["state"] == "CRASH LOOP"]
+                assert not parked, f"in a crash loop: {', '.join(parked)}; waited for: {what}\n{self.story()}"
+            return result
+
+        return super().wait_for(found, what, seconds)
+
     def wait_normalized(self, agent: str, kind: str, seconds: float = PATIENCE, **data: Any) -> dict[str, Any]:
         """Wait for a normalized event of *kind* whose data holds *data*; return the first."""
 
@@ -233,24 +264,33 @@ class RealProject(Scratch):
 
         return self.wait_for(found, f"{kind} {data or ''} in the events of {agent}", seconds)
 
+    def received(self, agent: str) -> list[Message]:
+        """What its runs were told: the messages that really went to the agent's program."""
+        found = []
+        for path in self.run_files(agent, "events.normalized.jsonl"):
+            events = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+            for text in (event["data"]["text"] for event in events if event["type"] == "dev.loops.message.user"):
+                nudge = NUDGE.match(text)
+                found.append(
+                    Message("nudge" if nudge else "kickoff", nudge[1] if nudge else "", text, int(path.parent.name))
+                )
+        return found
+
     # ---- its processes ---------------------------------------------------------------------------------------------
 
     def pids(self) -> dict[int, str]:
         """Every living process of the project: in the room, or known by our directories."""
         found = {**super().pids(), **self.room.pids()}
-        return {pid: line for pid, line in found.items() if pid not in (self.provider.pid, *self.room.own)}
-
-    def find(self, *words: str) -> list[int]:
-        """The pids whose command line has all *words*."""
-        return [pid for pid, line in self.pids().items() if all(word in line for word in words)]
+        return {pid: line for pid, line in found.items() if pid not in (*self.provider.pids, *self.room.own)}
 
     def runner(self, agent: str) -> int:
         """The pid of an agent's runner; 0: none."""
         return int(self.agent(agent).get("pid") or 0)
 
-    def command_line_of(self, agent: str) -> dict[int, str]:
-        """The processes below an agent's runner, with their command lines."""
-        return {pid: line for pid in descendants(self.runner(agent)) if (line := command_line(pid))}
+    def program(self, agent: str) -> int:
+        """The pid of the agent's own program, which its runner started; 0: none."""
+        below = children(self.runner(agent))
+        return next((pid for pid in below if command_line(pid)), 0)
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 

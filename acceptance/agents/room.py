@@ -201,14 +201,18 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def descendants(pid: int) -> list[int]:
-    """All living descendants of a process."""
+def children(pid: int) -> list[int]:
+    """The living children of a process."""
     found: list[int] = []
     with suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
-            for child in map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split()):
-                found += [child, *descendants(child)]
+            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
     return found
+
+
+def descendants(pid: int) -> list[int]:
+    """All living descendants of a process."""
+    return [each for child in children(pid) for each in (child, *descendants(child))]
 
 
 class Provider:
@@ -223,17 +227,27 @@ class Provider:
         """Start it.  *words*: more options of ``loops mock-llm``."""
         self._room = room
         self._log = log
+        self._words = words
+        self._started = [self._start(self.PORT)]
+
+    def _start(self, port: int) -> Started:
         read, write = os.pipe()
-        command = [sys.executable, "-m", "loops", "mock-llm", "--port", str(self.PORT), "--log", str(log), *words]
-        self._process = room.start(command, stdout=write, stderr=write)
+        command = [sys.executable, "-m", "loops", "mock-llm", "--port", str(port), "--log", str(self._log)]
+        started = self._room.start([*command, *self._words], stdout=write, stderr=write)
         os.close(write)
         with os.fdopen(read, "r") as said:
             line = said.readline()
-        assert line == f"listening 127.0.0.1:{self.PORT}\n", f"the mock provider did not start: {line}"
+        assert line == f"listening 127.0.0.1:{port}\n", f"the mock provider did not start: {line}"
+        return started
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def pids(self) -> tuple[int, ...]:
+        return tuple(each.pid for each in self._started)
+
+    def listen_too(self) -> None:
+        """Listen where connections were refused so far."""
+        if len(self._started) == 1:
+            self._started.append(self._start(self.REFUSED))
 
     def url(self, path: str, scenario: str = "") -> str:
         """The base URL of *path*, without ``/v1``."""
@@ -260,6 +274,7 @@ class Provider:
 
     def end(self) -> None:
         """End it."""
-        with suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGTERM)
-        self._process.wait()
+        for each in self._started:
+            with suppress(ProcessLookupError):
+                os.kill(each.pid, signal.SIGTERM)
+            each.wait()

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 CONNECTED = b'{"type":"server.connected","properties":{}}'
 Answer = Callable[["Stub", bytes, socket.socket], None]
@@ -104,7 +105,7 @@ def events(stub: Stub, _body: bytes, connection: socket.socket) -> None:
 
 def main() -> None:
     stub = Stub()
-    for line in open(sys.argv[1], encoding="utf-8").read().splitlines():
+    for line in Path(sys.argv[1]).read_text().splitlines():
         name, status, body = line.split("\t")
         stub.answers[name] = plain(body.encode(), int(status))
     print("booting", flush=True)

@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from loops.runner.order import RunOrder, encode
 
 PROGRAM = Path(loops.__file__).parent / "runner" / "program.py"
 STANDIN = Path(__file__).parent / "standin_claude.py"
-DEADLINE = 30.0
+DEADLINE = 20.0
 """Seconds after which something that should happen did not."""
 CONVERSATION = "22222222-2222-4333-8444-001795247420"
 
@@ -69,7 +68,7 @@ class Seat:
             model="some-model",
             fresh_id=CONVERSATION,
         )
-        self.order = replace(self.order, **order)
+        self.order = self.order._replace(**order)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(root), "LANG": "C.UTF-8", "TERM": "xterm-256color"}
         self.output = bytearray()
         self.process: subprocess.Popen[bytes] | None = None

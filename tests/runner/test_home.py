@@ -7,7 +7,6 @@ import os
 import stat
 import threading
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +134,7 @@ def test_files_named_in_agents_toml_replace_the_login(order: RunOrder, own: Path
     (own / ".codex" / "auth.json").write_text("mine")
     (tmp_path / "config.toml").write_text('model = "m"\n')
 
-    home.prepare(replace(order, home_files=((".codex/config.toml", str(tmp_path / "config.toml")),)), CODEX)
+    home.prepare(order._replace(home_files=((".codex/config.toml", str(tmp_path / "config.toml")),)), CODEX)
 
     assert os.listdir(Path(order.home) / ".codex") == ["config.toml"]
     written = tomllib.loads((Path(order.home) / ".codex/config.toml").read_text())
@@ -147,12 +146,12 @@ def test_a_file_outside_the_home_is_refused(place: str, order: RunOrder, tmp_pat
     (tmp_path / "source").write_text("x")
 
     with pytest.raises(ConfigError, match="inside the private home"):
-        home.prepare(replace(order, home_files=((place, str(tmp_path / "source")),)), CODEX)
+        home.prepare(order._replace(home_files=((place, str(tmp_path / "source")),)), CODEX)
 
 
 def test_a_named_file_that_is_missing_is_said(order: RunOrder) -> None:
     with pytest.raises(ConfigError, match=r"'/no/such'.*agents\.toml"):
-        home.prepare(replace(order, home_files=(("a", "/no/such"),)), CODEX)
+        home.prepare(order._replace(home_files=(("a", "/no/such"),)), CODEX)
 
 
 def test_what_the_agent_changed_keeps_its_other_keys(order: RunOrder) -> None:
@@ -217,7 +216,7 @@ def test_only_the_end_of_a_key_that_is_there_is_seeded(order: RunOrder, monkeypa
 
 
 def test_permissions_are_skipped_only_when_agents_toml_says_so(order: RunOrder) -> None:
-    home.prepare(replace(order, permissions="ask"), CLAUDE)
+    home.prepare(order._replace(permissions="ask"), CLAUDE)
     assert not (Path(order.home) / ".claude/settings.json").exists()
 
     home.prepare(order, CLAUDE)
@@ -256,7 +255,7 @@ def test_an_agents_links_lead_nothing_out_of_its_home(order: RunOrder, own: Path
 
 
 def test_several_at_a_time_lose_nothing(order: RunOrder) -> None:
-    orders = [replace(order, directory=f"/srv/{number}") for number in range(8)]
+    orders = [order._replace(directory=f"/srv/{number}") for number in range(8)]
     threads = [threading.Thread(target=home.prepare, args=(each, CLAUDE)) for each in orders]
     for thread in threads:
         thread.start()

@@ -129,6 +129,15 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="default: everything")
 
 
+def _tokens(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by",
+        choices=("agent", "phase", "gate", "model"),
+        default="",
+        help="add up by this (default: agent and phase)",
+    )
+
+
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", nargs="?", default="", metavar="DIR", help="a journal (default: the project's)")
 
@@ -147,6 +156,15 @@ def _demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", default="", metavar="PATH", help="where the HTML report goes")
     parser.add_argument("--keep", action="store_true", help="leave the project's directory in place and name it")
     parser.add_argument("--plain", action="store_true", help="lines instead of a live view")
+
+
+def _agent_try(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("backend", metavar="BACKEND", help="claude, codex, opencode, pi, or one of agents.toml")
+    parser.add_argument("--model", default="", help="default: that of agents.toml, else the agent's own")
+    parser.add_argument("--mode", default="", choices=("headless", "tui"), help="default: that of the backend")
+    parser.add_argument(
+        "--timeout", type=_seconds, default=180.0, metavar="SECONDS", help="for the whole task (default: 180)"
+    )
 
 
 def _mock_llm(parser: argparse.ArgumentParser) -> None:
@@ -189,6 +207,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("logs", "what a session printed", "loops logs builder -f", "sessions:logs", _logs),
     Verb("attach", "be in a session's terminal", "loops attach builder", "sessions:attach", _attach),
     Verb("nudge", "send an agent a message", "loops nudge builder 'read DECISIONS.md again'", "sessions:nudge", _nudge),
+    Verb(
+        "agent try",
+        "have an agent do one small task in a scratch repository",
+        "loops agent try opencode --model anthropic/claude-sonnet-4-5",
+        "agent:attempt",
+        _agent_try,
+    ),
     Verb("approvals", "what waits for an approval", "loops approvals", "approving:approvals"),
     Verb("approve", "let an agent do what it asks for", "loops approve builder.3-a2", "approving:approve", _approval),
     Verb(
@@ -215,7 +240,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("explain", "why something was done", "loops explain builder", "history:explain", _explain),
     Verb("journal verify", "check every byte of the journal", "loops journal verify", "history:verify", _verify),
-    Verb("tokens", "what each agent used in each phase", "loops tokens --json", "history:tokens"),
+    Verb("tokens", "what was used, and what it cost", "loops tokens --by gate", "history:tokens", _tokens),
     Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor"),
     Verb("selftest", "test the engine's own senses; needs no project", "loops selftest", "health:selftest"),
     Verb("demo", "the main job on a throwaway project", "loops demo", "demo:demo", _demo),

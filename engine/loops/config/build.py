@@ -209,7 +209,8 @@ class _Builder:
             program = os.path.normpath(os.path.join(self._root, program))
         return Backend(
             name=name,
-            adapter=table.get("adapter", usual.adapter),
+            # Of a name that is not built in, `command` starts an agent that speaks the Agent Client Protocol.
+            adapter=table.get("adapter", "acp" if command and name not in BUILT_IN else usual.adapter),
             bin=program,
             flags=table.words("flags", command[1:] if command else usual.flags),
             session_flags=table.words("session_flags", usual.session_flags),

@@ -104,7 +104,8 @@ class _Project:
             for key in ("flags", "resume_flags", "session_flags"):
                 yield from _words(table.get(key), (*path, key))
             bare = name not in BUILT_IN and table.get("adapter", "command") == "command"
-            if bare and "bin" not in table and (*path, "bin") not in self._misread:
+            named = "bin" in table or "command" in table
+            if bare and not named and not {(*path, "bin"), (*path, "command")} & set(self._misread):
                 yield (
                     (*path, "bin"),
                     'is missing: add bin = "program", for nothing is built in for a backend of this name',

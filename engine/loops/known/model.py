@@ -1,11 +1,13 @@
-"""The shape of what is known of one agent's command line."""
+"""The shape of what is known of one agent's command line.  Named tuples: a runner that must start at once imports them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Meaning(Enum):
@@ -31,8 +33,7 @@ class Meaning(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """One text: *pattern* (a regular expression, searched) finds *sample* and not *counter*."""
 
     meaning: Meaning
@@ -43,8 +44,7 @@ class Text:
     """Versions, and where from: ``2.1.329 [run]``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dialog:
+class Dialog(NamedTuple):
     """A question of the terminal interface that a seed prevents; *marker* is a regular expression for the screen."""
 
     name: str
@@ -53,8 +53,7 @@ class Dialog:
     seen: str
 
 
-@dataclass(frozen=True, slots=True)
-class Seed:
+class Seed(NamedTuple):
     """An answer that stands in the private home before the terminal interface can ask (`loops.runner.home`).
 
     Strings may hold the slots {directory} (the agent's own, which the user named in agents.toml) and {tail} (the last
@@ -79,19 +78,17 @@ class Seed:
     seen: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """Words of a command line; each as the member of `Known` of the same name."""
 
     model: tuple[str, ...] = ()
     effort: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
     resume: tuple[str, ...] = ()
-    permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    permissions: Mapping[str, tuple[str, ...]] = _NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """One backend.  Words may hold the slots {model} {effort} {id} {home} {directory}."""
 
     name: str
@@ -112,17 +109,17 @@ class Known:
     """Words that give a fresh conversation the id of our choice; empty: it chooses its own."""
     resume: tuple[str, ...] = ()
     """Words that resume a conversation (where it is done by words, not by the protocol)."""
-    permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    permissions: Mapping[str, tuple[str, ...]] = _NONE
     """By `loops.config.model.Permissions` value: words (where it is done by words)."""
-    permission_env: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    permission_env: Mapping[str, Mapping[str, str]] = _NONE
     """By the same: variables (where it is done by the environment)."""
     own_permission_flags: tuple[str, ...] = ()
     """Words of the user's ``flags`` that ``permissions`` stands for: taken out, or they would contradict it."""
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = _NONE
     """Variables of every start; {home} is the private home.  Those without it are defaults: the user's own win."""
-    env_root_skips: Mapping[str, str] = field(default_factory=dict)
+    env_root_skips: Mapping[str, str] = _NONE
     """Variables without which the superuser may not skip permissions."""
-    login: Mapping[str, str] = field(default_factory=dict)
+    login: Mapping[str, str] = _NONE
     """The user's own login files: the path in the private home, by the path below the user's home."""
     keys: tuple[str, ...] = ()
     """Variables of the environment that stand for a login, as far as they are known."""
@@ -130,10 +127,14 @@ class Known:
     """The events of its terminal interface that a hook reports (claude's shape)."""
     hooks_file: str = ""
     """The file in the private home that names hooks; empty: they are named by a word, ``--settings``."""
+    ready: str = ""
+    """A regular expression for the empty prompt on its screen; each line is one (^ and $)."""
+    resumes_itself: str = ""
+    """A regular expression for the message of a limit after whose reset the terminal interface goes on by itself."""
     transcript: str = ""
     """The stream as which the file named ``transcript_path`` by hooks is followed; empty: hooks say it all."""
     seeds: tuple[Seed, ...] = ()
-    files: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = _NONE
     """Files of this package that each start puts into the private home: the path in it, by the path below ``loops``."""
     texts: tuple[Text, ...] = ()
     dialogs: tuple[Dialog, ...] = ()

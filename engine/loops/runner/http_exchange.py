@@ -54,7 +54,7 @@ class Exchange:
         """
         if self._unsent:
             self._send()
-        body = []
+        body: list[bytes] = []
         for _ in range(READS):
             try:
                 data = self._socket.recv(PIECE)

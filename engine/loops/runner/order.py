@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class RunOrder:
+class RunOrder(NamedTuple):
     """One run.  Paths are absolute."""
 
     backend: str
@@ -40,6 +39,8 @@ class RunOrder:
     task: bool = False
     """End after one turn."""
     approval_timeout: float = 3600.0
+    silent_after: float = 600.0
+    """Seconds after which a model that says nothing, while no tool runs, is interrupted; 0: never."""
     home_files: tuple[tuple[str, str], ...] | None = None
     """(path in the home, source); None: the backend's own login file."""
     wrap: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class RunOrder:
 
 def encode(order: RunOrder) -> bytes:
     """Return *order* as one JSON document."""
-    return json.dumps(asdict(order)).encode() + b"\n"
+    return json.dumps(order._asdict()).encode() + b"\n"
 
 
 def decode(document: bytes) -> RunOrder:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loops.known.claude import KNOWN
 from loops.known.model import Meaning
 from loops.streams import tools
 from loops.streams.claude_names import ERRORS, QUIET, QUIET_SYSTEM, STOPS
@@ -36,7 +37,7 @@ class Claude(Reader):
 
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         super().__init__(run, texts, conversation)
-        self._hooks = Hooks(self)
+        self._hooks = Hooks(self, KNOWN.resumes_itself)
         self._limit: Failure | None = None
         """The plan's limit, since an event of its own said it."""
         self._message = ""

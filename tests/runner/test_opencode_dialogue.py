@@ -1,0 +1,146 @@
+"""The dialogue with opencode's server, with lines that 1.18.33 really wrote."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from loops.known.opencode import KNOWN
+from loops.runner.opencode import REFUSED, TRIES, OpencodeDialogue
+from loops.runner.order import RunOrder
+
+SESSION = "ses_e01d7fd6affeEgrxGQY1rzNmIw"
+ORDER = RunOrder(
+    backend="opencode",
+    mode="headless",
+    agent="builder",
+    run="builder.3",
+    directory="/repo",
+    run_dir="/run",
+    home="/home",
+    signals="/signals",
+    answers="/answers",
+    bin="opencode",
+    model="mock/vendor/model",
+)
+CREATED = b'{"response": {"to": "POST /session", "status": 200, "body": {"id":"%s","slug":"x"}}}' % SESSION.encode()
+CONNECTED = b'{"id":"evt_1fe280290001mWpkFK9KFY6kFP","type":"server.connected","properties":{}}'
+
+
+def requests(lines):
+    return [(found["method"], found["path"], found["body"]) for found in map(json.loads, lines)]
+
+
+def opened(order: RunOrder = ORDER) -> OpencodeDialogue:
+    dialogue = OpencodeDialogue(order, KNOWN)
+    dialogue.open()
+    dialogue.heard(CONNECTED)
+    assert dialogue.heard(CREATED) == ()
+    assert dialogue.ready
+    return dialogue
+
+
+def test_a_fresh_conversation_has_a_title_so_that_no_model_is_asked_for_one():
+    dialogue = OpencodeDialogue(ORDER, KNOWN)
+    assert requests(dialogue.open()) == [("POST", "/session", {"title": "loops builder.3"})]
+    assert not dialogue.ready
+
+
+def test_a_message_is_a_prompt_to_the_model_of_the_provider():
+    body = {"parts": [{"type": "text", "text": "do it"}], "model": {"providerID": "mock", "modelID": "vendor/model"}}
+    assert requests(opened().say("do it")) == [("POST", f"/session/{SESSION}/prompt_async", body)]
+
+
+def test_effort_is_the_variant_and_no_model_leaves_the_choice_to_the_configuration():
+    (_, _, body), *_ = requests(opened(replace(ORDER, model="", effort="high")).say("do it"))
+    assert body == {"parts": [{"type": "text", "text": "do it"}], "variant": "high"}
+
+
+def test_a_message_with_bytes_that_were_no_text_can_be_sent():
+    (_, _, body), *_ = requests(opened().say("a\udcff"))
+    assert body["parts"][0]["text"] == "a?"
+
+
+def test_a_conversation_is_resumed_when_the_server_knows_it():
+    dialogue = OpencodeDialogue(replace(ORDER, conversation=SESSION), KNOWN)
+    assert requests(dialogue.open()) == [("GET", f"/session/{SESSION}", None)]
+    dialogue.heard(
+        b'{"response": {"to": "GET /session/%s", "status": 200, "body": {"id":"%s"}}}' % ((SESSION.encode(),) * 2)
+    )
+    assert dialogue.ready
+    assert requests(dialogue.say("x"))[0][1] == f"/session/{SESSION}/prompt_async"
+
+
+def test_a_conversation_that_is_not_there_ends_the_dialogue():
+    dialogue = OpencodeDialogue(replace(ORDER, conversation="ses_abc"), KNOWN)
+    dialogue.open()
+    found = b'{"name":"NotFoundError","data":{"message":"Session not found: ses_abc"}}'
+    assert dialogue.heard(b'{"response": {"to": "GET /session/ses_abc", "status": 404, "body": %s}}' % found) == ()
+    assert not dialogue.ready
+
+
+def test_a_conversation_that_nobody_answered_for_is_asked_for_again_but_not_for_ever():
+    dialogue = OpencodeDialogue(ORDER, KNOWN)
+    nothing = b'{"response": {"to": "POST /session", "status": 0, "body": "no answer: x"}}'
+    first = dialogue.open()
+    answers = [dialogue.heard(nothing) for _ in range(TRIES)]
+    assert answers == [first] * (TRIES - 1) + [()]
+
+
+def test_an_approval_is_given_for_once_or_refused_with_the_reason():
+    dialogue = opened()
+    path = "/permission/per_1fe280c78001zKhMHXxmMU1Mz0/reply"
+    request = "per_1fe280c78001zKhMHXxmMU1Mz0"
+    assert requests(dialogue.answer(request, True, "")) == [("POST", path, {"reply": "once"})]
+    refusal = {"reply": "reject", "message": "not today"}
+    assert requests(dialogue.answer(request, False, "not today")) == [("POST", path, refusal)]
+    refusal = {"reply": "reject", "message": REFUSED}
+    assert requests(dialogue.answer(request, False, "")) == [("POST", path, refusal)]
+
+
+def test_an_interrupt_aborts_and_before_the_conversation_there_is_nothing_to_abort():
+    assert requests(opened().interrupt()) == [("POST", f"/session/{SESSION}/abort", None)]
+    assert OpencodeDialogue(ORDER, KNOWN).interrupt() == ()
+
+
+def test_after_a_lost_connection_it_asks_for_what_was_missed():
+    assert requests(opened().heard(CONNECTED)) == [("GET", "/session/status", None), ("GET", "/permission", None)]
+
+
+def test_a_question_is_sent_back():
+    asked = {"type": "question.asked", "properties": {"id": "que_1", "sessionID": SESSION, "questions": []}}
+    assert requests(opened().heard(json.dumps(asked).encode())) == [("POST", "/question/que_1/reject", None)]
+
+
+NAMES = ["response", "to", "status", "body", "id", "type", "properties"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.lists(JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40), max_size=6))
+def test_no_line_breaks_it(lines):
+    dialogue = OpencodeDialogue(ORDER, KNOWN)
+    dialogue.open()
+    for line in lines:
+        for answer in dialogue.heard(line):
+            assert json.loads(answer)["method"] in ("GET", "POST")
+
+
+@pytest.mark.parametrize("permissions", ["read", "ask", "edits", "skip"])
+def test_permissions_are_rules_of_which_the_last_that_matches_counts(permissions):
+    rules = json.loads(KNOWN.permission_env[permissions]["OPENCODE_PERMISSION"])
+    assert next(iter(rules)) == "*", "the general rule stands before its exceptions"
+    assert rules["question"] == "deny"
+    edit = rules.get("edit", rules["*"])
+    assert (rules["*"], edit) == {
+        "read": ("deny", "deny"),
+        "ask": ("ask", "ask"),
+        "edits": ("ask", "allow"),
+        "skip": ("allow", "allow"),
+    }[permissions]
