@@ -51,7 +51,7 @@ def test_what_a_rule_refused_without_a_question_is_no_approval() -> None:
         ("pi-cut", port.ProviderUnavailable),
         ("opencode-cut", port.ProviderUnavailable),
         ("codex-context", port.Fatal),
-        ("codex-lost", port.Fatal),
+        *((f"{backend}-lost", port.Fatal) for backend in ("claude", "codex", "opencode", "pi")),
     ],
 )
 def test_a_failure_becomes_the_signal_for_its_reaction(name: str, kind: type) -> None:

@@ -172,6 +172,10 @@ class Reader:
             self._calls.clear()
         self._calls[call] = tool, given
 
+    def look_up(self, call: str) -> tuple[str, Any]:
+        """Return the tool of *call*, which goes on, and what it was given."""
+        return self._calls.get(call, ("", None))
+
     def call_of(self, call: str, otherwise: str = "") -> tuple[str, Any]:
         """Return the tool of *call* and what it was given; it is asked for once."""
         return self._calls.pop(call, (otherwise, None))
