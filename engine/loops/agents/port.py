@@ -229,6 +229,9 @@ class Adapter(Protocol):
 
     structured: bool
     """Whether the agent reports its own turns (hooks, events): then the screen is never asked whether it is idle."""
+    screens: bool
+    """Whether its screen can show what nothing else tells: all there is to know, or, where it is structured, a dialog
+    before its first event."""
 
     def launch(self, order: Order) -> Launch:
         """Return what to run for *order*."""

@@ -40,6 +40,11 @@ class OpencodeDialogue:
         """Whether the conversation is open."""
         return bool(self._conversation)
 
+    @property
+    def conversation(self) -> str:
+        """Its id, once it is open."""
+        return self._conversation
+
     def open(self) -> Sequence[bytes]:
         """Ask for the conversation: for a new one, or whether the one to resume is there."""
         self._tries += 1
