@@ -18,6 +18,7 @@ from loops.supervisor.action import Action, End, Leave, RunChecks, Send, Start
 from loops.supervisor.observation import (
     Adopted,
     Began,
+    Blinded,
     CheckEnded,
     ConfigBroken,
     ConfigRead,
@@ -257,6 +258,7 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     ConfigRead: _config_read,
     ConfigBroken: _config_broken,
     Confined: lives.confined,
+    Blinded: lives.blinded,
     Spawned: lives.spawned,
     SpawnRefused: lives.spawn_refused,
     Exited: _exited,

@@ -24,12 +24,21 @@ from loops.sessions import client as held
 from loops.sessions.view import View
 from loops.supervisor import action, answering, commission, notify, watching
 from loops.supervisor.acts import Sessions
+from loops.supervisor.blinding import Blindfolds
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.config_file import ConfigFile, compiled, last_good
 from loops.supervisor.control import Control
 from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
-from loops.supervisor.events import AboutAgent, AboutPhase, ConfigLoaded
+from loops.supervisor.events import (
+    AboutAgent,
+    AboutPhase,
+    ConfigLoaded,
+    EvidenceTaken,
+    PhaseStarted,
+    SessionEnded,
+    TurnCompleted,
+)
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
@@ -127,11 +136,15 @@ class Supervisor:
         )
         self._errands = Errands(reactor, clock.now)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
+        self._blindfolds = Blindfolds(
+            self._errands, clock, self._runtime, state=lambda: self.state, see=self.see, say=self.say
+        )
         self._sessions = Sessions(
             reactor,
             clock,
             self._runtime,
             self._holder,
+            prepare=self._blindfolds.renew,
             state=lambda: self.state,
             see=self.see,
             before_exit=lambda name: self._files.read_signals(name),
@@ -204,6 +217,8 @@ class Supervisor:
             for event in events:
                 if isinstance(event, ConfigLoaded):  # it may name other clones, or another branch
                     self._reactor.at("rescan", self._clock.now(), self._files.rescan)
+                if isinstance(event, EvidenceTaken | PhaseStarted | TurnCompleted | SessionEnded):
+                    self._reactor.at("blindfolds", self._clock.now(), self._blindfolds.settle)
                 if isinstance(event, AboutAgent):
                     self._touched.add(event.agent)
                 elif not isinstance(event, AboutPhase):

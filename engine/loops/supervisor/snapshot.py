@@ -133,6 +133,7 @@ _DECODERS: dict[str, Any] = {
     "turn": Turn,
     "hold": lambda v: Hold(**v),
     "last_exit": lambda v: Exit(**v),
+    "blind": tuple,
     "nudges": lambda v: tuple(_decode_nudge(n) for n in v),
     "usage": lambda v: {phase: Usage(**usage) for phase, usage in v.items()},
     "approvals": lambda v: tuple(Approval(**each) for each in v),

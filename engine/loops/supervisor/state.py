@@ -226,6 +226,8 @@ class AgentState:
     """The ids that were ever this agent's, the latest last (no more than `KNOWN_CONVERSATIONS`)."""
     not_isolated: str = ""
     """Why the living session is not isolated although it should be."""
+    blind: tuple[str, ...] = ()
+    """Patterns that are kept out of its clone now."""
     why: str = ""
     """The last reason for a change of ``life``."""
 
