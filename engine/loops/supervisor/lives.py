@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import Enum
 
+from loops.agents.registry import STRUCTURED
 from loops.config.model import Backend, Backoff, Delivery, Kind
 from loops.known.all import KNOWN
 from loops.supervisor import approvals
@@ -253,9 +254,14 @@ def spawned(step: Step, seen: Spawned) -> None:
 
 
 def _queue_kickoff(step: Step, agent: AgentState) -> None:
-    """A backend that takes no argument is told its kickoff in its terminal: the first thing to be typed."""
+    """A backend that takes no argument is told its kickoff in its terminal: the first thing to be typed.
+
+    One with a protocol of its own has it in its order, whatever a file of the earlier engine says of its delivery.
+    """
     backend = step.config.backends.get(agent.backend)
-    if backend is not None and backend.prompt_delivery is Delivery.PING:
+    if backend is None or backend.adapter in STRUCTURED:
+        return
+    if backend.prompt_delivery is Delivery.PING:
         why = f"backend {backend.name} has prompt_delivery ping"
         cause = f"start {agent.incarnation}"
         step.queue(agent.name, NudgeKind.KICKOFF, "", cause=cause, why=why, rule="kickoff")
