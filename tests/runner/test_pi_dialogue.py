@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import loops
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,6 +161,12 @@ def test_a_message_goes_out_whole_whatever_was_pasted() -> None:
         (sent,) = opened().say(pasted)
         assert b"\n" not in sent
         assert json.loads(sent)["message"] == pasted.encode("utf-8", "replace").decode()
+
+
+def test_the_gate_is_a_file_of_the_package_that_every_start_puts_into_the_home() -> None:
+    ((source, place),) = KNOWN.files.items()
+    assert (Path(loops.__file__).parent / source).is_file()
+    assert "{home}/" + place in KNOWN.permissions["ask"]
 
 
 def test_every_permission_has_its_words() -> None:
