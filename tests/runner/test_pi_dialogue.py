@@ -163,10 +163,10 @@ def test_a_message_goes_out_whole_whatever_was_pasted() -> None:
         assert json.loads(sent)["message"] == pasted.encode("utf-8", "replace").decode()
 
 
-def test_the_gate_is_a_file_of_the_package_that_every_start_puts_into_the_home() -> None:
-    ((source, place),) = KNOWN.files.items()
-    assert (Path(loops.__file__).parent / source).is_file()
-    assert "{home}/" + place in KNOWN.permissions["ask"]
+def test_every_file_that_a_start_puts_into_the_home_is_in_the_package() -> None:
+    for source in KNOWN.files:
+        assert (Path(loops.__file__).parent / source).is_file()
+    assert "{home}/" + KNOWN.files["runner/pi_gate.ts"] in KNOWN.permissions["ask"]
 
 
 def test_every_permission_has_its_words() -> None:

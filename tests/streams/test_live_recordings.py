@@ -84,3 +84,18 @@ def test_a_turn_fails_for_what_was_the_matter(backend: str, name: str, last: str
 def test_that_nobody_is_at_the_provider_is_told_once_with_the_first_retry(backend: str, name: str) -> None:
     assert told(backend, name)[1] == "provider.unavailable/provider_unavailable"
     assert told(backend, name).count("provider.unavailable/provider_unavailable") == 1
+
+
+def test_a_question_about_a_change_of_files_names_them() -> None:
+    normaliser = Normaliser("codex", "", "one.1", "one", "")
+    change = {"path": "/repo/hello.txt", "kind": {"type": "add"}, "diff": "hi\n"}
+    item = {"type": "fileChange", "id": "call_3", "changes": [change], "status": "inProgress"}
+    ask = {"threadId": "t", "turnId": "u", "itemId": "call_3", "startedAtMs": 1795268627034, "reason": None}
+    lines = [
+        {"method": "item/started", "params": {"item": item, "threadId": "t", "turnId": "u"}},
+        {"method": "item/fileChange/requestApproval", "id": 0, "params": ask},
+    ]
+    events = [event for line in lines for event in normaliser.feed("out", json.dumps(line).encode(), 1795268627.0)]
+    asked = next(event for event in events if event.type.endswith("approval.requested"))
+    assert asked.data["text"] == "change /repo/hello.txt"
+    assert asked.data["input"]["changes"] == [change]

@@ -49,6 +49,8 @@ class Codex(Reader):
         """The thread's counter, which goes on where an earlier run left it."""
         self._resets: float | None = None
         self._warned = False
+        self._change: Document = {}
+        """The change of files that is under way: its question names neither files nor content."""
         self.exec = codex_exec.Exec(self)
         self._rollout = codex_rollout.Rollout(self)
 
@@ -143,7 +145,10 @@ class Codex(Reader):
         return facts + self.turn.complete("end_turn", turn_id, time)
 
     def _item_started(self, params: Document, now: float, time: float | None) -> Facts:
-        return codex_items.started(self, table(params, "item"), self._elsewhere(params), time)
+        item = table(params, "item")
+        if item.get("type") == "fileChange":
+            self._change = item
+        return codex_items.started(self, item, self._elsewhere(params), time)
 
     def _item_completed(self, params: Document, now: float, time: float | None) -> Facts:
         return codex_items.completed(self, table(params, "item"), self._elsewhere(params), time)
@@ -214,7 +219,11 @@ class Codex(Reader):
 
     def _change_asked(self, params: Document, now: float, time: float | None) -> Facts:
         given = {name: params[name] for name in ("grantRoot", "reason", "fileChanges") if params.get(name) is not None}
-        line = text(params, "reason") or ", ".join(table(params, "fileChanges")) or "change files"
+        paths = ", ".join(table(params, "fileChanges"))
+        if text(self._change, "id") == text(params, "itemId") != "":
+            given["changes"] = changes = rows(self._change, "changes")
+            paths = ", ".join(text(change, "path") for change in changes)
+        line = ": ".join(part for part in (f"change {paths or 'files'}", text(params, "reason")) if part)
         return self._asked(params, "apply_patch", line, given, time)
 
     def _rights_asked(self, params: Document, now: float, time: float | None) -> Facts:
