@@ -18,7 +18,7 @@ from real_project import LARGER, MODELS, Real, RealProject
 from scratch import PlannedPhase, checked
 from test_nineteen_phases import assert_nothing_lost_or_doubled
 
-LONGEST = 240.0
+LONGEST = 150.0
 IDS = ("one", "two")
 
 

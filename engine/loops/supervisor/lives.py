@@ -8,6 +8,7 @@ from enum import Enum
 
 from loops.agents.registry import STRUCTURED
 from loops.config.model import Backend, Backoff, Delivery, Kind
+from loops.known.all import KNOWN
 from loops.supervisor import approvals
 from loops.supervisor import events as ev
 from loops.supervisor.action import End, Notice, Start
@@ -165,7 +166,7 @@ def start(step: Step, name: str, *, why: str, rule: str) -> None:
             step.at,
             incarnation,
             conversation,
-            "" if conversation else _fresh_id(step, name, incarnation),
+            "" if conversation or _names_its_own(backend) else _fresh_id(step, name, incarnation),
             phase,
             effective_model(step, name),
             backend.name if backend is not None else "",
@@ -183,6 +184,12 @@ def _kickoff(kind: Kind, resuming: bool) -> str:
     if resuming:
         return "resume"
     return "kickoff" if kind is Kind.LOOP else "prompt"
+
+
+def _names_its_own(backend: Backend | None) -> bool:
+    """Whether the backend chooses the ids of its conversations: until it has named one there is none to resume."""
+    known = KNOWN.get(backend.adapter) if backend is not None else None
+    return known is not None and not known.fresh
 
 
 def _fresh_id(step: Step, name: str, incarnation: int) -> str:
