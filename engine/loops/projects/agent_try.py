@@ -110,7 +110,7 @@ def run(
         else:
             try:
                 _loops(scratch, "up", AGENT)
-                _follow(scratch, course, began + patience, tell)
+                _follow(scratch, course, time.time() + patience, tell)
             finally:
                 _end(scratch)
             found = try_verdict.problem(course, _lacking(scratch), patience)

@@ -24,13 +24,13 @@ TRIES = 3
 class OpencodeDialogue:
     """One conversation (opencode: session), new or resumed; see `loops.runner.dialogue.Dialogue`."""
 
-    __slots__ = ("_connected", "_conversation", "_order", "_tries")
+    __slots__ = ("_closed", "_connected", "_conversation", "_order", "_tries")
 
     def __init__(self, order: RunOrder, known: Known) -> None:
         """Drive the run that *order* describes; nothing was said yet."""
         self._order = order
         self._conversation = ""
-        self._connected = False
+        self._closed = self._connected = False
         self._tries = 0
 
     # ---- what the runner asks for ------------------------------------------------------------------------------------
@@ -39,6 +39,11 @@ class OpencodeDialogue:
     def ready(self) -> bool:
         """Whether the conversation is open."""
         return bool(self._conversation)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server refused it, or did not answer."""
+        return self._closed
 
     def open(self) -> Sequence[bytes]:
         """Ask for the conversation: for a new one, or whether the one to resume is there."""
@@ -92,6 +97,7 @@ class OpencodeDialogue:
             self._conversation = text(table(answer, "body"), "id")
         elif status == 0 and self._tries < TRIES:  # asked twice, at worst a conversation stays empty
             return self.open()
+        self._closed = not self._conversation
         return ()
 
     def _reconnected(self) -> Sequence[bytes]:

@@ -97,7 +97,9 @@ class Detectors:
         if kind in self._told:
             return []
         self._told.add(kind)
-        data: dict[str, Any] = {name: retry.data[name] for name in ("class", "message", "http_status") if name in retry.data}
+        data: dict[str, Any] = {
+            name: retry.data[name] for name in ("class", "message", "http_status") if name in retry.data
+        }
         if kind == Meaning.LIMIT.value:
             if "resets_at" in retry.data:
                 data["resets_at"] = retry.data["resets_at"]

@@ -260,6 +260,8 @@ class Opencode(Reader):
         failure = failure._replace(message=message)
         if path.endswith(("/prompt_async", "/message")):
             return self.turn.fail(failure)
+        if not self.conversation and status and (path == "/session" or (session and method == "GET")):
+            return self.opening_failed(failure)
         data: dict[str, Any] = {"class": failure.meaning.value, "message": message}
         return [Fact("warning", data)]
 
