@@ -45,6 +45,11 @@ class OpencodeDialogue:
         """Whether the server refused it, or did not answer."""
         return self._closed
 
+    @property
+    def conversation(self) -> str:
+        """Its id, once it is open."""
+        return self._conversation
+
     def open(self) -> Sequence[bytes]:
         """Ask for the conversation: for a new one, or whether the one to resume is there."""
         self._tries += 1

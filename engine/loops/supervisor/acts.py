@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from loops.agents import port
-from loops.config.model import Agent, Config
+from loops.config.model import Config
 from loops.errors import LoopsError, SessionError
 from loops.isolation.confine import Confinement
 from loops.places import Runtime
@@ -27,7 +27,7 @@ from loops.supervisor.clock import Clock
 from loops.supervisor.decide import CHECK_SESSION
 from loops.supervisor.observation import CheckEnded, Confined, Exited, Looked, Observation, Sent, Spawned, SpawnRefused
 from loops.supervisor.reactor import Reactor
-from loops.supervisor.state import State, Turn
+from loops.supervisor.state import AgentState, NudgeKind, State, Turn
 
 TREE_STEP = 0.02
 """Seconds between two steps of ending a tree."""
@@ -35,6 +35,8 @@ SWEEP_AFTER = 0.02
 """Seconds in which the ends of sessions are gathered before their children are looked for: once for a whole storm."""
 SETTLED = 1.0
 """Seconds of silence after which a screen is worth reading."""
+RESTS = 10.0
+"""Seconds without any output or event after which a screen that nobody knows is a question."""
 LOOK_WITHIN = 10.0
 """Seconds for the answer to a look; then it counts as lost, and another may be asked for."""
 
@@ -52,7 +54,9 @@ class Sessions:
         state: Callable[[], State],
         see: Callable[[Observation], None],
         before_exit: Callable[[str], None],
+        prepare: Callable[[str, Callable[[], None]], None] = lambda _, then: then(),
     ) -> None:
+        """*prepare* makes an agent's clone ready for a start, or for a claim to judge, and calls back."""
         self._reactor = reactor
         self._clock = clock
         self._runtime = runtime
@@ -64,6 +68,7 @@ class Sessions:
         self._state = state
         self._see = see
         self._before_exit = before_exit
+        self._prepare = prepare
         self._sendings: dict[str, verified.Sending] = {}
         self._endings: dict[tuple[str, int], tree.Ending] = {}
         self._exits: dict[tuple[str, int], held.Exited] = {}
@@ -84,11 +89,19 @@ class Sessions:
 
     def start(self, act: Start) -> None:
         """Ask the holder for the session whose intent is in the state."""
+        self._prepare(act.agent, partial(self._in_peace, partial(self._start, act)))
+
+    def _in_peace(self, act: Callable[[], None]) -> None:
+        """Without a holder nothing can be done: its successor is asked for everything again."""
+        with suppress(SessionError):
+            act()
+
+    def _start(self, act: Start) -> None:
         state = self._state()
         agent = state.agents.get(act.agent)
         assert state.config is not None, "an intent exists only after a configuration"
         spec = state.config.agents.get(act.agent)
-        if agent is None or agent.incarnation != act.incarnation:
+        if agent is None or agent.incarnation != act.incarnation or not agent.alive:
             return
         if spec is None:  # agents.toml has changed since the intent
             reason = "it is no longer in agents.toml"
@@ -104,7 +117,7 @@ class Sessions:
             self._see(SpawnRefused(self._clock.now(), act.agent, act.incarnation, str(error)))
             return
         if confined is not None:
-            self._see(_confined(self._clock.now(), act, spec, confined))
+            self._see(_confined(self._clock.now(), act, confined))
         self._drop_signals(state.config, act.agent, act.incarnation)
         self.holder.spawn(order)
 
@@ -232,6 +245,12 @@ class Sessions:
 
     def send(self, act: Send) -> None:
         """Type a nudge and verify it; asked again for the same nudge and incarnation, nothing is typed twice."""
+        if act.nudge.kind is NudgeKind.CLAIM:
+            self._prepare(act.agent, partial(self._in_peace, partial(self._send, act)))
+        else:
+            self._send(act)
+
+    def _send(self, act: Send) -> None:
         state = self._state()
         agent = state.agents.get(act.agent)
         config = state.config
@@ -312,18 +331,29 @@ class Sessions:
             return
         adapter = commission.adapter_of(state.config, agent)
         signals: tuple[port.Signal, ...] = ()
-        if adapter is not None and not adapter.structured:
+        last = self._clock.from_boottime(session.last_output)
+        if adapter is not None and _tells(adapter, agent):
             from loops.sessions.screen import render
 
             screen = render(event.data, commission.ROWS, commission.COLUMNS)
             signals = self.in_steady_time(tuple(adapter.read_screen(screen, self._clock.wall())))
+            if adapter.structured and not signals:
+                signals = self._at_rest(name, screen, last)
             for signal in signals:
                 if isinstance(signal, port.Working):
                     self.sending_saw(name, port.TurnStarted())
                 elif isinstance(signal, port.DialogShown):
                     self.sending_saw(name, signal)
-        last = self._clock.from_boottime(session.last_output)
         self._see(Looked(self._clock.now(), name, agent.incarnation, signals, last))
+
+    def _at_rest(self, name: str, screen: port.Screen, last: float) -> tuple[port.Signal, ...]:
+        """A screen that rests although nothing was ever reported shows a question that nobody knows."""
+        rests = last + RESTS
+        if self._clock.now() < rests:
+            self._reactor.at(f"rest {name}", rests, partial(self._look_soon, name))
+            return ()
+        shown = "\n".join(line for line in screen.lines if line.strip())
+        return (port.DialogShown(shown),) if shown else ()
 
     def in_steady_time(self, signals: tuple[port.Signal, ...]) -> tuple[port.Signal, ...]:
         """Turn the wall times that an agent or a provider named into steady ones."""
@@ -376,17 +406,26 @@ class Sessions:
         if agent is None or state.config is None:
             return
         adapter = commission.adapter_of(state.config, agent)
-        if adapter is not None and not adapter.structured:
+        if adapter is not None and adapter.screens:
             self.holder.watch(name, SETTLED)
 
     def _look_soon(self, name: str) -> None:
-        agent = self._state().agents.get(name)
-        if agent is not None:
+        state = self._state()
+        agent = state.agents.get(name)
+        if agent is None or state.config is None:
+            return
+        adapter = commission.adapter_of(state.config, agent)
+        if adapter is not None and _tells(adapter, agent):
             self.look(Look(name, agent.incarnation))
 
 
-def _confined(at: float, act: Start, spec: Agent, how: Confinement) -> Confined:
-    return Confined(at, act.agent, act.incarnation, how.reads, how.writes, how.network, spec.blind, how.lack)
+def _tells(adapter: port.Adapter, agent: AgentState) -> bool:
+    """Whether the screen is evidence now: always, or only until the agent reports by itself."""
+    return adapter.screens and (not adapter.structured or agent.turn is Turn.UNKNOWN)
+
+
+def _confined(at: float, act: Start, how: Confinement) -> Confined:
+    return Confined(at, act.agent, act.incarnation, how.reads, how.writes, how.network, how.lack)
 
 
 _OUTCOMES = {
