@@ -107,7 +107,8 @@ def test_an_interrupt_aborts_and_before_the_conversation_there_is_nothing_to_abo
 
 
 def test_after_a_lost_connection_it_asks_for_what_was_missed():
-    assert requests(opened().heard(CONNECTED)) == [("GET", "/session/status", None), ("GET", "/permission", None)]
+    paths = [f"/session/{SESSION}/message?limit=20", "/session/status", "/permission"]
+    assert requests(opened().heard(CONNECTED)) == [("GET", path, None) for path in paths]
 
 
 def test_a_question_is_sent_back():

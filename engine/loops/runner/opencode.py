@@ -17,6 +17,8 @@ from loops.streams.reading import table, text
 
 REFUSED = "The operator refused this."
 """Said with every refusal: without a word opencode ends the turn, with one the agent may try something else."""
+NEWEST = 20
+"""Messages that are asked for after a lost connection: one for each step of the turn, as a rule."""
 TRIES = 3
 """Requests for the conversation that may stay without any answer."""
 
@@ -106,11 +108,12 @@ class OpencodeDialogue:
         return ()
 
     def _reconnected(self) -> Sequence[bytes]:
-        """Ask for what was missed: whether the turn still runs, and what waits for an approval."""
+        """Ask for what was missed: the newest messages, whether the turn still runs, and what waits for an approval."""
         before, self._connected = self._connected, True
         if not before or not self._conversation:
             return ()
-        return [_request("GET", "/session/status"), _request("GET", "/permission")]
+        newest = f"/session/{self._conversation}/message?limit={NEWEST}"
+        return [_request("GET", path) for path in (newest, "/session/status", "/permission")]
 
     def _questioned(self, question: dict[str, Any]) -> Sequence[bytes]:
         """Send a question back that came in spite of the permissions: nobody is here to answer."""

@@ -245,7 +245,28 @@ class Opencode(Reader):
         if to == "POST /session" or _SESSION.fullmatch(path):
             self.version = text(body, "version") or self.version
             return self.named(text(body, "id"), model=self.model)
-        return []
+        return self._missed(path.partition("?")[0], response, now) if method == "GET" else []
+
+    def _missed(self, path: str, response: Document, now: float) -> Facts:
+        """Read what was asked for because the events had broken off: a part, or a question, counts once however it comes."""
+        if path == "/session/status" and self.conversation:
+            status = table(table(response, "body"), self.conversation) or {"type": "idle"}
+            return self._status({"sessionID": self.conversation, "status": status}, now)
+        if path == "/permission":
+            return [fact for asked in rows(response, "body") for fact in self._asked(asked)]
+        if not path.endswith("/message"):
+            return []
+        messages = rows(response, "body")
+        prompts = [i for i, each in enumerate(messages) if text(table(each, "info"), "role") == "user"]
+        facts: Facts = []
+        for message in messages[prompts[-1] + 1 if prompts else 0 :]:  # what is older is of other turns
+            info = table(message, "info")
+            facts += self._message(info)
+            for part in rows(message, "parts"):
+                facts += self._part({"part": part})
+            if table(info, "error") and self.turn.open and self.turn.failure is None:
+                facts += self._error({"sessionID": self.conversation, "error": table(info, "error")}, now)
+        return facts
 
     def _refused(self, method: str, path: str, status: int, response: Document, now: float) -> Facts:
         body = table(response, "body")
