@@ -13,6 +13,8 @@ from pinned import pin
 from real_project import OPENCODE, RealProject, Times
 
 NewReal = Callable[..., RealProject]
+SLOW = 180.0
+"""Seconds for a turn: on a busy machine opencode alone takes half a minute to start."""
 ASKS = {"OPENCODE_PERMISSION": '{"*": "ask"}'}
 TABLES = """
 [backend.acp]
@@ -63,7 +65,7 @@ def turns(project: RealProject, count: int) -> list[ev.TurnCompleted]:
         found = project.events(ev.TurnCompleted)
         return found if len(found) >= count else []
 
-    return project.wait_for(ended, f"{count} turns ended")
+    return project.wait_for(ended, f"{count} turns ended", SLOW)
 
 
 def conversations(project: RealProject) -> list[tuple[str, str]]:

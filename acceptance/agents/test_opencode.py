@@ -13,6 +13,8 @@ from loops.supervisor import events as ev
 from real_project import Real, RealProject, Times
 
 NewReal = Callable[..., RealProject]
+SLOW = 180.0
+"""Seconds for a turn: on a busy machine opencode alone takes half a minute to start."""
 PORT = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)")
 
 
@@ -38,7 +40,7 @@ def turns(project: RealProject, count: int) -> list[ev.TurnCompleted]:
         found = project.events(ev.TurnCompleted)
         return found if len(found) >= count else []
 
-    return project.wait_for(ended, f"{count} turns ended")
+    return project.wait_for(ended, f"{count} turns ended", SLOW)
 
 
 def prompts(project: RealProject) -> list[str]:
