@@ -41,7 +41,7 @@ class Cell:
 
 FINE = Cell()
 AWAY = Cell("provider", failure="provider_unavailable")
-HUNG = Cell(ending="hang", within=HANG_AFTER + PROMPT)
+HUNG = Cell("provider", failure="provider_unavailable", within=HANG_AFTER + PROMPT)
 
 
 def blocked(kind: str) -> Cell:

@@ -774,6 +774,14 @@ def test_a_backend_that_takes_no_argument_gets_its_kickoff_typed_first_and_again
     assert world.sent("builder")[-1].cause == "start 2"
 
 
+def test_an_agent_with_a_protocol_of_its_own_has_its_kickoff_in_its_order_and_is_typed_none():
+    config = project(BUILDER)
+    own = {name: replace(b, adapter="opencode", prompt_delivery=Delivery.PING) for name, b in config.backends.items()}
+    world = World(replace(config, backends=own))
+    world.rests("builder")
+    assert world.sent("builder") == []
+
+
 def test_a_session_that_is_ended_on_request_has_lived_since_it_began_to_run():
     world = World(project(BUILDER))
     world.works("builder")

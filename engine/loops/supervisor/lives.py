@@ -249,7 +249,7 @@ def spawned(step: Step, seen: Spawned) -> None:
 def _queue_kickoff(step: Step, agent: AgentState) -> None:
     """A backend that takes no argument is told its kickoff in its terminal: the first thing to be typed.
 
-    One with a protocol of its own has it in its order, whatever its command line would take.
+    One with a protocol of its own has it in its order, whatever a file of the earlier engine says of its delivery.
     """
     backend = step.config.backends.get(agent.backend)
     if backend is None or backend.adapter in STRUCTURED:
