@@ -44,7 +44,7 @@ def turns(project: RealProject, count: int) -> list[ev.TurnCompleted]:
 
 
 def prompts(project: RealProject) -> list[str]:
-    return [message.text for message in project.received("one")]
+    return [message.text.strip() for message in project.received("one")]
 
 
 def conversations(project: RealProject) -> list[tuple[str, str]]:
