@@ -6,6 +6,7 @@ import json
 import re
 
 from loops.known.model import Meaning
+from loops.known.opencode import LISTENING
 from loops.streams import opencode_parts as parts
 from loops.streams import tools
 from loops.streams.event import Fact
@@ -41,6 +42,10 @@ class Opencode(Reader):
         self._parts = parts.Parts(self)
         self._busy = False
         """The server works on this turn: only then an ``idle`` is this turn's."""
+
+    def complain(self, line: str, now: float) -> Facts:
+        """Read a line that the server printed; that it listens is no complaint."""
+        return [] if re.search(LISTENING, line.encode()) else super().complain(line, now)
 
     # ---- from the server ---------------------------------------------------------------------------------------------
 
