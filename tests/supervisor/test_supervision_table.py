@@ -25,6 +25,7 @@ from brain_world import (
 )
 from loops.agents import port
 from loops.config.model import Backoff, Budget, Delivery, Item, Kind, Phase, Watch
+from loops.known.all import KNOWN
 from loops.supervisor import events as ev
 from loops.supervisor import observation as ob
 from loops.supervisor.action import End, Leave, RunChecks, Send, Start
@@ -772,6 +773,15 @@ def test_a_backend_that_takes_no_argument_gets_its_kickoff_typed_first_and_again
     world.rests("builder")
     assert world.sent("builder")[-1].kind is NudgeKind.KICKOFF
     assert world.sent("builder")[-1].cause == "start 2"
+
+
+@pytest.mark.parametrize("adapter", sorted(KNOWN))
+def test_a_backend_with_a_protocol_of_its_own_gets_its_kickoff_once_whatever_its_terminal_interface_needs(adapter):
+    config = project(BUILDER)
+    typed = {name: replace(b, adapter=adapter, prompt_delivery=Delivery.PING) for name, b in config.backends.items()}
+    world = World(replace(config, backends=typed))
+    world.rests("builder")
+    assert world.sent("builder") == []
 
 
 def test_a_session_that_is_ended_on_request_has_lived_since_it_began_to_run():

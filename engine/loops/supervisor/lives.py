@@ -8,6 +8,7 @@ from enum import Enum
 
 from loops.config.model import Backend, Backoff, Delivery, Kind
 from loops.supervisor import approvals
+from loops.known.all import KNOWN
 from loops.supervisor import events as ev
 from loops.supervisor.action import End, Notice, Start
 from loops.supervisor.observation import Blinded, Confined, Exited, Spawned, SpawnRefused
@@ -246,9 +247,12 @@ def spawned(step: Step, seen: Spawned) -> None:
 
 
 def _queue_kickoff(step: Step, agent: AgentState) -> None:
-    """A backend that takes no argument is told its kickoff in its terminal: the first thing to be typed."""
+    """A backend that takes no argument is told its kickoff in its terminal: the first thing to be typed.
+
+    One with a protocol of its own has it in its order, whatever agents.toml says of its terminal interface.
+    """
     backend = step.config.backends.get(agent.backend)
-    if backend is not None and backend.prompt_delivery is Delivery.PING:
+    if backend is not None and backend.prompt_delivery is Delivery.PING and backend.adapter not in KNOWN:
         why = f"backend {backend.name} has prompt_delivery ping"
         cause = f"start {agent.incarnation}"
         step.queue(agent.name, NudgeKind.KICKOFF, "", cause=cause, why=why, rule="kickoff")
