@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from loops.config.model import Backend, Backoff, Delivery, Kind
-from loops.supervisor import approvals
 from loops.known.all import KNOWN
+from loops.supervisor import approvals
 from loops.supervisor import events as ev
 from loops.supervisor.action import End, Notice, Start
 from loops.supervisor.observation import Blinded, Confined, Exited, Spawned, SpawnRefused
