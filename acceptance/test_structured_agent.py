@@ -157,3 +157,17 @@ def test_down_leaves_nothing_of_it(scratch: Scratch) -> None:
     scratch.wait_for(lambda: agent.received, "the prompt")
     scratch.loops("down")
     assert not alive(agent.starts[0]["pid"])
+
+
+@pytest.mark.parametrize("victim", ["program", "runner"])
+def test_a_tool_that_ran_when_its_agent_was_killed_does_not_run_on_beside_the_next(
+    scratch: Scratch, victim: str
+) -> None:
+    agent = Agent(scratch, "tool echo $$ > tool.pid && exec sleep 1000").up()
+    tool = scratch.root / "tool.pid"
+    scratch.wait_for(lambda: tool.exists() and tool.read_text().strip(), "the tool")
+    pid = int(tool.read_text())
+    pids = {"program": agent.starts[0]["pid"], "runner": scratch.wait_running("solo")["solo"]}
+    os.kill(pids[victim], signal.SIGKILL)
+    scratch.wait_for(lambda: len(agent.starts) == 2, "another start")
+    scratch.wait_for(lambda: not alive(pid), "the end of the tool")

@@ -113,6 +113,22 @@ def test_a_missing_directory_is_named(seat: Make, tmp_path: Path) -> None:
     assert "nowhere" in one.shown
 
 
+def test_a_run_that_cannot_be_recorded_is_not_begun(seat: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    one = seat(kickoff="say hello", run_dir=str(tmp_path / "file" / "run")).start()
+    assert one.ends() == 1
+    assert "Not a directory" in one.shown
+    assert one.starts() == []
+
+
+def test_signals_are_not_written_through_a_link_of_the_agents(seat: Make, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("")
+    (tmp_path / "signals.jsonl").symlink_to("precious")
+    one = seat(kickoff="say hello").start()
+    assert one.ends() == 1
+    assert (tmp_path / "precious").read_text() == ""
+
+
 def test_messages_that_nobody_took_are_counted_at_the_end(seat: Make) -> None:
     one = seat(kickoff="hang").start()
     one.sees("hanging")

@@ -25,7 +25,6 @@ from brain_world import (
 )
 from loops.agents import port
 from loops.config.model import Backoff, Budget, Delivery, Item, Kind, Phase, Watch
-from loops.known.all import KNOWN
 from loops.supervisor import events as ev
 from loops.supervisor import observation as ob
 from loops.supervisor.action import End, Leave, RunChecks, Send, Start
@@ -775,11 +774,10 @@ def test_a_backend_that_takes_no_argument_gets_its_kickoff_typed_first_and_again
     assert world.sent("builder")[-1].cause == "start 2"
 
 
-@pytest.mark.parametrize("adapter", sorted(KNOWN))
-def test_a_backend_with_a_protocol_of_its_own_gets_its_kickoff_once_whatever_its_terminal_interface_needs(adapter):
+def test_an_agent_with_a_protocol_of_its_own_has_its_kickoff_in_its_order_and_is_typed_none():
     config = project(BUILDER)
-    typed = {name: replace(b, adapter=adapter, prompt_delivery=Delivery.PING) for name, b in config.backends.items()}
-    world = World(replace(config, backends=typed))
+    own = {name: replace(b, adapter="opencode", prompt_delivery=Delivery.PING) for name, b in config.backends.items()}
+    world = World(replace(config, backends=own))
     world.rests("builder")
     assert world.sent("builder") == []
 

@@ -34,6 +34,12 @@ def main(words: list[str]) -> int:
     except LoopsError as error:
         sys.stderr.write(f"{error}\r\n")
         return error.exit_code
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(
+            f"{place}{error.strerror}; the run is not begun: nobody could check it without its recording\r\n"
+        )
+        return LoopsError.exit_code
 
 
 if __name__ == "__main__":

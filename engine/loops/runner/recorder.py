@@ -21,13 +21,13 @@ class Appended:
 
     __slots__ = ("_complain", "_fd", "_waiting", "_weight", "path")
 
-    def __init__(self, path: str, complain: Callable[[str], None]) -> None:
-        """Open, or make, *path* with mode 0600.  *complain* is told in words when it cannot be written, and when it can."""
+    def __init__(self, path: str, complain: Callable[[str], None], flags: int = 0) -> None:
+        """Open, or make, *path* with mode 0600.  *complain* is told in words when it cannot be written."""
         self.path = path
         self._complain = complain
         self._waiting: deque[bytes] = deque()
         self._weight = 0
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
 
     @property
     def waits(self) -> bool:
@@ -91,7 +91,8 @@ class Recorder:
         self._streams: dict[str, Appended] = {}
         self._index = Appended(os.path.join(self._raw, "index"), self._complain)
         self._events = Appended(os.path.join(run_dir, "events.normalized.jsonl"), self._complain)
-        self._signals = Appended(signals, self._complain)
+        # The agent may be allowed to write there: a link of its would lead our writing elsewhere.
+        self._signals = Appended(signals, self._complain, os.O_NOFOLLOW)
 
     def raw(self, stream: str, line: bytes, recorded: str) -> None:
         """Keep one raw line, and that it was the next."""

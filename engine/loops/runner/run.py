@@ -102,6 +102,8 @@ class _Run:
         self._live.own("process.started", pid=self._link.pid, argv=argv.told(command), cwd=order.directory)
         for line in self._dialogue.open():
             self._send(line)
+        for name, text in home.grants(order, known):
+            self._live.own("approval.preseeded", name=name, text=text)
         return None
 
     def _wait(self) -> None:

@@ -155,6 +155,8 @@ class Transcript:
         return f"\n{head}\n{self.note(f'  loops approve {id} · or type /approve, or /deny REASON')}"
 
     def _granted(self, data: _Data, _now: float) -> str:
+        if data.get("by") == "preseed":  # before the start, so that no dialog asks it: nobody waited
+            return ""
         return self.note(f"  ✓ allowed{_by(data)}", GREEN)
 
     def _denied(self, data: _Data, _now: float) -> str:

@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import Enum
 
+from loops.agents.registry import STRUCTURED
 from loops.config.model import Backend, Backoff, Delivery, Kind
-from loops.known.all import KNOWN
 from loops.supervisor import approvals
 from loops.supervisor import events as ev
 from loops.supervisor.action import End, Notice, Start
@@ -249,10 +249,12 @@ def spawned(step: Step, seen: Spawned) -> None:
 def _queue_kickoff(step: Step, agent: AgentState) -> None:
     """A backend that takes no argument is told its kickoff in its terminal: the first thing to be typed.
 
-    One with a protocol of its own has it in its order, whatever agents.toml says of its terminal interface.
+    One with a protocol of its own has it in its order, whatever a file of the earlier engine says of its delivery.
     """
     backend = step.config.backends.get(agent.backend)
-    if backend is not None and backend.prompt_delivery is Delivery.PING and backend.adapter not in KNOWN:
+    if backend is None or backend.adapter in STRUCTURED:
+        return
+    if backend.prompt_delivery is Delivery.PING:
         why = f"backend {backend.name} has prompt_delivery ping"
         cause = f"start {agent.incarnation}"
         step.queue(agent.name, NudgeKind.KICKOFF, "", cause=cause, why=why, rule="kickoff")
