@@ -145,7 +145,7 @@ class RealProject(Scratch):
 
     def _head(self, times: Times) -> str:
         defaults = {"session_prefix": self.prefix, "log_dir": str(self.log_dir), "watch": "heal+stall"}
-        backoff = {"first": 0.2, "factor": 2, "max": 2, "jitter": 0.2, "healthy_after": 60, "park_after": 10}
+        backoff = {"first": 0.2, "factor": 2, "max": 4, "jitter": 0.2, "healthy_after": 60, "park_after": 40}
         watchdog = {
             "signal_interval": 5.0,
             "limit_reset_slack": 0.5,
