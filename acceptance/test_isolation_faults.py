@@ -89,9 +89,10 @@ def test_nothing_is_left_when_its_session_is_killed(scratch: Scratch) -> None:
 
 def test_it_outlives_the_holder_and_the_supervisor(scratch: Scratch) -> None:
     started(scratch)
-    before, pid = inside(scratch), scratch.wait_running("one")["one"]
-    os.kill(scratch.holder, signal.SIGKILL)
-    scratch.wait_for(lambda: scratch.wait_running("one")["one"] == pid and scratch.holder, "a new holder has it")
+    before, pid, holder = inside(scratch), scratch.wait_running("one")["one"], scratch.holder
+    os.kill(holder, signal.SIGKILL)
+    scratch.wait_for(lambda: scratch.holder not in (0, holder), "a new holder has it")
+    assert scratch.wait_running("one")["one"] == pid
     supervisor = scratch.supervisor
     os.kill(supervisor, signal.SIGKILL)
     scratch.wait_for(lambda: scratch.supervisor not in (0, supervisor), "a new supervisor")

@@ -43,6 +43,8 @@ class Order:
     effort: str = ""
     permissions: Permissions = Permissions.SKIP
     approval_timeout: float = 3600.0
+    hang_after: float = 1800.0
+    """Seconds after which a turn without any sign hangs (``watchdog.hang_after``)."""
     wrap: tuple[str, ...] = ()
     """Words before the agent's program: its sandbox."""
 

@@ -25,6 +25,9 @@ HEADLESS_PAUSE = 0.01
 TUI_PAUSE = 0.5
 """Seconds between paste and Enter: codex takes an Enter within 0.12 s of typing for a line break (facts: 3.2)."""
 
+SILENT_PART = 1 / 3
+"""Of ``hang_after``: a model that says nothing while no tool runs hangs sooner than a tool."""
+
 
 class StructuredAdapter:
     """Starts the runner with an order; everything else is told by its signals."""
@@ -74,6 +77,7 @@ class StructuredAdapter:
             kickoff=f"{backend.preamble}\n\n{order.kickoff}" if backend.preamble else order.kickoff,
             task=order.task,
             approval_timeout=order.approval_timeout,
+            silent_after=order.hang_after * SILENT_PART,
             home_files=None if backend.home is None else tuple(backend.home.items()),
             wrap=order.wrap,
             hook_socket=os.path.join(order.runtime_dir, f"{order.agent}.hook"),

@@ -34,6 +34,8 @@ class Confinement:
     """What it can read besides the system, its program and the engine."""
     writes: tuple[str, ...] = ()
     network: str = ""
+    keeps: tuple[str, ...] = ()
+    """Variables of the environment by which its backend finds its own login."""
     lack: str = ""
     """Why it is not confined although it should be."""
 
@@ -97,12 +99,21 @@ def confine(start: Start) -> Confinement | None:
         reads=tuple(m.path for m in seen if m.access is Access.READ),
         writes=tuple(m.path for m in seen if m.access in (Access.WRITE, Access.SOCKET)),
         network=spec.network.value,
+        keeps=tuple(_login(start.backend)),
     )
 
 
 def home(config: Config, spec: Agent) -> str:
     """The agent's private home."""
     return os.path.join(StatePlaces(config.log_dir).homes, spec.name)
+
+
+def _login(backend: Backend) -> Iterator[str]:
+    """Where the backend's own login is, for the runner; and, unless the file names another, the login itself."""
+    known = KNOWN.get(backend.adapter)
+    if known is not None:
+        yield from (name for name, value in known.env.items() if "{home}" in value)
+        yield from known.keys if backend.home is None else ()
 
 
 # ---- what it sees --------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def mounts(view: View) -> tuple[Mount, ...]:
     """
     for mount in view.granted:
         for place, whose in view.forbidden:
-            if within(mount.path, place) and not any(within(mount.path, own.path) for own in view.own):
+            if within(mount.path, place) and not any(within(mount.path, each) for each in _own_in(view, place)):
                 raise LoopsError(
                     f"{view.agent} is isolated, and {mount.path} lies in {whose}, which it must not see: "
                     "take the path out of its reads and writes, or set isolate = false"
@@ -132,6 +132,11 @@ def mounts(view: View) -> tuple[Mount, ...]:
     # Of two mounts of one path the later counts: what the engine gives to read is not written, whatever was declared.
     laid = {mount.path: mount for mount in (*view.granted, *tools, *hides, *view.own)}
     return tuple(mount for mount in sorted(laid.values(), key=_depth) if _matters(mount, laid))
+
+
+def _own_in(view: View, place: str) -> list[str]:
+    """What of its own lies in a forbidden place: that stands out of it."""
+    return [own.path for own in view.own if within(own.path, place)]
 
 
 def _matters(mount: Mount, laid: dict[str, Mount]) -> bool:
@@ -154,10 +159,11 @@ def _above(path: str, laid: dict[str, Mount]) -> Mount | None:
 
 
 def _standing(links: Iterable[Link], laid: Iterable[Mount]) -> Iterator[Link]:
-    """The links whose place is not taken by what is mounted there, or above."""
+    """The links whose place is not taken by what is mounted there or above, or by a link before them."""
     places = [mount.path for mount in laid]
     for link in links:
         if not any(within(link.path, place) for place in places):
+            places.append(link.path)
             yield link
 
 

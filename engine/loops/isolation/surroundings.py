@@ -98,6 +98,7 @@ def engine() -> Iterator[Mount | Link]:
             yield Mount(os.path.realpath(path), Access.READ)
             yield from links(path)
     yield from program(sys.executable)
+    yield from program("loops")
 
 
 def links(path: str) -> Iterator[Link]:

@@ -22,6 +22,7 @@ from loops.streams.reading import (
     rows,
     table,
     text,
+    texts,
     whole,
 )
 from loops.streams.texts import Failure, Texts
@@ -147,8 +148,7 @@ class Claude(Reader):
         if flag(document, "is_error") or subtype.startswith("error"):
             if self.turn.interrupted:
                 return facts + self.turn.complete("cancelled")
-            errors = document.get("errors")
-            message = said or "; ".join(error for error in errors if isinstance(error, str)) if errors else said
+            message = said or "; ".join(texts(document, "errors"))
             status = whole(document, "api_error_status")
             failure = self.turn.failure or self._failure("", message or subtype, now, status)
             return facts + self.turn.fail(failure)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from loops.agents import port
-from loops.config.model import Agent, Config
+from loops.config.model import Config
 from loops.errors import LoopsError, SessionError
 from loops.isolation.confine import Confinement
 from loops.places import Runtime
@@ -27,7 +27,7 @@ from loops.supervisor.clock import Clock
 from loops.supervisor.decide import CHECK_SESSION
 from loops.supervisor.observation import CheckEnded, Confined, Exited, Looked, Observation, Sent, Spawned, SpawnRefused
 from loops.supervisor.reactor import Reactor
-from loops.supervisor.state import AgentState, State, Turn
+from loops.supervisor.state import AgentState, NudgeKind, State, Turn
 
 TREE_STEP = 0.02
 """Seconds between two steps of ending a tree."""
@@ -54,7 +54,9 @@ class Sessions:
         state: Callable[[], State],
         see: Callable[[Observation], None],
         before_exit: Callable[[str], None],
+        prepare: Callable[[str, Callable[[], None]], None] = lambda _, then: then(),
     ) -> None:
+        """*prepare* makes an agent's clone ready for a start, or for a claim to judge, and calls back."""
         self._reactor = reactor
         self._clock = clock
         self._runtime = runtime
@@ -66,6 +68,7 @@ class Sessions:
         self._state = state
         self._see = see
         self._before_exit = before_exit
+        self._prepare = prepare
         self._sendings: dict[str, verified.Sending] = {}
         self._endings: dict[tuple[str, int], tree.Ending] = {}
         self._exits: dict[tuple[str, int], held.Exited] = {}
@@ -86,11 +89,19 @@ class Sessions:
 
     def start(self, act: Start) -> None:
         """Ask the holder for the session whose intent is in the state."""
+        self._prepare(act.agent, partial(self._in_peace, partial(self._start, act)))
+
+    def _in_peace(self, act: Callable[[], None]) -> None:
+        """Without a holder nothing can be done: its successor is asked for everything again."""
+        with suppress(SessionError):
+            act()
+
+    def _start(self, act: Start) -> None:
         state = self._state()
         agent = state.agents.get(act.agent)
         assert state.config is not None, "an intent exists only after a configuration"
         spec = state.config.agents.get(act.agent)
-        if agent is None or agent.incarnation != act.incarnation:
+        if agent is None or agent.incarnation != act.incarnation or not agent.alive:
             return
         if spec is None:  # agents.toml has changed since the intent
             reason = "it is no longer in agents.toml"
@@ -106,7 +117,7 @@ class Sessions:
             self._see(SpawnRefused(self._clock.now(), act.agent, act.incarnation, str(error)))
             return
         if confined is not None:
-            self._see(_confined(self._clock.now(), act, spec, confined))
+            self._see(_confined(self._clock.now(), act, confined))
         self._drop_signals(state.config, act.agent, act.incarnation)
         self.holder.spawn(order)
 
@@ -234,6 +245,12 @@ class Sessions:
 
     def send(self, act: Send) -> None:
         """Type a nudge and verify it; asked again for the same nudge and incarnation, nothing is typed twice."""
+        if act.nudge.kind is NudgeKind.CLAIM:
+            self._prepare(act.agent, partial(self._in_peace, partial(self._send, act)))
+        else:
+            self._send(act)
+
+    def _send(self, act: Send) -> None:
         state = self._state()
         agent = state.agents.get(act.agent)
         config = state.config
@@ -407,8 +424,8 @@ def _tells(adapter: port.Adapter, agent: AgentState) -> bool:
     return adapter.screens and (not adapter.structured or agent.turn is Turn.UNKNOWN)
 
 
-def _confined(at: float, act: Start, spec: Agent, how: Confinement) -> Confined:
-    return Confined(at, act.agent, act.incarnation, how.reads, how.writes, how.network, spec.blind, how.lack)
+def _confined(at: float, act: Start, how: Confinement) -> Confined:
+    return Confined(at, act.agent, act.incarnation, how.reads, how.writes, how.network, how.lack)
 
 
 _OUTCOMES = {

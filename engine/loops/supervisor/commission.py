@@ -92,6 +92,7 @@ def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, wra
             effort=spec.effort,
             permissions=spec.permissions,
             approval_timeout=config.watchdog.approval_timeout,
+            hang_after=config.watchdog.hang_after,
             wrap=wrap,
         )
     )
@@ -144,7 +145,7 @@ def confined_environment(
 
     It is the session's whole environment: were it bubblewrap that takes it away, the agent could read bubblewrap's.
     """
-    left = surroundings.kept(env, own, spec.env_keep)
+    left = surroundings.kept(env, own, (*spec.env_keep, *confined.keeps))
     settings = git_settings()
     if settings:
         left.setdefault("GIT_CONFIG_GLOBAL", settings[-1])

@@ -100,8 +100,16 @@ class AgentConfined(AboutAgent):
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     network: str
-    blind: tuple[str, ...]
     lack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentBlinded(AboutAgent):
+    """From now on these patterns are kept out of the agent's clone; none: it shows everything."""
+
+    type = "session.blinded"
+    at: float
+    patterns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,8 @@ def _starting(e: ev.SessionStarting) -> str:
 def _confined(e: ev.AgentConfined) -> str:
     if e.lack:
         return f"{e.agent} runs without isolation, and sees what its user sees: {e.lack}"
-    blind = f"; kept out of its clone: {', '.join(e.blind)}" if e.blind else ""
     network = "no network" if e.network == "none" else "the machine's network"
-    return f"{e.agent} can write {_listed(e.writes)}, can read {_listed(e.reads)}, and has {network}{blind}"
+    return f"{e.agent} can write {_listed(e.writes)}, can read {_listed(e.reads)}, and has {network}"
 
 
 def _listed(paths: tuple[str, ...]) -> str:
@@ -207,6 +206,11 @@ _SENTENCES |= {
     ev.OperatorAsked: _operator_asked,
     ev.SessionStarting: _starting,
     ev.AgentConfined: _confined,
+    ev.AgentBlinded: lambda e: (
+        f"{', '.join(e.patterns)} is kept out of the clone of {e.agent} until its verdict is pushed"
+        if e.patterns
+        else f"the clone of {e.agent} shows everything again"
+    ),
     ev.SessionStarted: lambda e: f"{e.agent} runs (pid {e.pid})",
     ev.SessionFailed: _failed,
     ev.SessionEnding: _ending,

@@ -142,6 +142,11 @@ def _confined(work: Fold, e: ev.AgentConfined) -> None:
     work.change(e.agent, not_isolated=e.lack)
 
 
+@on(ev.AgentBlinded)
+def _blinded(work: Fold, e: ev.AgentBlinded) -> None:
+    work.change(e.agent, blind=e.patterns)
+
+
 @on(ev.SessionStarted)
 def _session_started(work: Fold, e: ev.SessionStarted) -> None:
     begin_running(work, e.agent, e.at)

@@ -10,7 +10,7 @@ from loops.config.model import Backend, Backoff, Delivery, Kind
 from loops.supervisor import approvals
 from loops.supervisor import events as ev
 from loops.supervisor.action import End, Notice, Start
-from loops.supervisor.observation import Confined, Exited, Spawned, SpawnRefused
+from loops.supervisor.observation import Blinded, Confined, Exited, Spawned, SpawnRefused
 from loops.supervisor.state import AgentState, Asked, Life, NudgeKind
 from loops.supervisor.step import Step
 
@@ -226,8 +226,14 @@ def end(
 def confined(step: Step, seen: Confined) -> None:
     """Write down what the agent that is about to start will see."""
     if step.agent(seen.agent).incarnation == seen.incarnation:
-        facts = (seen.reads, seen.writes, seen.network, seen.blind, seen.lack)
+        facts = (seen.reads, seen.writes, seen.network, seen.lack)
         step.emit(ev.AgentConfined(seen.agent, step.at, seen.incarnation, *facts))
+
+
+def blinded(step: Step, seen: Blinded) -> None:
+    """Write down what is kept out of the agent's clone, when that has changed."""
+    if seen.agent in step.agents and step.agent(seen.agent).blind != seen.patterns:
+        step.emit(ev.AgentBlinded(seen.agent, step.at, seen.patterns))
 
 
 def spawned(step: Step, seen: Spawned) -> None:

@@ -68,8 +68,16 @@ class Confined:
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     network: str = ""
-    blind: tuple[str, ...] = ()
     lack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blinded:
+    """These patterns are kept out of the agent's clone now; none: it shows everything."""
+
+    at: float
+    agent: str
+    patterns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +186,7 @@ Observation = (
     | ConfigRead
     | ConfigBroken
     | Confined
+    | Blinded
     | Spawned
     | SpawnRefused
     | Exited

@@ -24,14 +24,23 @@ from loops.sessions import client as held
 from loops.sessions.view import View
 from loops.supervisor import action, answering, commission, notify, watching
 from loops.supervisor.acts import Sessions
+from loops.supervisor.blinding import Blindfolds
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.config_file import ConfigFile, compiled, last_good
 from loops.supervisor.control import Control
 from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
-from loops.supervisor.events import AboutAgent, AboutPhase, ConfigLoaded
+from loops.supervisor.events import (
+    AboutAgent,
+    AboutPhase,
+    ConfigLoaded,
+    EvidenceTaken,
+    PhaseStarted,
+    SessionEnded,
+    TurnCompleted,
+)
 from loops.supervisor.inotify import Inotify
-from loops.supervisor.ledger import Ledger
+from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
 from loops.supervisor.observation import Adopted, Began, Observation, Tick
 from loops.supervisor.reactor import Reactor
@@ -39,6 +48,7 @@ from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
 from loops.supervisor.showing import Showing
 from loops.supervisor.state import Life
+from loops.supervisor.token_log import TokenLog
 
 SNAPSHOT_QUIET = 2.0
 """Seconds without an event after which a snapshot is worth its 40 ms (with a thousand agents), if enough events came."""
@@ -121,13 +131,20 @@ class Supervisor:
     def _compose(self, config: Config) -> None:
         clock, reactor = self._clock, self._reactor
         self._inotify = Inotify()
+        self._token_log = TokenLog(
+            self._places.token_log, lambda: (event for _, event in history(self._places.journal))
+        )
         self._errands = Errands(reactor, clock.now)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
+        self._blindfolds = Blindfolds(
+            self._errands, clock, self._runtime, state=lambda: self.state, see=self.see, say=self.say
+        )
         self._sessions = Sessions(
             reactor,
             clock,
             self._runtime,
             self._holder,
+            prepare=self._blindfolds.renew,
             state=lambda: self.state,
             see=self.see,
             before_exit=lambda name: self._files.read_signals(name),
@@ -200,6 +217,8 @@ class Supervisor:
             for event in events:
                 if isinstance(event, ConfigLoaded):  # it may name other clones, or another branch
                     self._reactor.at("rescan", self._clock.now(), self._files.rescan)
+                if isinstance(event, EvidenceTaken | PhaseStarted | TurnCompleted | SessionEnded):
+                    self._reactor.at("blindfolds", self._clock.now(), self._blindfolds.settle)
                 if isinstance(event, AboutAgent):
                     self._touched.add(event.agent)
                 elif not isinstance(event, AboutPhase):
@@ -267,6 +286,8 @@ class Supervisor:
                     self._sessions.run_checks(act)
                 case action.ReadHistory():
                     self._repository.look_everywhere(again=True)
+                case action.LogTokens():
+                    self._log_tokens(act)
                 case action.Notice(text=text):
                     self.say(text)
                 case action.Leave():
@@ -283,6 +304,15 @@ class Supervisor:
             self.say_once(f"the answer to {act.approval} cannot be written: {error}; it is tried again")
             when = self._clock.now() + JOURNAL_RETRY
             self._reactor.at(f"answer {act.approval}", when, partial(self._answer, act))
+
+    def _log_tokens(self, act: action.LogTokens) -> None:
+        """The same: no row is lost, and none is written twice."""
+        try:
+            self._token_log.bring(act)
+        except OSError as error:
+            self.say_once(f"{self._places.token_log} cannot be written: {error}; it is tried again")
+            again = partial(self._log_tokens, action.LogTokens(act.upto))
+            self._reactor.at("token log", self._clock.now() + JOURNAL_RETRY, again)
 
     # ---- the parts speak -------------------------------------------------------------------------------------------
 

@@ -226,6 +226,8 @@ class AgentState:
     """The ids that were ever this agent's, the latest last (no more than `KNOWN_CONVERSATIONS`)."""
     not_isolated: str = ""
     """Why the living session is not isolated although it should be."""
+    blind: tuple[str, ...] = ()
+    """Patterns that are kept out of its clone now."""
     why: str = ""
     """The last reason for a change of ``life``."""
 
@@ -297,7 +299,9 @@ class State:
     ran: float = 0.0
     """Seconds for which any agent ran, until ``running_since``."""
     rows: int = 0
-    """How many rows of the token log were ever measured."""
+    """How many gates and phases were ever measured."""
+    logged: int = 0
+    """The last of them that is a row of the token log."""
     epoch: int = 0
     boot_id: str = ""
     steady: float = 0.0

@@ -1,0 +1,60 @@
+"""Gate: a real agent in its sandbox works, and whatever its model makes it run sees nothing of the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from loops.isolation.able import ability
+from loops.supervisor import events as ev
+from pinned import lack, pin
+from real_project import BACKENDS, Real, RealProject
+from room import no_room
+
+LOOK = (
+    "{ cat ../keeper/secret.txt; ls ../../.loops/state/journal; cat ../../home/secret.txt; cat /etc/shadow; "
+    "cat /proc/*/environ | tr '\\0' '\\n' | grep ROOM_SECRET; } > found.txt 2>/dev/null; "
+    "ls .. > beside.txt; env > env.txt; ls /proc | grep -c '^[0-9]' > processes.txt; "
+    "touch ../../agents.toml && echo touched > touched.txt; git status > git.txt; echo done > done.txt"
+)
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[RealProject]:
+    if no_room() or not ability():
+        pytest.skip(no_room() or ability().reason)
+    project = RealProject(script=["--command", LOOK])
+    try:
+        keeper = project.root / "work" / "keeper"
+        keeper.mkdir(parents=True)
+        (keeper / "secret.txt").write_text("the secret of the keeper\n")
+        agents = [Real(backend, backend, options={"isolate": True}) for backend in BACKENDS if not lack(pin(backend))]
+        project.write(agents)
+        project.loops("up", ROOM_SECRET="room secret")
+        yield project
+    finally:
+        project.teardown()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.xdist_group("isolated agents")
+def test_an_isolated_agent_works_and_sees_only_its_own(project: RealProject, backend: str) -> None:
+    if lack(pin(backend)):
+        pytest.skip(lack(pin(backend)))
+    clone = project.clone(backend)
+    project.wait_for((clone / "done.txt").exists, f"{backend} has run its command")
+    assert (clone / "found.txt").read_text() == ""
+    assert (clone / "beside.txt").read_text().split() == [backend]
+    environment = dict(line.partition("=")[::2] for line in (clone / "env.txt").read_text().splitlines())
+    assert "ROOM_SECRET" not in environment
+    assert environment["HOME"] == str(project.log_dir / "state" / "homes" / backend)
+    assert int((clone / "processes.txt").read_text()) < 20
+    assert not (clone / "touched.txt").exists()
+    assert "No commits yet" in (clone / "git.txt").read_text() or "branch main" in (clone / "git.txt").read_text()
+    assert any(event.agent == backend and not event.lack for event in project.events(ev.AgentConfined))
+    ours = Path(f"/proc/{os.getpid()}/ns/pid").readlink()
+    theirs = [Path(f"/proc/{pid}/ns/pid") for pid in project.command_line_of(backend)]
+    assert any(each.readlink() != ours for each in theirs if each.exists())
