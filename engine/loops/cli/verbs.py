@@ -246,10 +246,8 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("explain", "why something was done", "loops explain builder", "history:explain", _explain),
     Verb("journal verify", "check every byte of the journal", "loops journal verify", "history:verify", _verify),
-    Verb("tokens", "what each agent used in each phase", "loops tokens --json", "history:tokens"),
-    Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor", _doctor),
     Verb("tokens", "what was used, and what it cost", "loops tokens --by gate", "history:tokens", _tokens),
-    Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor"),
+    Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor", _doctor),
     Verb("selftest", "test the engine's own senses; needs no project", "loops selftest", "health:selftest"),
     Verb("demo", "the main job on a throwaway project", "loops demo", "demo:demo", _demo),
     Verb(
