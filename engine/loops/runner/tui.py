@@ -34,6 +34,8 @@ LOOK = 0.1
 """Seconds between two looks at a transcript while a turn runs."""
 FLUSH_AFTER = 1.0
 """Seconds between two tries to write what a full disk refused."""
+LAST_LINES = 2.0
+"""Seconds after a turn in which its last lines may still come into the transcript."""
 LAST_HOOKS = 0.2
 """Seconds after the end in which hooks that were under way are still taken in."""
 NOT_STARTED, NOT_FOUND = 126, 127
@@ -71,6 +73,7 @@ class TuiRun:
         self._turn = False
         self._begun = not order.kickoff
         """A turn has begun, or may be begun by anybody."""
+        self._look_until = 0.0
         self._kill_at = NEVER
         self._result: int | None = None
         self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -147,7 +150,7 @@ class TuiRun:
     def _due(self) -> float:
         now = time.monotonic()
         flush = now + FLUSH_AFTER if self._recorder.waits else NEVER
-        look = now + LOOK if self._tail is not None and self._turn else NEVER
+        look = now + LOOK if self._tail is not None and (self._turn or now < self._look_until) else NEVER
         return min(self._kill_at, self._approvals.due(now), flush, look)
 
     def _tick(self, now: float) -> None:
@@ -209,10 +212,13 @@ class TuiRun:
                 return  # not for long: it is about to take the kickoff up
             case "turn.completed" | "turn.failed":
                 self._turn = False
+                self._look_until = now + LAST_LINES
                 self._approvals.forget()
                 if self._order.task and self._result is None:
                     self._result = 0 if event.type == "turn.completed" else 1
                     self._end()
+            case "loop.suspected":
+                self._interrupt(str(event.data.get("pattern", "a loop")))
             case "approval.requested":
                 self._approvals.asked(event, now)
                 self._asking[str(event.data.get("request"))] = connection
@@ -228,6 +234,9 @@ class TuiRun:
             self._live.told_alive(now)
         elif self._turn:
             self._live.sign_of_life(now)
+
+    def _interrupt(self, reason: str) -> None:
+        """End a turn that goes nowhere; an interface that only a person can interrupt is left to the supervisor."""
 
     # ---- approvals -----------------------------------------------------------------------------------------------------
 

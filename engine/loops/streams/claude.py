@@ -8,6 +8,7 @@ from loops.known.claude import KNOWN
 from loops.known.model import Meaning
 from loops.streams import tools
 from loops.streams.claude_names import ERRORS, QUIET, QUIET_SYSTEM, STOPS
+from loops.streams.claude_transcript import STREAM, Transcript
 from loops.streams.event import Fact
 from loops.streams.hooks import Hooks
 from loops.streams.reader import Facts, Reader, unmapped
@@ -36,6 +37,7 @@ class Claude(Reader):
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         super().__init__(run, texts, conversation)
         self._hooks = Hooks(self, KNOWN.resumes_itself)
+        self._transcript = Transcript(self)
         self._limit: Failure | None = None
         """The plan's limit, since an event of its own said it."""
         self._message = ""
@@ -44,6 +46,10 @@ class Claude(Reader):
         self._usd = 0.0
 
     # ---- from the agent ----------------------------------------------------------------------------------------------
+
+    def read(self, stream: str, document: Document, now: float) -> Facts | None:
+        """Read one document of *stream*; claude has one more: its own record of the conversation."""
+        return self._transcript.read(document, now) if stream == STREAM else super().read(stream, document, now)
 
     def heard(self, document: Document, now: float) -> Facts | None:
         """Read one line of the stream."""
@@ -81,7 +87,7 @@ class Claude(Reader):
         for block in content if isinstance(content, list) else ():
             if isinstance(block, dict):
                 facts += self._block(block, message, parent, time)
-        return facts + self._request(message, time)
+        return facts + self.request(message, time)
 
     def _block(self, block: Document, message: Document, parent: str, time: float | None) -> Facts:
         base: dict[str, Any] = {"message_id": text(message, "id"), "model": text(message, "model")}
@@ -108,7 +114,7 @@ class Claude(Reader):
             case other:
                 return [unmapped(f"assistant/{other}")]
 
-    def _request(self, message: Document, time: float | None) -> Facts:
+    def request(self, message: Document, time: float | None) -> Facts:
         """Report a request's tokens once: its message comes in as many lines as it has blocks."""
         id_, model = text(message, "id"), text(message, "model")
         if not id_ or id_ == self._message or model == "<synthetic>":
