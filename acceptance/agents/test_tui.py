@@ -137,3 +137,19 @@ def test_an_unknown_dialog_is_reported_and_no_key_is_pressed(new_real: NewReal):
 
 def pin_of(text: str) -> str:
     return next(line for line in text.splitlines() if line.startswith("bin = ")).split('"')[1]
+
+
+def test_a_limit_after_which_claude_goes_on_by_itself_brings_no_nudge(new_real: NewReal):
+    project = new_real("claude").write([Real("a", "claude", "limit", mode="tui", login="token")])
+    project.provider.control("claude", "limit", reset_in=5.0)
+    project.loops("up")
+    held = project.wait_event(ev.HoldBegan, "the limit", seconds=SLOW)
+    project.provider.control("claude", "ok")
+
+    project.wait_event(
+        ev.TurnCompleted, "claude goes on, 95 s after the reset", lambda e: e.at > held.at and not e.failed, 240.0
+    )
+
+    project.wait_event(ev.HoldEnded, "the limit is over")
+    assert not project.events(ev.NudgeSending), project.story()
+    assert greeting(project).read_text() == "hello-from-mock\n"

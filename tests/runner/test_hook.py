@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from loops.known.all import KNOWN
 from loops.runner import tui_start
-from loops.runner.hook_socket import MOST_WAITING, HookSocket, Left, Payload
+from loops.runner.hook_socket import MOST_WAITING, HookSocket, Left, Payload, line_of
 from loops.runner.order import RunOrder
+from loops.runner.record import Record
 
 PATIENCE = 10.0
 CLAUDE, CODEX, PI = KNOWN["claude"], KNOWN["codex"], KNOWN["pi"]
@@ -164,6 +165,47 @@ def test_connections_that_say_nothing_are_let_go(hooks: HookSocket, path: str, h
     assert isinstance(next_of(hooks), Payload)
     for one in silent:
         one.close()
+
+
+@pytest.mark.parametrize(
+    ("report", "stream", "line"),
+    [
+        (b'{"a": 1}\n', "hook", b'{"a": 1}'),
+        (b'{"a":\n 1}', "hook", b'{"a":  1}'),
+        (b'out\n{"a": 1}', "out", b'{"a": 1}'),
+        (b'in\n{"a": 1}', "in", b'{"a": 1}'),
+        (b'err\n{"a": 1}', "hook", b'err {"a": 1}'),
+        (b"out", "hook", b"out"),
+    ],
+)
+def test_a_report_is_one_line_of_one_stream(report: bytes, stream: str, line: bytes):
+    assert line_of(report) == (stream, line)
+
+
+def test_a_record_is_followed_from_where_this_run_began(tmp_path: Path):
+    path = tmp_path / "home" / "record.jsonl"
+    path.parent.mkdir()
+    path.write_text("old\n")
+    resumed, fresh = (Record(True, str(path.parent), from_start=start) for start in (False, True))
+    for record in (resumed, fresh):
+        record.named(payload("SessionStart", transcript_path=str(path)))
+    with path.open("a") as file:
+        file.write("new\nha")
+    assert resumed.read() == [b"new"]
+    assert fresh.read() == [b"old", b"new"]
+    with path.open("a") as file:
+        file.write("lf\n")
+    assert resumed.read() == [b"half"]
+
+
+@pytest.mark.parametrize("named", ["/etc/passwd", "../secret", "", None, 3, "/\0"])
+def test_a_record_outside_the_home_is_not_read(named: Any, tmp_path: Path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "link").symlink_to("/etc/passwd")
+    for path in (named, str(tmp_path / "home" / "link"), str(tmp_path / "home")):
+        record = Record(True, str(tmp_path / "home"), from_start=True)
+        record.named(payload("SessionStart", transcript_path=path))
+        assert record.read() == []
 
 
 # ---- the words of a start ------------------------------------------------------------------------------------------
