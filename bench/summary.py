@@ -61,6 +61,22 @@ TARGETS = (
     Target("journal: acknowledged, then lost", "acknowledged", "lost", 0.0, row="loops journal"),
     Target("journal: cuts told wrongly", "damage", "told wrongly", 0.0, row="cut at every byte"),
     Target("journal: flipped bits told wrongly", "damage", "told wrongly", 0.0, row="every bit flipped"),
+    Target(
+        "normalising short lines (the slowest backend)",
+        "normalise short",
+        "of target",
+        1.0,
+        row="the slowest of them",
+        least=True,
+    ),
+    Target(
+        "normalising long lines (the slowest backend)",
+        "normalise long",
+        "of target",
+        1.0,
+        row="the slowest of them",
+        least=True,
+    ),
     Target("one decision (the slowest kind)", "decide", "us", 50.0, " us", row="the slowest of them"),
 )
 

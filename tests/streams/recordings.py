@@ -19,6 +19,9 @@ RESUMED = {
     "claude-resume": "3426c468-4ac2-40a2-a351-6b4a5eb454bf",
     "codex-resume": "01a1fe37-eec9-7440-bb96-ff3508801631",
     "codex-lost": "01a1fd0b-8ace-7a41-90c7-ff25b5d81c63",
+    "claude-lost": "01234567-89ab-4cde-8f01-23456789abcd",
+    "opencode-lost": "ses_e03013ed2ffeVDfYhx98Y8wGGp",
+    "pi-lost": "01a1fd14-f939-75d5-bb40-8cb0059b4a03",
 }
 
 

@@ -18,6 +18,7 @@ EXPECTED = {
     "claude-e401": "auth",
     "claude-e429": "rate_limit",
     "claude-e500": "provider_unavailable",
+    "claude-lost": "resume_failed",
     "claude-limit": "rate_limit",
     "claude-planlimit": "limit_reached",
     "claude-refused": "provider_unavailable",
@@ -54,11 +55,12 @@ EXPECTED = {
     "pi-e401": "auth",
     "pi-e429": "rate_limit",
     "pi-e500": "provider_unavailable",
+    "pi-lost": "resume_failed",
     "pi-json-refused": "provider_unavailable",
     "pi-refused": "provider_unavailable",
 }
 """Why the turn of a recording failed.  Not here: it went well, was interrupted, or never began."""
-WITHOUT_TURN = {"codex-lost"}
+WITHOUT_TURN = {"codex-lost", "opencode-lost"}
 UNFINISHED = {"codex-exec-refused"}
 
 
@@ -178,8 +180,11 @@ def test_a_resumed_conversation_is_called_so(name: str) -> None:
     assert (session.type, session.data["conversation"]) == ("session.resumed", recordings.RESUMED[name])
 
 
-def test_a_conversation_that_is_not_there_is_a_failed_resume() -> None:
-    assert [event.data["class"] for event in of(recordings.events("codex-lost"), "error")] == ["resume_failed"]
+@pytest.mark.parametrize("name", ["claude-lost", "codex-lost", "opencode-lost", "pi-lost"])
+def test_a_conversation_that_is_not_there_is_a_failed_resume_and_never_named(name: str) -> None:
+    found = recordings.events(name)
+    assert {event.data["class"] for event in of(found, "error", "turn.failed")} == {"resume_failed"}
+    assert of(found, "session.started", "session.resumed") == []
 
 
 def test_the_contract_knows_every_type_that_is_told() -> None:

@@ -47,7 +47,7 @@ def test_a_block_has_its_name_a_notice_and_a_remedy(kind: str):
     assert hold(world) == kind
     assert world.notices() == ["builder: no"]
     row = table.rows(world.state, world.now)[0]
-    assert row.state == "BLOCKED"
+    assert (row.state, row.hold) == ("BLOCKED", kind)
     assert row.doing.startswith(f"{kind}: ")
 
 
@@ -144,7 +144,7 @@ def test_a_provider_that_is_away_is_named_from_the_first_retry_while_the_agent_t
     assert hold(world) == "provider"
     assert world.agent("builder").turn is Turn.WORKING
     row = table.rows(world.state, world.now)[0]
-    assert row.state == "PROVIDER"
+    assert (row.state, row.hold) == ("PROVIDER", "provider_unavailable")
     assert row.doing.startswith("tries again by itself since ")
     world.told("nudge", "builder", detail="hello")
     world.tick(20 * MINUTE)

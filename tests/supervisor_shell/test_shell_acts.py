@@ -14,7 +14,7 @@ from loops.config.model import Agent, Backend, Config, Handoff, Kind, Loop, Phas
 from loops.errors import SessionError
 from loops.places import Runtime
 from loops.sessions import client as held
-from loops.supervisor import acts, commission
+from loops.supervisor import acts, commission, looking
 from loops.supervisor.action import End, Look, RunChecks, Send, Start
 from loops.supervisor.acts import Sessions
 from loops.supervisor.clock import Clock
@@ -208,7 +208,7 @@ def test_a_look_whose_answer_went_with_the_holder_can_be_asked_for_again(hands: 
 def test_a_look_without_an_answer_is_given_up(hands: Hands) -> None:
     hands.hold()
     hands.sessions.look(Look("one", 1))
-    hands.pass_time(acts.LOOK_WITHIN + 1)
+    hands.pass_time(looking.LOOK_WITHIN + 1)
     assert not hands.sessions.is_looking("one")
 
 

@@ -78,6 +78,15 @@ def _count(word: str) -> int:
     return number
 
 
+def _events(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", default="", metavar="AGENT", help="default: list all recorded runs")
+    parser.add_argument("--run", type=_count, default=0, metavar="N", help="its number (default: the newest)")
+    parser.add_argument("--raw", action="store_true", help="the lines of the agent's own protocol, in their order")
+    parser.add_argument(
+        "--again", action="store_true", help="normalize the recording again and compare: 1 if it differs"
+    )
+
+
 def _attach(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="agent or service; Ctrl-\\ twice leaves it")
 
@@ -211,6 +220,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("stop", "emergency stop: kill everything now", "loops stop --all-now", "lifecycle:stop", _stop),
     Verb("status", "one table of everything; starts nothing", "loops status --watch", "show:status", _status),
     Verb("logs", "what a session printed", "loops logs builder -f", "sessions:logs", _logs),
+    Verb(
+        "events",
+        "what an agent did, from its recorded protocol",
+        "loops events builder --run 3",
+        "events:events",
+        _events,
+    ),
     Verb("attach", "be in a session's terminal", "loops attach builder", "sessions:attach", _attach),
     Verb("nudge", "send an agent a message", "loops nudge builder 'read DECISIONS.md again'", "sessions:nudge", _nudge),
     Verb(

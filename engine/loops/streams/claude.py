@@ -9,13 +9,13 @@ from loops.known.model import Meaning
 from loops.streams import tools
 from loops.streams.claude_names import ERRORS, QUIET, QUIET_SYSTEM, STOPS
 from loops.streams.claude_transcript import STREAM, Transcript
+from loops.streams.claude_usage import Usage
 from loops.streams.event import Fact
 from loops.streams.hooks import Hooks
 from loops.streams.reader import Facts, Reader, unmapped
 from loops.streams.reading import (
     Document,
     block_text,
-    count,
     epoch,
     flag,
     identity,
@@ -28,11 +28,12 @@ from loops.streams.reading import (
 )
 from loops.streams.texts import Failure, Texts
 from loops.streams.turn import retry
-from loops.streams.usage import NONE, Tokens, used
 
 
 class Claude(Reader):
     """The stream of one run of claude."""
+
+    quiet = (b'{"type":"stream_event",',)
 
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         super().__init__(run, texts, conversation)
@@ -40,10 +41,7 @@ class Claude(Reader):
         self._transcript = Transcript(self)
         self._limit: Failure | None = None
         """The plan's limit, since an event of its own said it."""
-        self._message = ""
-        self._counted = NONE
-        """Tokens of this turn's requests that were reported before its result."""
-        self._usd = 0.0
+        self.usage = Usage()
 
     # ---- from the agent ----------------------------------------------------------------------------------------------
 
@@ -87,7 +85,7 @@ class Claude(Reader):
         for block in content if isinstance(content, list) else ():
             if isinstance(block, dict):
                 facts += self._block(block, message, parent, time)
-        return facts + self.request(message, time)
+        return facts + self.usage.request(message, time)
 
     def _block(self, block: Document, message: Document, parent: str, time: float | None) -> Facts:
         base: dict[str, Any] = {"message_id": text(message, "id"), "model": text(message, "model")}
@@ -114,16 +112,6 @@ class Claude(Reader):
             case other:
                 return [unmapped(f"assistant/{other}")]
 
-    def request(self, message: Document, time: float | None) -> Facts:
-        """Report a request's tokens once: its message comes in as many lines as it has blocks."""
-        id_, model = text(message, "id"), text(message, "model")
-        if not id_ or id_ == self._message or model == "<synthetic>":
-            return []
-        self._message, self.model = id_, model
-        tokens = _tokens(table(message, "usage"))
-        self._counted = self._counted.plus(tokens)
-        return [used(tokens, model=model, time=time)] if tokens.some() else []
-
     def _user(self, document: Document) -> Facts:
         content, time = table(document, "message").get("content"), epoch(document.get("timestamp"))
         declined = {
@@ -145,13 +133,16 @@ class Claude(Reader):
         return [*facts, Fact("message.user", {"text": said}, time)] if said or not facts else facts
 
     def _result(self, document: Document, now: float) -> Facts:
-        facts = self.named(text(document, "session_id")) + self.turn.begin_itself() + self._rest(document)
         said, subtype = text(document, "result"), text(document, "subtype")
+        failed = flag(document, "is_error") or subtype.startswith("error")
+        # A conversation that could not be resumed is named by nothing but the failure.
+        facts = [] if failed else self.named(text(document, "session_id"))
+        facts += self.turn.begin_itself() + self.usage.turn(document)
         for denial in rows(document, "permission_denials"):
             facts += self._denied(text(denial, "tool_use_id"), text(denial, "tool_name"))
         if subtype == "error_max_turns":
             return facts + self.turn.complete("max_turn_requests")
-        if flag(document, "is_error") or subtype.startswith("error"):
+        if failed:
             if self.turn.interrupted:
                 return facts + self.turn.complete("cancelled")
             message = said or "; ".join(texts(document, "errors"))
@@ -169,30 +160,11 @@ class Claude(Reader):
         self.approvals.refused.add(call)
         return [Fact("approval.denied", {"tool": tool, "tool_call_id": call, "by": "policy", "reason": reason[:300]})]
 
-    def _rest(self, document: Document) -> Facts:
-        """Report what the requests of the turn used beyond what their messages said (which is written too early)."""
-        since = table(document, "model_usage_since_last_result")
-        cost: float | None = None
-        if since:
-            parts = [part for part in since.values() if isinstance(part, dict)]
-            tokens = NONE
-            for part in parts:
-                tokens = tokens.plus(_model_tokens(part))
-            cost = sum(number(part, "costUSD") or 0.0 for part in parts)
-        else:
-            tokens = _tokens(table(document, "usage"))
-            total = number(document, "total_cost_usd") or 0.0
-            cost, self._usd = max(0.0, total - self._usd), total
-        rest, self._counted, self._message = tokens.less(self._counted), NONE, ""
-        if not rest.some() and not cost:
-            return []
-        return [used(rest, usd=cost, model=self.model, scope="step")]
-
     def _system(self, document: Document, now: float) -> Facts | None:
         match document.get("subtype"):
             case "init":
                 self.version = text(document, "claude_code_version") or self.version
-                self.model = text(document, "model")
+                self.model = self.usage.model = text(document, "model")
                 return self.named(
                     text(document, "session_id"),
                     model=self.model,
@@ -305,17 +277,3 @@ class Claude(Reader):
             message = text(document, "last_assistant_message") or text(document, "error_details")
             failure = self._failure(text(document, "error"), message, now)
         return self._hooks.read(document, failure)
-
-
-def _tokens(usage: Document) -> Tokens:
-    read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
-    reasoning = count(table(usage, "output_tokens_details"), "thinking_tokens")
-    return Tokens(
-        count(usage, "input_tokens") + read + written, count(usage, "output_tokens"), read, written, reasoning
-    )
-
-
-def _model_tokens(part: Document) -> Tokens:
-    read, written = count(part, "cacheReadInputTokens"), count(part, "cacheCreationInputTokens")
-    total = count(part, "inputTokens") + read + written
-    return Tokens(total, count(part, "outputTokens"), read, written, count(part, "thinkingTokens"))

@@ -35,7 +35,7 @@ class Transcript:
                 message = table(document, "message")
                 if flag(document, "isApiErrorMessage") or not message.get("stop_reason"):
                     return []  # its own words; or a part of an answer, whose tokens are not yet counted
-                return self._claude.request(message, time)
+                return self._claude.usage.request(message, time)
             case "user":
                 self._asked = 0
                 return []

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from loops.known.model import Meaning
-from loops.streams import codex_errors, codex_exec, codex_items, codex_rollout, tools
-from loops.streams.codex_names import DECISIONS, GRANTING, QUIET
+from loops.streams import codex_asking, codex_errors, codex_exec, codex_items, codex_rollout
+from loops.streams.codex_names import GRANTING, QUIET
 from loops.streams.event import Fact
 from loops.streams.hooks import Hooks
 from loops.streams.reader import Facts, Reader
@@ -37,6 +37,8 @@ _Read = Callable[["Codex", Document, float, "float | None"], "Facts"]
 
 class Codex(Reader):
     """The streams of one run of codex."""
+
+    quiet = tuple(f'{{"method":"{name}",'.encode() for name in sorted(QUIET) if name.endswith(("elta", "progress")))
 
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         super().__init__(run, texts, conversation)
@@ -70,7 +72,7 @@ class Codex(Reader):
         if read is None:
             return [] if method in QUIET else self._foreign(document, method)
         if "id" in document:
-            return read(self, {**params, "request": identity(document["id"])}, now, time)
+            return read(self, {**params, "method": method, "request": identity(document["id"])}, now, time)
         return read(self, params, now, time)
 
     def _foreign(self, document: Document, method: str) -> Facts | None:
@@ -206,30 +208,8 @@ class Codex(Reader):
 
     # ---- approvals ---------------------------------------------------------------------------------------------------
 
-    def _command_asked(self, params: Document, now: float, time: float | None) -> Facts:
-        command = params.get("command")
-        line = command if isinstance(command, str) else " ".join(texts(params, "command"))
-        given = {name: params[name] for name in ("command", "cwd", "reason") if params.get(name) is not None}
-        return self._asked(params, "exec_command", line or text(params, "reason"), given, time)
-
-    def _change_asked(self, params: Document, now: float, time: float | None) -> Facts:
-        given = {name: params[name] for name in ("grantRoot", "reason", "fileChanges") if params.get(name) is not None}
-        line = text(params, "reason") or ", ".join(table(params, "fileChanges")) or "change files"
-        return self._asked(params, "apply_patch", line, given, time)
-
-    def _rights_asked(self, params: Document, now: float, time: float | None) -> Facts:
-        given = {name: params[name] for name in ("permissions", "reason", "cwd") if params.get(name) is not None}
-        return self._asked(params, "permissions", text(params, "reason") or "more permissions", given, time)
-
-    def _asked(self, params: Document, tool: str, line: str, given: Document, time: float | None) -> Facts:
-        offered = params.get("availableDecisions")
-        choices = offered if isinstance(offered, list) else []
-        names = [next(iter(choice), "") if isinstance(choice, dict) else choice for choice in choices]
-        options = dict.fromkeys(DECISIONS[name] for name in names if isinstance(name, str) and name in DECISIONS)
-        call = first_text(params, "itemId", "callId")
-        options_ = tuple(options) or ("allow_once", "reject_once")
-        asked = self.approvals.ask(text(params, "request"), tool, tools.kind(tool), line, given, options_, call, time)
-        return asked + self.state("waiting_approval", time=time)
+    def _asked(self, params: Document, now: float, time: float | None) -> Facts:
+        return codex_asking.asked(self, params, time) + self.state("waiting_approval", time=time)
 
     def _resolved(self, params: Document, now: float, time: float | None) -> Facts:
         return self.approvals.end(identity(params.get("requestId")), "expired", "backend", time=time)
@@ -298,11 +278,11 @@ _READ: dict[str, _Read] = {
     "guardianWarning": Codex._warning,
     "configWarning": Codex._warning,
     "deprecationNotice": Codex._warning,
-    "item/commandExecution/requestApproval": Codex._command_asked,
-    "item/fileChange/requestApproval": Codex._change_asked,
-    "item/permissions/requestApproval": Codex._rights_asked,
-    "execCommandApproval": Codex._command_asked,
-    "applyPatchApproval": Codex._change_asked,
+    "item/commandExecution/requestApproval": Codex._asked,
+    "item/fileChange/requestApproval": Codex._asked,
+    "item/permissions/requestApproval": Codex._asked,
+    "execCommandApproval": Codex._asked,
+    "applyPatchApproval": Codex._asked,
     "serverRequest/resolved": Codex._resolved,
 }
 

@@ -31,13 +31,16 @@ def started(reader: Reader, item: Document, elsewhere: bool, time: float | None)
     found = TOOLS.get(text(item, "type"))
     if found is None:
         return []
-    return [tools.started(text(item, "id"), _name(item, found[0]), found[1], _input(item), time)]
+    call, tool, given = text(item, "id"), _name(item, found[0]), _input(item)
+    reader.calls(call, tool, given)
+    return [tools.started(call, tool, found[1], given, time)]
 
 
 def completed(reader: Reader, item: Document, elsewhere: bool, time: float | None) -> Facts:
     """Read ``item/completed``."""
     kind = text(item, "type")
     if found := TOOLS.get(kind):
+        reader.call_of(text(item, "id"))
         return _tool(item, _name(item, found[0]), time)
     match kind:
         case "agentMessage":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import json.encoder
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -19,36 +21,54 @@ _CUTS = 50
 """Of which it is told what was cut."""
 _DEPTH = 16
 
-_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _ascii = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
+def _fast() -> Callable[[Any], str]:
+    """Return an encoder that is made once: `JSONEncoder.encode` makes the part of it that is written in C each time."""
+    made = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    maker = getattr(json.encoder, "c_make_encoder", None)
+    if maker is None:
+        return made.encode
+    parts = maker(None, made.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(parts(value, 0))
+
+
+compact = _fast()
+"""Encode as JSON.  Raises ValueError, RecursionError or TypeError; half surrogates come through."""
+
+
 class Clock:
-    """Writes times as RFC 3339 with milliseconds; most lines of a stream share their second."""
+    """Writes times as RFC 3339 with milliseconds; most lines of a stream share their second, and all their day."""
 
     def __init__(self) -> None:
-        self._second = -1
-        self._written = ""
+        self._day = self._second = -1
+        self._date = self._written = ""
 
     def write(self, epoch: float) -> str:
         """Return *epoch* (seconds, from 1970 to the year 9999) as text."""
         millis = int(epoch * 1000 + 0.5)
         second, rest = divmod(millis, 1000)
         if second != self._second:
-            self._second, self._written = second, time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
+            self._second = second
+            day, second = divmod(second, 86400)
+            if day != self._day:
+                self._day, self._date = day, time.strftime("%Y-%m-%dT", time.gmtime(day * 86400))
+            self._written = f"{self._date}{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}."
         return f"{self._written}{rest:03d}Z"
 
 
 def encoded(data: dict[str, Any]) -> str:
-    """Return *data* as JSON; what JSON cannot say (no number, a half surrogate) is put as near as it can be."""
+    """Return *data* as JSON; what JSON cannot say (a number without end, endless depth) is put as near as it can be."""
     try:
-        written = _compact(data)
-        written.encode()
-    except UnicodeEncodeError:
-        return _ascii(data)
+        return compact(data)
     except (ValueError, RecursionError):
         return _ascii(shortened(data))
-    return written
+
+
+def encoded_ascii(data: dict[str, Any]) -> str:
+    """Return *data* as JSON of ASCII alone: the only way to write half a surrogate."""
+    return _ascii(json.loads(encoded(data)))
 
 
 def shortened(data: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
 from loops.streams.detectors import Detectors
-from loops.streams.encoding import SMALL, Clock, encoded, shortened
+from loops.streams.encoding import SMALL, Clock, encoded, encoded_ascii, shortened
 from loops.streams.event import PREFIX, Event, Fact
 from loops.streams.reader import raw_type, unmapped
 from loops.streams.readers import reader
@@ -17,6 +18,17 @@ FILES = {"err": "raw/err.txt"}
 _TEXT_SHOWN = 300
 _SHAPE = (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
 """What a mapping raises on a document of a shape that nobody foresaw."""
+
+
+class _Place:
+    """Where the next line of a stream will be."""
+
+    __slots__ = ("file", "line", "offset")
+
+    def __init__(self, stream: str) -> None:
+        name = FILES.get(stream) or f"raw/{stream}.jsonl"
+        self.file = f'"raw":{{"file":{encoded_text(name)},'
+        self.line, self.offset = 1, 0
 
 
 class Normaliser:
@@ -40,9 +52,10 @@ class Normaliser:
         self._reader = reader(engine, run, conversation, utc_offset)
         self._reader.version = engine_version
         self._detectors = Detectors(hides=engine == "codex")
+        self._quiet = self._reader.quiet
         self._run, self._engine = run, engine
         self._whose: dict[str, Any] = {"agent": agent, "phase": phase} if phase else {"agent": agent}
-        self._places: dict[str, tuple[int, int]] = {}
+        self._places: dict[str, _Place] = {}
         self._sequence = 0
         self._recorded, self._backend = Clock(), Clock()
         self._head = f'{{"specversion":"1.0","id":{encoded_text(run)[:-1]}-'
@@ -57,9 +70,14 @@ class Normaliser:
         """
         if raw.endswith(b"\n"):
             raw = raw[:-1]
-        line, offset = self._places.get(stream, (1, 0))
-        self._places[stream] = (line + 1, offset + len(raw) + 1)
-        recorded = round(min(max(recorded, 0.0), LATEST), 6)  # what the index holds
+        place = self._places.get(stream)
+        if place is None:
+            place = self._places[stream] = _Place(stream)
+        line, offset = place.line, place.offset
+        place.line, place.offset = line + 1, offset + len(raw) + 1
+        if not 0.0 <= recorded <= LATEST:
+            recorded = LATEST if recorded > LATEST else 0.0
+        recorded = int(recorded * 1e6 + 0.5) / 1e6  # as the index holds it; `round` takes ten times as long
         facts = self._facts(stream, raw, recorded)
         if not facts:
             return []
@@ -67,10 +85,7 @@ class Normaliser:
         if self._reader.conversation != self._subject:
             self._subject = self._reader.conversation
             self._tail = self._engine_part(self._subject)
-        where = (
-            f'"raw":{{"file":"{FILES.get(stream) or f"raw/{stream}.jsonl"}","line":{line},"offset":{offset},'
-            f'"sha256":"{sha256(raw).hexdigest()}"}}}}}}'
-        )
+        where = f'{place.file}"line":{line},"offset":{offset},"sha256":"{sha256(raw).hexdigest()}"}}}}}}'
         time = f'"recordedtime":"{self._recorded.write(recorded)}"'
         long = len(raw) > SMALL
         return [self._event(fact, time, where, long) for fact in facts]
@@ -78,9 +93,16 @@ class Normaliser:
     def _facts(self, stream: str, raw: bytes, recorded: float) -> list[Fact]:
         if stream == "err":
             return self._reader.complain(raw.decode("utf-8", "replace"), recorded)
+        if stream == "out" and raw.startswith(self._quiet):
+            return []
         try:
-            document = json.loads(raw, parse_constant=_no_number)
+            text = raw.decode()
+            if text[:1].isspace():
+                text = text.lstrip()
+            document, end = _scan(text, 0)
         except (ValueError, RecursionError):
+            return self._no_document(stream, raw, recorded)
+        if end != len(text) and text[end:].strip():
             return self._no_document(stream, raw, recorded)
         if not isinstance(document, dict):
             return self._no_document(stream, raw, recorded)
@@ -107,24 +129,31 @@ class Normaliser:
             data = {**data, **self._whose}
         if long:
             data = shortened(data)
-        body = encoded(data)
-        comma = "" if len(body) == 2 else ","
         time = f'"time":"{self._backend.write(fact.time)}",' if fact.time is not None else ""
-        line = (
+        before = (
             f'{self._head}{self._sequence:06d}{self._source}{fact.type}",{time}{recorded},{self._tail}'
-            f'"sequence":"{self._sequence:010d}","datacontenttype":"application/json","data":{body[:-1]}{comma}{where}'
+            f'"sequence":"{self._sequence:010d}","datacontenttype":"application/json","data":'
         )
-        return Event(fact.type, data, line.encode())
+        comma = "," if data else ""
+        try:
+            line = f"{before}{encoded(data)[:-1]}{comma}{where}".encode()
+        except UnicodeEncodeError:
+            line = f"{before}{encoded_ascii(data)[:-1]}{comma}{where}".encode()
+        return Event(fact.type, data, line)
 
     def _engine_part(self, subject: str) -> str:
         named = f'"subject":{encoded_text(subject)},' if subject else ""
         return f'{named}"engine":{encoded_text(self._engine)},'
 
 
+def _no_number(name: str) -> None:
+    """Read NaN and Infinity, which are no JSON, as null."""
+
+
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(parse_constant=_no_number).raw_decode
+"""Reads the document at a place of a text: what `json.loads` does, without making a decoder each time."""
+
+
 def encoded_text(text: str) -> str:
     """Return *text* as a JSON string."""
     return json.dumps(text)
-
-
-def _no_number(name: str) -> None:
-    """Read NaN and Infinity, which are no JSON, as null."""

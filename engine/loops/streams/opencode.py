@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from loops.known.model import Meaning
 from loops.streams import opencode_parts as parts
@@ -249,7 +248,8 @@ class Opencode(Reader):
 
     def _refused(self, method: str, path: str, status: int, response: Document, now: float) -> Facts:
         body = table(response, "body")
-        words = first_text(body, "message", "name") or text(table(body, "data"), "message") or text(response, "body")
+        data = table(body, "data")
+        words = text(data, "message") or first_text(body, "message", "name") or text(response, "body")
         message = f"{method} {path}: {status} {words}".strip()
         session = _SESSION.fullmatch(path)
         if status == 404 and session and method == "GET" and not self.conversation:
@@ -260,8 +260,7 @@ class Opencode(Reader):
         failure = failure._replace(message=message)
         if path.endswith(("/prompt_async", "/message")):
             return self.turn.fail(failure)
-        data: dict[str, Any] = {"class": failure.meaning.value, "message": message}
-        return [Fact("warning", data)]
+        return [Fact("warning", {"class": failure.meaning.value, "message": message})]
 
     # ---- opencode run --format json ----------------------------------------------------------------------------------
 

@@ -60,6 +60,13 @@ _MOST_RETRIES = 3
 class Pi(Reader):
     """The stream of one run of pi."""
 
+    quiet = (
+        b'{"type":"message_update",',
+        b'{"type":"tool_execution_update",',
+        b'{"type":"message_start",',
+        b'{"type":"turn_end",',
+    )
+
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         super().__init__(run, texts, conversation)
         self._running: dict[str, tuple[str, object]] = {}

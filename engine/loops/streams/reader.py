@@ -19,6 +19,9 @@ _CALLS = 2000
 class Reader:
     """One run of one backend.  A mapping overrides `heard` (stream out), `sent` (in) and `hooked` (hook)."""
 
+    quiet: tuple[bytes, ...] = ()
+    """Beginnings of lines from the agent that say nothing new (pieces of a text that comes whole), nor need be read."""
+
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         self.texts = texts
         self._run = run
@@ -168,6 +171,10 @@ class Reader:
         if len(self._calls) >= _CALLS:
             self._calls.clear()
         self._calls[call] = tool, given
+
+    def look_up(self, call: str) -> tuple[str, Any]:
+        """Return the tool of *call*, which goes on, and what it was given."""
+        return self._calls.get(call, ("", None))
 
     def call_of(self, call: str, otherwise: str = "") -> tuple[str, Any]:
         """Return the tool of *call* and what it was given; it is asked for once."""

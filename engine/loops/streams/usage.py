@@ -18,11 +18,23 @@ class Tokens(NamedTuple):
 
     def less(self, other: Tokens) -> Tokens:
         """Return what of this goes beyond *other*; no part below zero."""
-        return Tokens(*(max(0, mine - theirs) for mine, theirs in zip(self, other, strict=True)))
+        return Tokens(
+            max(0, self.input - other.input),
+            max(0, self.output - other.output),
+            max(0, self.read - other.read),
+            max(0, self.written - other.written),
+            max(0, self.reasoning - other.reasoning),
+        )
 
     def plus(self, other: Tokens) -> Tokens:
         """Return the sum."""
-        return Tokens(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Tokens(
+            self.input + other.input,
+            self.output + other.output,
+            self.read + other.read,
+            self.written + other.written,
+            self.reasoning + other.reasoning,
+        )
 
     def some(self) -> bool:
         """Return whether anything was used."""

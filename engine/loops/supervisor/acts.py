@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 from loops.agents import port
@@ -25,20 +24,16 @@ from loops.supervisor import commission
 from loops.supervisor.action import End, Look, RunChecks, Send, Start
 from loops.supervisor.clock import Clock
 from loops.supervisor.decide import CHECK_SESSION
-from loops.supervisor.observation import CheckEnded, Confined, Exited, Looked, Observation, Sent, Spawned, SpawnRefused
+from loops.supervisor.looking import Looking, in_steady_time
+from loops.supervisor.observation import CheckEnded, Confined, Exited, Observation, Spawned, SpawnRefused
 from loops.supervisor.reactor import Reactor
-from loops.supervisor.state import AgentState, NudgeKind, State, Turn
+from loops.supervisor.sending import Sending
+from loops.supervisor.state import NudgeKind, State
 
 TREE_STEP = 0.02
 """Seconds between two steps of ending a tree."""
 SWEEP_AFTER = 0.02
 """Seconds in which the ends of sessions are gathered before their children are looked for: once for a whole storm."""
-SETTLED = 1.0
-"""Seconds of silence after which a screen is worth reading."""
-RESTS = 10.0
-"""Seconds without any output or event after which a screen that nobody knows is a question."""
-LOOK_WITHIN = 10.0
-"""Seconds for the answer to a look; then it counts as lost, and another may be asked for."""
 
 
 class Sessions:
@@ -69,17 +64,15 @@ class Sessions:
         self._see = see
         self._before_exit = before_exit
         self._prepare = prepare
-        self._sendings: dict[str, verified.Sending] = {}
+        self._sending = Sending(reactor, clock, runtime, holder, state=state, see=see)
+        self._looking = Looking(reactor, clock, holder, self._sending, state=state, see=see)
         self._endings: dict[tuple[str, int], tree.Ending] = {}
         self._exits: dict[tuple[str, int], held.Exited] = {}
-        self._looks: dict[int, str] = {}
-        self._looking: set[str] = set()
 
     def adopted(self, holder_pid: int, sessions: Sequence[held.Held]) -> None:
         """Take in what the holder holds.  A session that is no child of it outlived an earlier one."""
         self.holder_pid = holder_pid
-        self._looks.clear()  # an answer that was under way went with the earlier holder
-        self._looking.clear()
+        self._looking.begin_anew()
         ours = set(tree.children(holder_pid))
         self._leaders.clear()  # in place: the endings under way look at it
         self._leaders.update((session.pid, session.name) for session in sessions if session.alive)
@@ -197,8 +190,8 @@ class Sessions:
 
     def _tell_exit(self, event: held.Exited) -> None:
         at = self._clock.now()
-        self._sendings.pop(event.name, None)
-        self._looked(event.name)
+        self._sending.forget(event.name)
+        self._looking.over(event.name)
         if event.name.startswith(CHECK_SESSION):
             self._check_ended(event)
             return
@@ -241,130 +234,34 @@ class Sessions:
             ok, text = False, f"the checks gave no answer (exit {event.code}, signal {event.signal})"
         self._see(CheckEnded(self._clock.now(), check.phase, check.commit, ok, text))
 
-    # ---- sending ---------------------------------------------------------------------------------------------------
+    # ---- sending and looking ---------------------------------------------------------------------------------------
 
     def send(self, act: Send) -> None:
         """Type a nudge and verify it; asked again for the same nudge and incarnation, nothing is typed twice."""
         if act.nudge.kind is NudgeKind.CLAIM:
-            self._prepare(act.agent, partial(self._in_peace, partial(self._send, act)))
+            self._prepare(act.agent, partial(self._in_peace, partial(self._sending.send, act)))
         else:
-            self._send(act)
-
-    def _send(self, act: Send) -> None:
-        state = self._state()
-        agent = state.agents.get(act.agent)
-        config = state.config
-        spec = config.agents.get(act.agent) if config is not None else None
-        adapter = commission.adapter_of(config, agent) if config is not None and agent is not None else None
-        if config is None or agent is None or spec is None or adapter is None or agent.incarnation != act.incarnation:
-            self._see(Sent(self._clock.now(), act.agent, act.nudge.id, "gone"))
-            return
-        try:
-            typing = adapter.typing(commission.message(config, self._runtime, spec, agent, act.nudge))
-            sending, steps = verified.begin(act.nudge.id, act.incarnation, typing, self._clock.now())
-        except LoopsError as error:
-            self._see(Sent(self._clock.now(), act.agent, act.nudge.id, str(error)))
-            return
-        self._sendings[act.agent] = sending
-        self._carry(act.agent, steps)
-
-    def _carry(self, name: str, steps: list[verified.Step]) -> None:
-        sending = self._sendings[name]
-        for step in steps:
-            if isinstance(step, verified.Write):
-                with suppress(SessionError):  # no holder now: asked for again when there is one, under the same id
-                    self.holder.write(name, sending.incarnation, step.write_id, step.data, guard=step.guard)
-            else:
-                del self._sendings[name]
-                self._reactor.cancel(f"send {name}")
-                self._see(Sent(self._clock.now(), name, sending.id, _OUTCOMES[step.outcome]))
-                return
-        when = verified.due(sending)
-        self._reactor.at(f"send {name}", when, partial(self.sending_saw, name, verified.Tick()))
+            self._sending.send(act)
 
     def sending_saw(self, name: str, seen: verified.Seen) -> None:
         """Tell the send that is under way in this session, if any."""
-        sending = self._sendings.get(name)
-        if sending is None:
-            return
-        self._sendings[name], steps = verified.advance(sending, seen, self._clock.now())
-        self._carry(name, steps)
-
-    def _written(self, event: held.Written) -> None:
-        sending = self._sendings.get(event.name)
-        if sending is None:
-            return
-        self.sending_saw(event.name, verified.Accepted(event.id))
-        agent = self._state().agents.get(event.name)
-        if event.repeated and ".submit." in event.id and agent is not None and agent.turn is Turn.WORKING:
-            # An earlier supervisor had pressed the key, and the turn it started was journaled before that one was killed.
-            self.sending_saw(event.name, port.TurnStarted(sending.id))
-
-    # ---- looking ---------------------------------------------------------------------------------------------------
+        self._sending.saw(name, seen)
 
     def look(self, act: Look) -> None:
         """Ask for the newest output; the screen is rendered when it comes."""
-        session = self.holder.sessions().get(act.agent)
-        if act.agent in self._looking or session is None or not session.alive:
-            return
-        tag = self.holder.ask_tail(act.agent)
-        self._looking.add(act.agent)
-        self._looks[tag] = act.agent
-        self._reactor.at(f"look {act.agent}", self._clock.now() + LOOK_WITHIN, partial(self._looked, act.agent))
+        self._looking.look(act)
 
     def is_looking(self, name: str) -> bool:
         """Whether the answer to a look is under way."""
-        return name in self._looking
+        return self._looking.is_looking(name)
 
-    def _looked(self, name: str) -> None:
-        """The look has its answer, or will have none."""
-        self._looking.discard(name)
-        self._reactor.cancel(f"look {name}")
-
-    def _tail(self, event: held.Tail) -> None:
-        name = self._looks.pop(event.tag, "")
-        self._looked(name)
-        state = self._state()
-        agent = state.agents.get(name)
-        session = self.holder.sessions().get(name)
-        if agent is None or session is None or state.config is None or not agent.alive:
-            return
-        adapter = commission.adapter_of(state.config, agent)
-        signals: tuple[port.Signal, ...] = ()
-        last = self._clock.from_boottime(session.last_output)
-        if adapter is not None and _tells(adapter, agent):
-            from loops.sessions.screen import render
-
-            screen = render(event.data, commission.ROWS, commission.COLUMNS)
-            signals = self.in_steady_time(tuple(adapter.read_screen(screen, self._clock.wall())))
-            if adapter.structured and not signals:
-                signals = self._at_rest(name, screen, last)
-            for signal in signals:
-                if isinstance(signal, port.Working):
-                    self.sending_saw(name, port.TurnStarted())
-                elif isinstance(signal, port.DialogShown):
-                    self.sending_saw(name, signal)
-        self._see(Looked(self._clock.now(), name, agent.incarnation, signals, last))
-
-    def _at_rest(self, name: str, screen: port.Screen, last: float) -> tuple[port.Signal, ...]:
-        """A screen that rests although nothing was ever reported shows a question that nobody knows."""
-        rests = last + RESTS
-        if self._clock.now() < rests:
-            self._reactor.at(f"rest {name}", rests, partial(self._look_soon, name))
-            return ()
-        shown = "\n".join(line for line in screen.lines if line.strip())
-        return (port.DialogShown(shown),) if shown else ()
+    def watch_screen(self, name: str) -> None:
+        """Follow the output's edges where the screen is a witness."""
+        self._looking.watch(name)
 
     def in_steady_time(self, signals: tuple[port.Signal, ...]) -> tuple[port.Signal, ...]:
         """Turn the wall times that an agent or a provider named into steady ones."""
-        return tuple(self._steady(signal) for signal in signals)
-
-    def _steady(self, signal: port.Signal) -> port.Signal:
-        if isinstance(signal, port.TurnEnded | port.Idle) and signal.waiting_until is not None:
-            return replace(signal, waiting_until=self._clock.steady(signal.waiting_until))
-        if isinstance(signal, port.LimitReached) and signal.resets_at is not None:
-            return replace(signal, resets_at=self._clock.steady(signal.resets_at))
-        return signal
+        return in_steady_time(self._clock, signals)
 
     # ---- what the holder says --------------------------------------------------------------------------------------
 
@@ -391,47 +288,14 @@ class Sessions:
             case held.Exited():
                 self._exited(event)
             case held.Written():
-                self._written(event)
+                self._sending.written(event)
             case held.NotWritten(name=name, id=write_id, reason=reason):
                 self.sending_saw(name, verified.Refused(write_id, reason))
             case held.Tail():
-                self._tail(event)
+                self._looking.tail(event)
             case held.Activity(name=name) | held.Quiet(name=name):
-                self._look_soon(name)
-
-    def watch_screen(self, name: str) -> None:
-        """Follow the output's edges where the screen is the only witness."""
-        state = self._state()
-        agent = state.agents.get(name)
-        if agent is None or state.config is None:
-            return
-        adapter = commission.adapter_of(state.config, agent)
-        if adapter is not None and adapter.screens:
-            self.holder.watch(name, SETTLED)
-
-    def _look_soon(self, name: str) -> None:
-        state = self._state()
-        agent = state.agents.get(name)
-        if agent is None or state.config is None:
-            return
-        adapter = commission.adapter_of(state.config, agent)
-        if adapter is not None and _tells(adapter, agent):
-            self.look(Look(name, agent.incarnation))
-
-
-def _tells(adapter: port.Adapter, agent: AgentState) -> bool:
-    """Whether the screen is evidence now: always, or only until the agent reports by itself."""
-    return adapter.screens and (not adapter.structured or agent.turn is Turn.UNKNOWN)
+                self._looking.soon(name)
 
 
 def _confined(at: float, act: Start, how: Confinement) -> Confined:
     return Confined(at, act.agent, act.incarnation, how.reads, how.writes, how.network, how.lack)
-
-
-_OUTCOMES = {
-    verified.Outcome.DELIVERED: "delivered",
-    verified.Outcome.UNCONFIRMED: "unconfirmed",
-    verified.Outcome.BLOCKED_BY_HUMAN: "human",
-    verified.Outcome.BLOCKED: "human",
-    verified.Outcome.GONE: "gone",
-}

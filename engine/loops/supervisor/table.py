@@ -31,6 +31,8 @@ class Row:
     doing: str
     session: str
     pid: int
+    hold: str = ""
+    """What it is left alone for: limit_reached, provider_unavailable, or the kind of its block (`remedies.REMEDIES`)."""
 
 
 def rows(state: State, now: float, *, supervisor_pid: int = 0, started: float = 0.0) -> list[Row]:
@@ -68,6 +70,7 @@ def _row(config: Config, state: State, spec: Agent, now: float) -> Row:
         doing=_doing(config, agent, now),
         session=spec.session,
         pid=agent.pid,
+        hold=_NAMES.get(agent.hold.kind, agent.hold.kind) if agent.hold is not None else "",
     )
 
 
@@ -95,6 +98,7 @@ _WORDS = {
 }
 
 
+_NAMES = {"limit": "limit_reached", "provider": "provider_unavailable"}
 _HOLDS = {"limit": "LIMIT", "provider": "PROVIDER"}
 
 
