@@ -31,11 +31,23 @@ def project() -> Iterator[RealProject]:
         keeper.mkdir(parents=True)
         (keeper / "secret.txt").write_text("the secret of the keeper\n")
         agents = [Real(backend, backend, options={"isolate": True}) for backend in BACKENDS if not lack(pin(backend))]
+        if not lack(pin("codex")):
+            agents.append(Real("boxed", "codex", permissions="edits", options={"isolate": True}))
         project.write(agents)
         project.loops("up", ROOM_SECRET="room secret")
         yield project
     finally:
         project.teardown()
+
+
+@pytest.mark.heavy
+@pytest.mark.xdist_group("isolated agents")
+@pytest.mark.skipif(bool(lack(pin("codex"))), reason=lack(pin("codex")) or "installed")
+def test_codex_makes_its_own_sandbox_inside_ours(project: RealProject) -> None:
+    clone = project.clone("boxed")
+    project.wait_for((clone / "done.txt").exists, "codex has run its command in its own sandbox")
+    assert (clone / "found.txt").read_text() == ""
+    assert (clone / "beside.txt").read_text().split() == ["boxed"]
 
 
 @pytest.mark.heavy

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from loops.agents.registry import STRUCTURED
-from loops.config.model import Agent, Backend, Config, Delivery, Kind, Mode, Network
+from loops.config.model import Agent, Backend, Config, Delivery, Kind, Mode, Network, Permissions
 from loops.errors import LoopsError
 from loops.isolation import pointers, surroundings
 from loops.isolation.able import ability
@@ -145,6 +145,7 @@ def _view(start: Start) -> View:
             *_names((spec.dir, private, start.signals, *spec.reads, *spec.writes)),
         ),
         network=spec.network,
+        nests=start.backend.adapter == "codex" and spec.permissions is not Permissions.SKIP and os.geteuid() == 0,
     )
 
 

@@ -90,6 +90,8 @@ def examine(config_path: str) -> Iterator[Finding]:
 
 
 def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
+    from loops.projects.doctor_isolation import isolation
+
     for problem in configuration.check_files(config):
         yield _fail("files", str(problem), "write the file, or name another in agents.toml")
     yield log_directory(config.log_dir)
@@ -97,6 +99,7 @@ def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
     yield descriptors(sessions)
     yield terminals(sessions)
     yield from backends(config)
+    yield from isolation(config)
     yield from clones(config)
     yield journal(StatePlaces(config.log_dir))
     yield from running(config, runtime)
