@@ -12,6 +12,7 @@ from loops.config.model import Agent, Backend, Config, Delivery, Kind, Mode, Net
 from loops.errors import LoopsError
 from loops.isolation import pointers, surroundings
 from loops.isolation.able import ability
+from loops.isolation.pointers import Pointers
 from loops.isolation.sandbox import KEPT_BY_ITSELF, KEPT_BY_PARENT, Access, Link, Mount, View, mounts, within, words
 from loops.known.all import KNOWN
 from loops.places import Runtime
@@ -86,7 +87,14 @@ def confine(start: Start) -> Confinement | None:
             'network = "none", but opencode is spoken to over 127.0.0.1, which an isolated agent then has for itself: '
             'set network = "open", or another backend'
         )
-    view = _view(start)
+    clone = os.path.realpath(spec.dir)
+    found = _pointers(start, clone)
+    shared = _shared(start, clone, found)
+    if shared and spec.isolate:
+        raise LoopsError(f"isolate = true, but {shared}, or set isolate = false")
+    if shared:
+        return Confinement(lack=shared)
+    view = _view(start, clone, found)
     structured = start.backend.adapter in STRUCTURED
     seen = mounts(replace(view, tools=tuple(_project(start))))
     return Confinement(
@@ -119,9 +127,8 @@ def _login(backend: Backend) -> Iterator[str]:
 # ---- what it sees --------------------------------------------------------------------------------------------------
 
 
-def _view(start: Start) -> View:
+def _view(start: Start, clone: str, found: Pointers) -> View:
     config, spec = start.config, start.spec
-    clone = os.path.realpath(spec.dir)
     private = home(config, spec)
     os.makedirs(private, mode=0o700, exist_ok=True)
     os.close(os.open(start.signals, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
@@ -137,7 +144,7 @@ def _view(start: Start) -> View:
             Mount(os.path.realpath(start.signals), Access.WRITE),
             *_of_mode(start),
         ),
-        granted=(*declared, *_pointed(start, clone)),
+        granted=(*declared, *found.mounts()),
         tools=tuple(each for each in shown if isinstance(each, Mount)),
         forbidden=tuple(_forbidden(start, clone)),
         links=(
@@ -161,12 +168,28 @@ def _names(paths: Sequence[str]) -> Iterator[Link]:
         yield from surroundings.links(path)
 
 
-def _pointed(start: Start, clone: str) -> Iterator[Mount]:
-    """Where the clone leads."""
+def _pointers(start: Start, clone: str) -> Pointers:
+    """Where the clone leads, and always led."""
     handoff = start.config.loop.handoff
     found = pointers.find(clone, handoff.remote if handoff is not None else "origin")
     record = os.path.join(StatePlaces(start.config.log_dir).isolation, f"{start.spec.name}.json")
-    return pointers.settled(found, clone, record).mounts()
+    return pointers.settled(found, clone, record)
+
+
+def _shared(start: Start, clone: str, found: Pointers) -> str:
+    """What the clone has together with another agent's, so that one cannot be shown without the other; else empty.
+
+    It is asked only after the pointers proved to be what they always were: an agent cannot free itself by changing them.
+    """
+    for agent in start.config.agents.values():
+        place = os.path.realpath(agent.dir)
+        common = "" if place == clone else pointers.common_directory(place)
+        if common and found.leads_into(common):
+            return (
+                f"{clone} takes its objects, or pushes, into {common}, which is the repository of {agent.name} as well: "
+                "give each agent a clone of its own with a remote of its own (git clone --no-local)"
+            )
+    return ""
 
 
 def _of_mode(start: Start) -> Iterator[Mount]:
