@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -19,14 +20,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pinned import node, pin
-from room import Provider, Room, command_line, descendants
-from scratch import KICKOFF, PATIENCE, SOURCE_ROOT, Outcome, PlannedPhase, Scratch
+from room import Provider, Room, children, command_line
+from scratch import KICKOFF, PATIENCE, SOURCE_ROOT, Message, Outcome, PlannedPhase, Scratch
 
 T = TypeVar("T")
 
+NUDGE = re.compile(r"\[nudge (\w+)\]")
 KEY = "mock-key-0123456789abcdefghij"
 """Made up; of the length of a real one, for some command lines look at its end."""
 MODELS = {"claude": "claude-sonnet-4-5", "codex": "mock-model", "opencode": "mock/mock-model", "pi": "mock/mock-model"}
+LARGER = {"claude": "claude-opus-4-5", "codex": "mock-large", "opencode": "mock/mock-large", "pi": "mock/mock-large"}
+"""By backend: its usual model, and another one."""
 BACKENDS = tuple(MODELS)
 
 
@@ -171,7 +175,12 @@ class RealProject(Scratch):
         if agent.backend == "opencode":
             return {"env": {"OPENCODE_CONFIG_CONTENT": self._opencode(url), **OPENCODE}, "home": {}}
         models = self.root / f"models-{agent.backend}.json"
-        mock = {"baseUrl": f"{url}/v1", "api": "openai-completions", "apiKey": KEY, "models": [{"id": "mock-model"}]}
+        mock = {
+            "baseUrl": f"{url}/v1",
+            "api": "openai-completions",
+            "apiKey": KEY,
+            "models": [{"id": "mock-model"}, {"id": "mock-large"}],
+        }
         models.write_text(json.dumps({"providers": {"mock": mock}}))
         return {"home": {".pi/agent/models.json": str(models)}}
 
@@ -182,7 +191,7 @@ class RealProject(Scratch):
             "npm": "@ai-sdk/openai-compatible",
             "name": "Mock",
             "options": {"baseURL": f"{url}/v1", "apiKey": KEY},
-            "models": {"mock-model": {"name": "m", "limit": limits, "cost": cost}},
+            "models": {name: {"name": name, "limit": limits, "cost": cost} for name in ("mock-model", "mock-large")},
         }
         return json.dumps(
             {"autoupdate": False, "share": "disabled", "model": "mock/mock-model", "provider": {"mock": mock}}
@@ -255,6 +264,18 @@ class RealProject(Scratch):
 
         return self.wait_for(found, f"{kind} {data or ''} in the events of {agent}", seconds)
 
+    def received(self, agent: str) -> list[Message]:
+        """What its runs were told: the messages that really went to the agent's program."""
+        found = []
+        for path in self.run_files(agent, "events.normalized.jsonl"):
+            events = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+            for text in (event["data"]["text"] for event in events if event["type"] == "dev.loops.message.user"):
+                nudge = NUDGE.match(text)
+                found.append(
+                    Message("nudge" if nudge else "kickoff", nudge[1] if nudge else "", text, int(path.parent.name))
+                )
+        return found
+
     # ---- its processes ---------------------------------------------------------------------------------------------
 
     def pids(self) -> dict[int, str]:
@@ -262,17 +283,14 @@ class RealProject(Scratch):
         found = {**super().pids(), **self.room.pids()}
         return {pid: line for pid, line in found.items() if pid not in (*self.provider.pids, *self.room.own)}
 
-    def find(self, *words: str) -> list[int]:
-        """The pids whose command line has all *words*."""
-        return [pid for pid, line in self.pids().items() if all(word in line for word in words)]
-
     def runner(self, agent: str) -> int:
         """The pid of an agent's runner; 0: none."""
         return int(self.agent(agent).get("pid") or 0)
 
-    def command_line_of(self, agent: str) -> dict[int, str]:
-        """The processes below an agent's runner, with their command lines."""
-        return {pid: line for pid in descendants(self.runner(agent)) if (line := command_line(pid))}
+    def program(self, agent: str) -> int:
+        """The pid of the agent's own program, which its runner started; 0: none."""
+        below = children(self.runner(agent))
+        return next((pid for pid in below if command_line(pid)), 0)
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 

@@ -201,14 +201,18 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def descendants(pid: int) -> list[int]:
-    """All living descendants of a process."""
+def children(pid: int) -> list[int]:
+    """The living children of a process."""
     found: list[int] = []
     with suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
-            for child in map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split()):
-                found += [child, *descendants(child)]
+            found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
     return found
+
+
+def descendants(pid: int) -> list[int]:
+    """All living descendants of a process."""
+    return [each for child in children(pid) for each in (child, *descendants(child))]
 
 
 class Provider:

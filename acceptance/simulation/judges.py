@@ -24,6 +24,8 @@ RESTARTS_AN_HOUR = 62
 """One that lives just long enough to count as healthy is started about once a minute; nothing is started more often."""
 SLACK = 2.0
 """Seconds by which the end of a window may be told differently from one time to the next."""
+REQUEST = 1100
+"""Tokens of one request in this world."""
 OWN_WORDS = (ob.Told, ob.ConfigRead)
 """After these a start or an end is somebody's will, not healing."""
 
@@ -48,6 +50,9 @@ class Judges:
         self._index = -1
         self._done: list[str] = []
         self._complete = False
+        self._over: set[str] = set()
+        """Who is stopped for a budget."""
+        self._answers: dict[str, bool] = {}
         self.completions = 0
         self._reports = 0
         self.counts: Counter[str] = Counter()
@@ -73,6 +78,7 @@ class Judges:
                 self._in_window(action, wanted)
             if isinstance(action, act.Start):
                 self._start(action)
+        self.spent(sim.state)
         for name, agent in sim.state.agents.items():
             if agent is before.agents.get(name):
                 continue
@@ -115,6 +121,8 @@ class Judges:
             sim.fail(f"{name} is started after the emergency stop")
         if name in sim.operator.down:
             sim.fail(f"{name} is started, though the operator stopped it")
+        if name in self._over:
+            sim.fail(f"{name} is started, though its budget is used up")
 
     def _event(self, event: ev.Event) -> None:
         sim = self.sim
@@ -127,6 +135,12 @@ class Judges:
                 if id not in self._ever:
                     sim.fail(f"nudge {id} counts as delivered, and nobody got it")
                 self._ended_well[id] = "delivered"
+            case ev.BudgetExceeded(agent=name):
+                self._over.add(name)
+            case ev.BudgetRenewed(agent=name):
+                self._over.discard(name)
+            case ev.OperatorAsked(verb="up" | "run", names=names):
+                self._over -= set(names or self._over)
             case ev.NudgeDropped(id=id, why=why):
                 self._ended_well[id] = why
             case ev.SessionStarting(agent="report", rule="wanted"):
@@ -207,6 +221,21 @@ class Judges:
                 sim.fail(
                     f"{process.name} is healed by {why.rule} in a healthy turn that began {sim.now - began:.0f} s ago"
                 )
+
+    def answered(self, process: Process, action: act.Answer) -> None:
+        """An answer may come twice, and then says the same; it comes from the operator alone."""
+        said = self._answers.setdefault(action.approval, action.allow)
+        if said is not action.allow or self.sim.operator.said.get(action.approval) is not action.allow:
+            self.sim.fail(f"{action} is not what the operator said")
+
+    # ---- budgets -----------------------------------------------------------------------------------------------------
+
+    def spent(self, state: State) -> None:
+        """Several agents do not overrun what they share: one request is under way where one is looked at."""
+        config = state.config
+        limit = config.watchdog.budget.tokens if config is not None else 0
+        if limit and state.spent.tokens - state.base.tokens > limit + REQUEST:
+            self.sim.fail(f"{state.spent.tokens - state.base.tokens} tokens of {limit} are used")
 
     # ---- nudges --------------------------------------------------------------------------------------------------------
 

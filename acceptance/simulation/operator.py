@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loops.config import encode as encode_config
-from loops.config.model import Config
+from loops.config.model import Budget, Config
 from loops.supervisor import observation as ob
 
 from simulation.project import phase
@@ -28,10 +28,13 @@ class Operator:
         """After an emergency stop, until up."""
         self.project_up = False
         self._edits = 1
+        self.said: dict[str, bool] = {}
+        """By approval: what was answered."""
 
     def begin(self) -> None:
         self.up()
         self._something()
+        self._budget()
 
     def supervisor_left(self) -> None:
         """It ended as asked."""
@@ -64,7 +67,36 @@ class Operator:
             self.project_up = False
             self.down.clear()
 
-    def _tell(self, verb: str, names: tuple[str, ...], detail: str = "") -> bool:
+    def answers(self, name: str, id: str) -> None:
+        """A person answers an approval, if it still waits as far as the supervisor knows."""
+        agent = self.sim.state.agents.get(name)
+        waits = agent is not None and any(each.id == id and not each.answer for each in agent.approvals)
+        if self.sim.alive and waits:
+            self.said[id] = self.sim.rng.random() < 0.6
+            self._tell("approve" if self.said[id] else "deny", (name,), approval=id)
+
+    def mends(self, name: str, says: bool) -> None:
+        """What blocked the agent is put right; a probe finds it out where nobody says so."""
+        self.sim.blocked.pop(name, None)
+        if says and not self.sim.calm:
+            self._tell("nudge", (name,), "it is mended, go on")
+
+    def _budget(self) -> None:
+        """A budget that is used up is raised some hours later, or granted once more."""
+        sim = self.sim
+        if sim.calm:
+            return
+        sim.after(sim.rng.uniform(4 * HOUR, 12 * HOUR), self._budget)
+        if not any(agent.over is not None for agent in sim.state.agents.values()):
+            return
+        if sim.rng.random() < 0.3 and self.project_up:
+            self.up()
+        elif sim.alive:
+            watchdog = sim.config.watchdog
+            more = replace(watchdog.budget, tokens=watchdog.budget.tokens + 100_000)
+            self._edit(replace(sim.config, watchdog=replace(watchdog, budget=more)))
+
+    def _tell(self, verb: str, names: tuple[str, ...], detail: str = "", approval: str = "") -> bool:
         """Say it until the supervisor has it in its journal, as a person does who gets no answer."""
         sim = self.sim
         if not sim.alive:
@@ -73,7 +105,7 @@ class Operator:
         while not sim.heard:
             if not sim.alive:
                 sim.supervisor_comes()
-            sim.see(ob.Told(sim.now, verb, names, detail))
+            sim.see(ob.Told(sim.now, verb, names, detail, approval=approval))
         return True
 
     # ---- a day's work ------------------------------------------------------------------------------------------------
@@ -135,6 +167,7 @@ class Operator:
         config = sim.config
         for name in config.agents:
             config = with_watch(config, name, enabled=True)
+        config = replace(config, watchdog=replace(config.watchdog, budget=Budget()))
         if not sim.alive:
             sim.supervisor_comes()
         self._edit(config)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from simulation.world import Simulation
 
 MINUTE, HOUR = 60.0, 3600.0
-TIRED = ("crash", "hang", "limit", "outage", "fatal", "dialog", "approval")
+TIRED = ("crash", "hang", "limit", "outage", "block", "fatal", "dialog", "approval")
 
 
 class Process:
@@ -31,6 +31,9 @@ class Process:
         """When the turn under way began; 0: idle."""
         self.hung = False
         self.question = ""
+        self.asked = 0
+        self.answered: dict[str, bool] = {}
+        """What came to it of the answers to its approvals."""
         self.last_output = sim.now
         self.pasted: set[str] = set()
         self.received: list[str] = []
@@ -78,6 +81,9 @@ class Process:
             return
         self.turn_began = sim.now
         self.say(port.TurnStarted(nudge))
+        if self.name in sim.blocked:
+            self._later(2, lambda: self._blocked(sim.blocked.get(self.name, "auth")))
+            return
         if self.conversation in sim.poisoned:
             self._later(2, lambda: self.say(port.Fatal("thinking blocks cannot be modified")))
             return
@@ -124,6 +130,9 @@ class Process:
             sim.begin_limit(self.name)
             self.turn_began = 0.0
             self.say(sim.limit_of(self.name) or port.LimitCleared())
+        elif fault == "block":
+            sim.block(self.name)
+            self._blocked(sim.blocked[self.name])
         elif fault == "outage":
             self._outage(sim.now + sim.rng.uniform(0, 4 * HOUR), length)
         elif fault == "fatal":
@@ -142,26 +151,56 @@ class Process:
             self._later(sim.rng.uniform(20, 200), lambda: self._outage(until, length))
         elif sim.rng.random() < 0.3:
             self.turn_began = 0.0
-            self.say(port.TurnEnded())
+            self.say(port.TurnEnded(failed=True))
+            self.say(port.ProviderUnavailable("overloaded"))
         else:
+            sim.usage(self)
             self._later(length, self.end_turn)
+
+    def _blocked(self, kind: str) -> None:
+        """The turn fails, as all do until somebody mends what blocks the agent."""
+        if self.turn_began:
+            self.turn_began = 0.0
+            self.say(port.TurnEnded(failed=True))
+            self.say(port.Blocked(kind, "no"))
 
     def _ask(self, kind: str, length: float) -> None:
         """It waits for a person, who comes late."""
         self.question = kind
-        late = self.sim.rng.uniform(MINUTE, 8 * HOUR)
+        late = self.sim.rng.uniform(MINUTE, 90 * MINUTE if kind == "approval" else 8 * HOUR)
         if kind == "approval":
-            self.say(port.ApprovalAsked("a1", "run rm?"))
-        else:
-            self.say(port.DialogShown("Trust this folder?"))
+            self._approval(late, length)
+            return
+        self.say(port.DialogShown("Trust this folder?"))
 
-        def answered() -> None:
+        def closed() -> None:
             self.question = ""
-            if kind == "approval":
-                self.say(port.ApprovalEnded("a1", "granted"))
             self._later(length, self.end_turn)
 
-        self._later(late, answered)
+        self._later(late, closed)
+
+    def _approval(self, late: float, length: float) -> None:
+        """A person answers through the supervisor, or nobody does and it expires."""
+        self.asked += 1
+        id = f"{self.name}.{self.incarnation}-a{self.asked}"
+        self.say(port.ApprovalAsked(id, "run rm?"))
+
+        def over(outcome: str) -> None:
+            self.question = ""
+            self.say(port.ApprovalEnded(id, outcome))
+            self._later(length, self.end_turn)
+
+        def look() -> None:
+            if id in self.answered:
+                over("granted" if self.answered[id] else "denied")
+            elif self.sim.now > expires:
+                over("expired")
+            else:
+                self._later(20.0, look)
+
+        expires = self.sim.now + HOUR
+        self._later(late, lambda: self.sim.operator.answers(self.name, id))
+        look()
 
     # ---- what is typed -----------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from loops.config.model import (
     Agent,
     Backend,
+    Budget,
     Config,
     Done,
     Handoff,
@@ -46,7 +47,7 @@ def project() -> Config:
         digest="1",
         session_prefix="s-",
         log_dir="/p/.loops",
-        watchdog=Watchdog(),
+        watchdog=Watchdog(budget=Budget(tokens=100_000)),
         backends={"coder": Backend("coder", supports_resume=True)},
         agents={each.name: each for each in members},
         loop=Loop(

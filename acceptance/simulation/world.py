@@ -26,7 +26,7 @@ from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.fold import fold
 from loops.supervisor.state import State
 
-from simulation.judges import Judges
+from simulation.judges import REQUEST, Judges
 from simulation.operator import Operator
 from simulation.process import Process
 from simulation.project import project
@@ -42,6 +42,7 @@ CHANCES = {
     "hang": 0.01,
     "limit": 0.03,
     "outage": 0.02,
+    "block": 0.01,
     "fatal": 0.01,
     "dialog": 0.01,
     "approval": 0.01,
@@ -86,6 +87,8 @@ class Simulation:
         self.poisoned: set[str] = set()
         self.broken_until: dict[str, float] = {}
         self.limits: dict[str, tuple[float, bool]] = {}
+        self.blocked: dict[str, str] = {}
+        """By agent: what blocks it until the operator mends it."""
         self.boot = 1
         self.epoch = 0
         self.alive = False
@@ -183,6 +186,7 @@ class Simulation:
     def _settle_down(self) -> None:
         self.calm = True
         self.limits.clear()
+        self.blocked.clear()
         self.broken_until.clear()
         self.poisoned.clear()
         self.operator.sets_all_right()
@@ -269,6 +273,11 @@ class Simulation:
                 self._end(action)
             case act.Send():
                 self._send(action)
+            case act.Answer():
+                held = self.held.get(action.agent)
+                if held is not None and held.incarnation == action.incarnation:
+                    self.judges.answered(held, action)
+                    held.answered[action.approval] = action.allow
             case act.Look():
                 self._look(action)
             case act.RunChecks():
@@ -479,6 +488,12 @@ class Simulation:
     def begin_limit(self, name: str) -> None:
         self.limits[name] = (self.now + self.rng.uniform(10 * MINUTE, 6 * HOUR), self.rng.random() < 0.7)
 
+    def block(self, name: str) -> None:
+        """Its login is gone, or its credit: a person mends that hours later, and perhaps says so."""
+        self.blocked[name] = self.rng.choice(("auth", "billing", "denied"))
+        says = self.rng.random() < 0.5
+        self.after(self.rng.uniform(10 * MINUTE, 8 * HOUR), lambda: self.operator.mends(name, says))
+
     def limit_of(self, name: str) -> port.LimitReached | None:
         """What the provider answers this agent; None: it answers."""
         until, told = self.limits.get(name, (0.0, False))
@@ -488,7 +503,7 @@ class Simulation:
         return port.LimitReached("limit", until + self.jumped if told else None, structured=True)
 
     def usage(self, process: Process) -> None:
-        process.signals.append(port.UsageReported(1000, 100, 0.01))
+        process.signals.append(port.UsageReported(REQUEST - 100, 100, 0.01))
 
     def is_service(self, name: str) -> bool:
         return self.config.agents[name].kind is Kind.SERVICE if name in self.config.agents else True

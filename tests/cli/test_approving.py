@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,3 +132,24 @@ def test_a_missing_login_is_shown_with_its_remedy_and_a_message_ends_the_block(a
     asking.loops("nudge", "helper", "go on")
     asking.wait(lambda status: status["agents"][0]["state"] == "RUNNING" and "waits" in status["agents"][0]["doing"])
     assert [e.rule for e in happened(asking, ev.HoldEnded)] == ["operator"]
+
+
+# ---- what is used ------------------------------------------------------------------------------------------------------
+
+
+def test_a_budget_that_is_used_up_stops_the_agent_until_it_is_raised(asking: Scratch) -> None:
+    play(asking, [], tokens=1000)
+    asking.write(PROJECT + "budget = { tokens = 2000 }\n")
+    asking.loops("up")
+    row = asking.wait(lambda status: status["agents"][0]["state"] == "OVER BUDGET")["agents"][0]
+    assert row["doing"].startswith("the agent's budget is used up: raise it in agents.toml, or `loops up helper`")
+    starts = len(happened(asking, ev.SessionStarting))
+
+    asking.write(PROJECT + "budget = { tokens = 100_000 }\n")
+
+    asking.wait(lambda status: status["agents"][0]["state"] == "RUNNING")
+    assert len(happened(asking, ev.SessionStarting)) == starts + 1
+    assert happened(asking, ev.BudgetRenewed)[0].rule == "budget-raised"
+    tokens = asking.loops("tokens", "--by", "model", "--json").facts["tokens"]
+    assert [(row["model"], row["usd"]) for row in tokens] == [("tiny", None)]
+    assert re.search(r"helper +- .* \? +journal", asking.loops("tokens").out)

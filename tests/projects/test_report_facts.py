@@ -75,7 +75,7 @@ def test_turns_end_with_their_session_too():
 def test_nudges_and_tokens_are_counted(life):
     assert (life.queued, life.delivered, life.doubled, life.dropped) == (3, 3, 0, 0)
     assert lane(life, "builder").usage["1"].input_tokens == 100
-    assert (life.tokens, life.usd) == (120, 0.5)
+    assert (life.tokens, life.cost) == (120, "0.50 USD")
 
 
 def test_a_supervisor_that_never_said_goodbye_was_taken_over():

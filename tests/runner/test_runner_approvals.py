@@ -21,7 +21,7 @@ def test_an_allowed_tool_runs(seat: Make) -> None:
 
 
 def test_a_denied_tool_does_not_run_and_the_agent_reads_why(seat: Make) -> None:
-    one = seat(kickoff="ask touch made").start()
+    one = seat(kickoff="ask touch made; tool true").start()
     one.signalled("approval.requested")
     one.answer("builder.1-a1", allow=False, reason="not on a Sunday")
     assert one.signalled("approval.denied")["by"] == "human"
@@ -31,7 +31,7 @@ def test_a_denied_tool_does_not_run_and_the_agent_reads_why(seat: Make) -> None:
 
 
 def test_a_question_that_nobody_answers_expires_and_that_is_no_denial(seat: Make) -> None:
-    one = seat(kickoff="ask touch made", approval_timeout=0.1).start()
+    one = seat(kickoff="ask touch made; tool true", approval_timeout=0.1).start()
     one.signalled("approval.expired")
     one.signalled("turn.completed")
     assert one.signals("approval.denied") == []
@@ -61,7 +61,7 @@ def test_an_interrupt_ends_the_turn_and_the_conversation_goes_on(seat: Make) -> 
     one = seat(kickoff="hang").start()
     one.sees("hanging")
     one.type("\x03\x03\x03")
-    one.sees("interrupting")
+    one.sees("interrupted: Ctrl-C in the pane")
     one.paste("say still here")
     one.signalled("turn.started", 2)
     one.signalled("turn.completed", 1)
@@ -74,3 +74,17 @@ def test_ctrl_c_without_a_turn_ends_nothing(seat: Make) -> None:
     one.signalled("turn.completed")
     one.type("\x03")
     one.sees("no turn runs")
+
+
+def test_a_model_that_says_nothing_is_interrupted_and_the_provider_is_to_blame(seat: Make) -> None:
+    one = seat(kickoff="hang", silent_after=0.2).start()
+    assert one.signalled("turn.failed")["class"] == "provider_unavailable"
+    one.sees("nothing was heard")
+    one.paste("say still here")
+    one.signalled("turn.completed")
+
+
+def test_a_tool_may_be_silent_for_long(seat: Make) -> None:
+    one = seat(kickoff="tool sleep 0.6; say done", silent_after=0.2).start()
+    one.signalled("turn.completed")
+    assert one.signals("loop.suspected") == []

@@ -20,6 +20,7 @@ class CommandAdapter:
     """Knows of its agent what the data says, and reads the screen where no hook writes signals."""
 
     structured = False
+    screens = True
 
     def __init__(self, backend: Backend) -> None:
         """Drive what *backend* describes.

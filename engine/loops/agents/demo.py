@@ -21,6 +21,7 @@ class DemoAdapter:
     """``[backend.demo]``: its ``flags`` are the agent's own (``--script FILE``, ``--mode MODE``)."""
 
     structured = True
+    screens = False
 
     def __init__(self, backend: Backend) -> None:
         """Drive the scripted agent as *backend* says."""

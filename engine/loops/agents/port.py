@@ -43,6 +43,8 @@ class Order:
     effort: str = ""
     permissions: Permissions = Permissions.SKIP
     approval_timeout: float = 3600.0
+    hang_after: float = 1800.0
+    """Seconds after which a turn without any sign hangs (``watchdog.hang_after``)."""
     wrap: tuple[str, ...] = ()
     """Words before the agent's program: its sandbox."""
 
@@ -227,6 +229,9 @@ class Adapter(Protocol):
 
     structured: bool
     """Whether the agent reports its own turns (hooks, events): then the screen is never asked whether it is idle."""
+    screens: bool
+    """Whether its screen can show what nothing else tells: all there is to know, or, where it is structured, a dialog
+    before its first event."""
 
     def launch(self, order: Order) -> Launch:
         """Return what to run for *order*."""

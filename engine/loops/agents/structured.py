@@ -8,11 +8,12 @@ and submitted there, and becomes a message of the protocol.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 
 from loops.agents import events
-from loops.agents.port import Launch, Order, Screen, Signal, Typing
+from loops.agents.port import DialogShown, Launch, Order, Ready, Screen, Signal, Typing
 from loops.config.model import Backend, Mode
 from loops.errors import ConfigError
 from loops.known.all import KNOWN
@@ -23,6 +24,9 @@ PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 HEADLESS_PAUSE = 0.01
 TUI_PAUSE = 0.5
 """Seconds between paste and Enter: codex takes an Enter within 0.12 s of typing for a line break (facts: 3.2)."""
+
+SILENT_PART = 1 / 3
+"""Of ``hang_after``: a model that says nothing while no tool runs hangs sooner than a tool."""
 
 
 class StructuredAdapter:
@@ -38,6 +42,7 @@ class StructuredAdapter:
         """
         self._backend = backend
         self._known = KNOWN[backend.adapter]
+        self.screens = backend.mode is Mode.TUI
         self._bin = backend.bin or self._known.bin
         if not self._bin:
             raise ConfigError(
@@ -72,6 +77,7 @@ class StructuredAdapter:
             kickoff=f"{backend.preamble}\n\n{order.kickoff}" if backend.preamble else order.kickoff,
             task=order.task,
             approval_timeout=order.approval_timeout,
+            silent_after=order.hang_after * SILENT_PART,
             home_files=None if backend.home is None else tuple(backend.home.items()),
             wrap=order.wrap,
             hook_socket=os.path.join(order.runtime_dir, f"{order.agent}.hook"),
@@ -90,5 +96,15 @@ class StructuredAdapter:
         return events.read_line(line)
 
     def read_screen(self, screen: Screen, now: float) -> Sequence[Signal]:
-        """See nothing: the runner's events say more than its transcript."""
+        """Find what the agent's own terminal interface shows before it can report: a dialog that is known, or its prompt.
+
+        The runner's transcript shows nothing that its events do not say better.
+        """
+        if not self.screens:
+            return ()
+        shown = "\n".join(line for line in screen.lines if line.strip())
+        if any(re.search(dialog.marker, shown) for dialog in self._known.dialogs):
+            return (DialogShown(shown),)
+        if self._known.ready and re.search(self._known.ready, shown, re.MULTILINE):
+            return (Ready(),)
         return ()

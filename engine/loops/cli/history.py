@@ -48,25 +48,27 @@ def verify(args: argparse.Namespace) -> Answer:
 
 
 def tokens(args: argparse.Namespace) -> Answer:
-    """Print what each agent used in each phase."""
+    """Print what was used: by agent and phase, or by what ``--by`` names."""
     from loops.supervisor import spending
 
-    rows = spending.rows(of(args).config())
-    head = ("AGENT", "PHASE", "INPUT", "OUTPUT", "TOTAL", "USD", "FROM")
+    keys = (args.by,) if args.by else ("agent", "phase")
+    rows = spending.together(spending.rows(of(args).config()), keys)
+    shown = ("phase", "gate") if args.by == "gate" else keys
+    head = (*(key.upper() for key in shown), "INPUT", "CACHED", "OUTPUT", "TOTAL", "USD", "FROM")
     cells = [
         (
-            row.agent,
-            row.phase or "-",
+            *(getattr(row, key) or "-" for key in shown),
             f"{row.input_tokens:,}",
+            f"{row.cached_tokens:,}",
             f"{row.output_tokens:,}",
             f"{row.total:,}",
-            f"{row.usd:.2f}",
+            spending.cost_text(row.usd, row.unpriced) if row.source == "journal" else "-",
             row.source,
         )
         for row in rows
     ]
     lines = columns([head, *cells]) if cells else ["no agent has reported any use yet"]
-    return Answer({"tokens": [asdict(row) for row in rows]}, lines)
+    return Answer({"by": list(keys), "tokens": [asdict(row) for row in rows]}, lines)
 
 
 def _journal(args: argparse.Namespace) -> str:

@@ -129,6 +129,15 @@ def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="default: everything")
 
 
+def _tokens(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--by",
+        choices=("agent", "phase", "gate", "model"),
+        default="",
+        help="add up by this (default: agent and phase)",
+    )
+
+
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", nargs="?", default="", metavar="DIR", help="a journal (default: the project's)")
 
@@ -231,7 +240,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("explain", "why something was done", "loops explain builder", "history:explain", _explain),
     Verb("journal verify", "check every byte of the journal", "loops journal verify", "history:verify", _verify),
-    Verb("tokens", "what each agent used in each phase", "loops tokens --json", "history:tokens"),
+    Verb("tokens", "what was used, and what it cost", "loops tokens --by gate", "history:tokens", _tokens),
     Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor"),
     Verb("selftest", "test the engine's own senses; needs no project", "loops selftest", "health:selftest"),
     Verb("demo", "the main job on a throwaway project", "loops demo", "demo:demo", _demo),

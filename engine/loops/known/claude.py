@@ -76,6 +76,7 @@ KNOWN = Known(
         "skip": ("--dangerously-skip-permissions",),
     },
     own_permission_flags=("--dangerously-skip-permissions",),
+    texts=TEXTS,
     env={
         "CLAUDE_CONFIG_DIR": "{home}/.claude",
         "CLAUDE_CODE_NO_FLICKER": "0",  # plain scrollback, and no question about the fullscreen renderer
@@ -91,5 +92,7 @@ KNOWN = Known(
     ),
     seeds=_SEEDS,
     dialogs=_DIALOGS,
-    texts=TEXTS,
+    ready=r"^\u276f\s*$",
+    # 2.1.329 [run]: about 95 s after the reset, with a prompt of its own.  2.1.197 asks in a dialog what to do.
+    resumes_itself=r"hit your (?!session)[\w-]+ limit\b.*\bresets\b",
 )

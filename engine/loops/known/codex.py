@@ -40,6 +40,7 @@ KNOWN = Known(
         },
     ),
     own_permission_flags=("--dangerously-bypass-approvals-and-sandbox",),
+    texts=TEXTS,
     # A sandboxed codex refuses a home below /tmp, and then fails every command without a word.
     env={"CODEX_HOME": "{home}/.codex"},
     login={".codex/auth.json": ".codex/auth.json"},
@@ -47,6 +48,7 @@ KNOWN = Known(
     hooks=("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse", "Stop", "SessionEnd"),
     hooks_file=".codex/hooks.json",
     transcript="rollout",
+    ready=r"^\u203a(?: Ask Codex to do anything)?\s*$",
     seeds=(
         Seed(
             name="trust",
@@ -63,5 +65,4 @@ KNOWN = Known(
         Dialog("update", r"Update available!.*\n?.*Update now", "check_for_update_on_startup", "0.169.0 [src]"),
         Dialog("login", r"Sign in with ChatGPT", "", "0.169.0 [src]"),
     ),
-    texts=TEXTS,
 )

@@ -127,6 +127,10 @@ class Known(NamedTuple):
     """The events of its terminal interface that a hook reports (claude's shape)."""
     hooks_file: str = ""
     """The file in the private home that names hooks; empty: they are named by a word, ``--settings``."""
+    ready: str = ""
+    """A regular expression for the empty prompt on its screen; each line is one (^ and $)."""
+    resumes_itself: str = ""
+    """A regular expression for the message of a limit after whose reset the terminal interface goes on by itself."""
     transcript: str = ""
     """The stream as which the file named ``transcript_path`` by hooks is followed; empty: hooks say it all."""
     seeds: tuple[Seed, ...] = ()

@@ -42,7 +42,8 @@ KNOWN = Known(
     bin="opencode",
     tested=("1.18.33",),
     headless=("serve", "--hostname", "127.0.0.1", "--port", "0"),
-    tui=("attach",),
+    tui=("attach", "{url}", "--dir", "{directory}", "--session", "{id}"),
+    texts=TEXTS,
     # Read after every file, so that the user's own configuration stays whole; rules are searched from the last one.
     permission_env={
         name: {"OPENCODE_PERMISSION": json.dumps({**rules, **_NEVER})} for name, rules in _PERMISSIONS.items()
@@ -58,6 +59,6 @@ KNOWN = Known(
     },
     login={".local/share/opencode/auth.json": ".local/share/opencode/auth.json"},
     keys=("OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"),
+    ready=r"Ask anything",
     dialogs=(Dialog("update", r"Update Available", "OPENCODE_DISABLE_AUTOUPDATE", "1.18.33 [bin]"),),
-    texts=TEXTS,
 )

@@ -124,7 +124,7 @@ def run(
         remedy=try_verdict.remedy(problem, backend.name, backend.adapter, KNOWN[backend.adapter].package),
         version=course.version or version or "",
         conversation=course.conversation,
-        first_event=None if course.first is None else round(max(0.0, course.first - began), 3),
+        first_event=course.to_first,
         seconds=round(time.time() - began, 3),
         input_tokens=course.input_tokens,
         output_tokens=course.output_tokens,

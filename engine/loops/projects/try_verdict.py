@@ -51,7 +51,7 @@ class Verdict:
     version: str
     conversation: str
     first_event: float | None
-    """Seconds from the start to the first event of the agent's own."""
+    """Seconds from the start of its program to the first event of its own."""
     seconds: float
     input_tokens: int
     output_tokens: int
@@ -82,12 +82,19 @@ class Course:
     trouble: tuple[str, str] | None = None
     """The same of what the agent may still get over."""
     asked: list[str] = field(default_factory=list)
+    began: float | None = None
+    """Epoch seconds of the start of the agent's program."""
     first: float | None = None
     """Epoch seconds of the first event of the agent's own."""
     input_tokens: int = 0
     output_tokens: int = 0
     usd: float | None = None
     complaint: str = ""
+
+    @property
+    def to_first(self) -> float | None:
+        """Seconds from the start of the agent's program to its first event; None: there was none."""
+        return None if self.first is None or self.began is None else round(max(0.0, self.first - self.began), 3)
 
     @property
     def over(self) -> bool:
@@ -98,8 +105,10 @@ class Course:
         """Take in one normalized event."""
         self.events.append(event)
         data = event.get("data", {})
+        if kind(event) == "run.started":
+            self.began = _moment(event)
         if self.first is None and data.get("raw", {}).get("file") in ("raw/out.jsonl", "raw/hook.jsonl"):
-            self.first = datetime.fromisoformat(event["recordedtime"]).timestamp()
+            self.first = _moment(event)
         told = _text(data)
         match kind(event):
             case "session.started" | "session.resumed":
@@ -185,9 +194,13 @@ def kind(event: Event) -> str:
 
 def sentence(event: Event) -> str:
     """One line for one event: when it came, what it is, what it says."""
-    at = datetime.fromisoformat(event["recordedtime"]).timestamp()
+    at = _moment(event)
     clock = time.strftime("%H:%M:%S", time.localtime(at))
     return f"{clock}.{int(at * 10) % 10}  {kind(event):<22}{_short(_text(event.get('data', {})), 90)}".rstrip()
+
+
+def _moment(event: Event) -> float:
+    return datetime.fromisoformat(event["recordedtime"]).timestamp()
 
 
 def _story(events: Sequence[Event]) -> list[str]:

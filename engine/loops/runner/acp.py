@@ -16,8 +16,9 @@ from typing import Any
 
 from loops.known.acp import ALLOWED, CLIENT, REFUSED
 from loops.known.model import Known
-from loops.runner.jsonline import part, read, said, text, write
+from loops.runner.jsonline import read, said, write
 from loops.runner.order import RunOrder
+from loops.streams.reading import identity, rows, table, text
 
 VERSION = 1
 _METHOD_NOT_FOUND = -32601
@@ -61,13 +62,13 @@ class AcpDialogue:
         message = read(line)
         if message is None:
             return ()
-        method, identity = text(message, "method"), message.get("id")
+        method, known_as = text(message, "method"), message.get("id")
         if method:
-            return () if identity is None else self._asked(identity, method, part(message, "params"))
-        done = self._waits.pop(identity, "") if isinstance(identity, int) else ""
+            return () if known_as is None else self._asked(known_as, method, table(message, "params"))
+        done = self._waits.pop(known_as, "") if isinstance(known_as, int) else ""
         if not done or "result" not in message:
             return ()
-        return self._answered(done, part(message, "result"))
+        return self._answered(done, table(message, "result"))
 
     def say(self, text: str) -> Sequence[bytes]:
         """Start a turn."""
@@ -78,16 +79,16 @@ class AcpDialogue:
         asked = self._approvals.pop(request, None)
         if asked is None:
             return ()
-        identity, params = asked
-        return [write({"jsonrpc": "2.0", "id": identity, "result": {"outcome": _outcome(params, allow)}})]
+        known_as, params = asked
+        return [write({"jsonrpc": "2.0", "id": known_as, "result": {"outcome": _outcome(params, allow)}})]
 
     def interrupt(self) -> Sequence[bytes]:
         """End the turn, and withdraw what is asked in it, as the protocol wants it."""
         if not self._conversation:
             return ()
         withdrawn = [
-            write({"jsonrpc": "2.0", "id": identity, "result": {"outcome": {"outcome": "cancelled"}}})
-            for identity, _ in self._approvals.values()
+            write({"jsonrpc": "2.0", "id": known_as, "result": {"outcome": {"outcome": "cancelled"}}})
+            for known_as, _ in self._approvals.values()
         ]
         self._approvals.clear()
         return [write({"jsonrpc": "2.0", "method": "session/cancel", "params": self._here()}), *withdrawn]
@@ -105,33 +106,33 @@ class AcpDialogue:
             return self._settle()
         return ()
 
-    def _asked(self, identity: Any, method: str, params: dict[str, Any]) -> Sequence[bytes]:
+    def _asked(self, known_as: Any, method: str, params: dict[str, Any]) -> Sequence[bytes]:
         """Keep an approval until somebody answers it, or the permissions do; refuse what we cannot do."""
         if method != "session/request_permission":
             error = {"code": _METHOD_NOT_FOUND, "message": f"this client does not do {method}"}
-            return [write({"jsonrpc": "2.0", "id": identity, "error": error})]
-        self._approvals[str(identity)] = (identity, params)
-        kind = text(part(params, "toolCall"), "kind")
+            return [write({"jsonrpc": "2.0", "id": known_as, "error": error})]
+        request = identity(known_as)
+        self._approvals[request] = (known_as, params)
+        kind = text(table(params, "toolCall"), "kind")
         allowed, refused = ALLOWED[self._order.permissions], REFUSED[self._order.permissions]
         if allowed is None or kind in allowed:
-            return self.answer(str(identity), True, "")
-        return self.answer(str(identity), False, "") if refused else ()
+            return self.answer(request, True, "")
+        return self.answer(request, False, "") if refused else ()
 
     def _open_conversation(self, result: dict[str, Any]) -> Sequence[bytes]:
-        able = part(result, "agentCapabilities")
+        able = table(result, "agentCapabilities")
         order = self._order
         place: dict[str, Any] = {"cwd": order.directory, "mcpServers": []}
         if not order.conversation:
             return [self._call("session/new", place)]
-        resumes = isinstance(part(able, "sessionCapabilities").get("resume"), dict)
+        resumes = isinstance(table(able, "sessionCapabilities").get("resume"), dict)
         # One that can do neither answers with an error: the resume has failed, and is said to have.
         return [self._call("session/resume" if resumes else "session/load", self._here(**place))]
 
     def _wishes(self, result: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         """Return the calls that set what is ordered.  A model is set in every case: another one will not do."""
         order = self._order
-        offered = result.get("configOptions")
-        options = [option for option in offered if isinstance(option, dict)] if isinstance(offered, list) else []
+        options = rows(result, "configOptions")
         named = {text(option, "category"): text(option, "id") for option in reversed(options)}
         wishes: list[tuple[str, dict[str, Any]]] = []
         if order.model and _MODEL in named:
@@ -161,8 +162,7 @@ class AcpDialogue:
 
 def _outcome(params: dict[str, Any], allow: bool) -> dict[str, Any]:
     """Return the outcome that means yes or no: this once where it is offered, else always; no such option: cancelled."""
-    offered = params.get("options")
-    options = [option for option in offered if isinstance(option, dict)] if isinstance(offered, list) else []
+    options = rows(params, "options")
     for kind in ("allow_once", "allow_always") if allow else ("reject_once", "reject_always"):
         for option in options:
             if option.get("kind") == kind and isinstance(option.get("optionId"), str):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from loops.known.model import Known
 from loops.runner.order import RunOrder
+
+HIDDEN = "(not shown)"
+_SECRETS = ("key", "token", "secret", "password", "credential")
+"""Parts of an option's name by which its value is not shown."""
 
 
 def command(order: RunOrder, known: Known) -> tuple[str, ...]:
@@ -13,8 +17,7 @@ def command(order: RunOrder, known: Known) -> tuple[str, ...]:
 
     The user's flags stand last: where a program takes an option twice, theirs counts.
     """
-    start = known.tui if order.mode == "tui" else known.headless
-    words = [*start, *_conversation(order, known)]
+    words = [*known.headless, *_conversation(order, known)]
     if order.model:
         words += known.model
     if order.effort:
@@ -33,6 +36,26 @@ def environment(
     """
     own = known.env_root_skips if root and order.permissions == "skip" else {}
     return {**inherited, **own, **known.permission_env.get(order.permissions, {}), **home}
+
+
+def told(words: Sequence[str]) -> list[str]:
+    """Return a command line as it may be written down: what looks like a secret is left out."""
+    found: list[str] = []
+    secret = False
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if secret:
+            found.append(HIDDEN)
+        elif equals and _is_secret(name):
+            found.append(f"{name}={HIDDEN}")
+        else:
+            found.append(word)
+        secret = not secret and word.startswith("-") and not equals and _is_secret(word)
+    return found
+
+
+def _is_secret(name: str) -> bool:
+    return any(part in name.lower() for part in _SECRETS)
 
 
 def slots_of(order: RunOrder) -> dict[str, str]:

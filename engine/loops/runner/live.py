@@ -59,11 +59,21 @@ class Live:
         return found
 
     def tell(self, event: Event) -> None:
-        """Write *event* into the signals."""
+        """Tell the supervisor of *event*."""
         self._recorder.signal(event.line)
 
+    def tell_or_show_life(self, event: Event, now: float, *, working: bool) -> None:
+        """Tell *event* if it concerns the supervisor; else show now and then that the turn goes on."""
+        from loops.streams.signals import concerns
+
+        if concerns(event):
+            self.told_alive(now)
+            self.tell(event)
+        elif working:
+            self.sign_of_life(now)
+
     def sign_of_life(self, now: float) -> None:
-        """Tell the supervisor that the turn goes on, now and then."""
+        """Show that the turn goes on, unless that was shown a moment ago."""
         if now - self._alive_at >= SIGN_OF_LIFE:
             self._alive_at = now
             self._recorder.signal(_ALIVE)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from loops.known.model import Known
-from loops.runner.jsonline import part, read, said, text, write
+from loops.runner.jsonline import read, said, write
 from loops.runner.order import RunOrder
+from loops.streams.reading import table, text
 
 REFUSED = "The operator refused this."
 """Said with every refusal: without a word opencode ends the turn, with one the agent may try something else."""
@@ -39,6 +40,11 @@ class OpencodeDialogue:
         """Whether the conversation is open."""
         return bool(self._conversation)
 
+    @property
+    def conversation(self) -> str:
+        """Its id, once it is open."""
+        return self._conversation
+
     def open(self) -> Sequence[bytes]:
         """Ask for the conversation: for a new one, or whether the one to resume is there."""
         self._tries += 1
@@ -54,11 +60,11 @@ class OpencodeDialogue:
         if message is None:
             return ()
         if "response" in message:
-            return self._answered(part(message, "response"))
+            return self._answered(table(message, "response"))
         if text(message, "type") == "server.connected":
             return self._reconnected()
         if text(message, "type") == "question.asked":
-            return self._questioned(part(message, "properties"))
+            return self._questioned(table(message, "properties"))
         return ()
 
     def say(self, text: str) -> Sequence[bytes]:
@@ -88,7 +94,7 @@ class OpencodeDialogue:
             return ()
         status = answer.get("status")
         if status == 200:
-            self._conversation = text(part(answer, "body"), "id")
+            self._conversation = text(table(answer, "body"), "id")
         elif status == 0 and self._tries < TRIES:  # asked twice, at worst a conversation stays empty
             return self.open()
         return ()

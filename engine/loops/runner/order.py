@@ -39,6 +39,8 @@ class RunOrder(NamedTuple):
     task: bool = False
     """End after one turn."""
     approval_timeout: float = 3600.0
+    silent_after: float = 600.0
+    """Seconds after which a model that says nothing, while no tool runs, is interrupted; 0: never."""
     home_files: tuple[tuple[str, str], ...] | None = None
     """(path in the home, source); None: the backend's own login file."""
     wrap: tuple[str, ...] = ()

@@ -78,7 +78,7 @@ class Recorder:
     """The files of one run.  Times are epoch seconds, written in microseconds."""
 
     def __init__(self, run_dir: str, signals: str, complain: Callable[[str], None]) -> None:
-        """Make *run_dir* (mode 0700).
+        """Make *run_dir* (mode 0700).  *complain* is told, in words and once, what somebody has to mend.
 
         Raises:
             OSError: it cannot be made: a run that nobody could check is not begun.
@@ -86,11 +86,12 @@ class Recorder:
         self._raw = os.path.join(run_dir, "raw")
         os.makedirs(run_dir, mode=0o700, exist_ok=True)
         os.makedirs(self._raw, mode=0o700, exist_ok=True)
-        self._complain = complain
+        self._tell = complain
+        self._told: set[str] = set()
         self._streams: dict[str, Appended] = {}
-        self._index = Appended(os.path.join(self._raw, "index"), complain)
-        self._events = Appended(os.path.join(run_dir, "events.normalized.jsonl"), complain)
-        self._signals = Appended(signals, complain)
+        self._index = Appended(os.path.join(self._raw, "index"), self._complain)
+        self._events = Appended(os.path.join(run_dir, "events.normalized.jsonl"), self._complain)
+        self._signals = Appended(signals, self._complain)
 
     def raw(self, stream: str, line: bytes, recorded: str) -> None:
         """Keep one raw line, and that it was the next."""
@@ -133,6 +134,11 @@ class Recorder:
         """Let go of all files."""
         for file in self._files():
             file.close()
+
+    def _complain(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._tell(text)
 
     def _files(self) -> tuple[Appended, ...]:
         return (*self._streams.values(), self._index, self._events, self._signals)

@@ -45,6 +45,7 @@ class Terminal:
         self._saved = termios.tcgetattr(0)
         raw = termios.tcgetattr(0)
         raw[0] &= ~(termios.BRKINT | termios.ICRNL | termios.INPCK | termios.ISTRIP | termios.IXON)
+        raw[1] |= termios.OPOST | termios.ONLCR
         raw[3] &= ~(termios.ECHO | termios.ICANON | termios.IEXTEN | termios.ISIG)
         raw[6][termios.VMIN], raw[6][termios.VTIME] = 1, 0
         termios.tcsetattr(0, termios.TCSANOW, raw)
@@ -94,7 +95,7 @@ class Terminal:
         """Add *text*, which ends with a newline, to the transcript, above the line of input."""
         if self.interactive:
             self._erase()
-            self._put(text.replace("\n", "\r\n").encode("utf-8", "replace"))
+            self._put(text.encode("utf-8", "replace"))
             self._draw()
         else:
             self._put(text.encode("utf-8", "replace"))

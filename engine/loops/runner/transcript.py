@@ -29,7 +29,8 @@ class Transcript:
         self._input = 0
         self._output = 0
         self._cost: float | None = None
-        self._retries = 0
+        self._said = ""
+        """The last trouble: a turn that fails for it need not repeat it."""
 
     def event(self, event: Event, now: float) -> str:
         """Return the lines for *event*, each ended by a newline; empty when it is nothing for a person.
@@ -81,8 +82,8 @@ class Transcript:
     # ---- turns -------------------------------------------------------------------------------------------------------
 
     def _turn_started(self, _data: _Data, now: float) -> str:
-        self._input = self._output = self._retries = 0
-        self._cost = None
+        self._input = self._output = 0
+        self._cost, self._said = None, ""
         return ""
 
     def _usage(self, data: _Data, _now: float) -> str:
@@ -108,7 +109,8 @@ class Transcript:
     def _turn_failed(self, data: _Data, now: float) -> str:
         kind, text = _text(data, "class") or "other", shortened(_text(data, "message") or _text(data, "text"), 400)
         clock = time.strftime("%H:%M:%S", time.localtime(now))
-        return self.note(f"✗ {clock} the turn failed ({kind}): {text}", RED)
+        why = f": {text}" if text and text != self._said else ""
+        return self.note(f"✗ {clock} the turn failed ({kind}){why}", RED)
 
     # ---- trouble -----------------------------------------------------------------------------------------------------
 
@@ -130,14 +132,19 @@ class Transcript:
         return self.note(f"⏸ the provider does not answer: {shortened(_text(data, 'message'))}", YELLOW)
 
     def _trouble(self, data: _Data, _now: float) -> str:
-        return self.note(f"✗ {shortened(_text(data, 'message') or _text(data, 'text'), 400)}", RED)
+        self._said = shortened(_text(data, "message") or _text(data, "text"), 400)
+        return self.note(f"✗ {self._said}", RED)
 
     def _warning(self, data: _Data, _now: float) -> str:
         text = shortened(_text(data, "message") or _text(data, "text"), 400)
-        return self.note(f"! {text}", YELLOW) if text else ""
+        mark = "■ interrupted:" if data.get("code") == "interrupted" else "!"
+        return self.note(f"{mark} {text}", YELLOW) if text else ""
 
     def _suspected(self, data: _Data, _now: float) -> str:
-        return self.note(f"✗ it goes in circles ({_text(data, 'pattern')}, {data.get('count')} times)", RED)
+        pattern, count = _text(data, "pattern"), data.get("count")
+        if pattern == "silence":
+            return self.note(f"✗ nothing was heard for {count} s", RED)
+        return self.note(f"✗ it goes in circles ({pattern}, {count} times): {shortened(_text(data, 'message'))}", RED)
 
     # ---- approvals ---------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loops.runner import home, registry, tui_start
@@ -45,13 +46,13 @@ def run_tui(order: RunOrder) -> int:
         ConfigError: the order names what is not there, or its private home cannot be made ready.
     """
     if order.backend == "opencode":
-        from loops.runner.tui_attached import run_attached
+        from loops.runner.tui_attached import AttachedRun
 
-        return run_attached(order)
-    return _Run(order).run()
+        return AttachedRun(order).run()
+    return TuiRun(order).run()
 
 
-class _Run:
+class TuiRun:
     """What one run has: the program, the socket of its hooks, the recording, the questions."""
 
     def __init__(self, order: RunOrder) -> None:
@@ -90,7 +91,7 @@ class _Run:
             if started:
                 return started
             self._settle()
-            while self._program.ended is None:
+            while self._running():
                 self._turn_of_the_loop()
             return self._farewell()
         finally:
@@ -107,6 +108,7 @@ class _Run:
             env = environment(order, known, os.environ, home.prepare(order, known), os.geteuid() == 0)
             if known.hooks_file:
                 home.change(order, known.hooks_file, lambda before: tui_start.hooks_file(before, order, known))
+            env["LOOPS_HOOK_SOCKET"] = order.hook_socket
             self._program.start(words, env, order.directory)
         except OSError as error:
             return self._cannot_start(error)
@@ -118,8 +120,9 @@ class _Run:
     def _turn_of_the_loop(self) -> None:
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)
-        poll.register(self._program.pidfd, select.POLLIN)
-        for descriptor, events in self._hooks.descriptors():
+        if self._program.pidfd >= 0:
+            poll.register(self._program.pidfd, select.POLLIN)
+        for descriptor, events in self._descriptors():
             poll.register(descriptor, events)
         wait = self._due() - time.monotonic()
         for descriptor, events in poll.poll(None if wait == NEVER else max(0.0, wait * 1000 + 1)):
@@ -128,9 +131,18 @@ class _Run:
             elif descriptor == self._program.pidfd:
                 self._program.reap()
             else:
-                self._hooked(descriptor, events)
+                self._serve(descriptor, events)
         self._tick(time.monotonic())
         self._settle()
+
+    def _running(self) -> bool:
+        return self._program.ended is None
+
+    def _descriptors(self) -> Sequence[tuple[int, int]]:
+        return self._hooks.descriptors()
+
+    def _serve(self, descriptor: int, events: int) -> None:
+        self._hooked(descriptor, events)
 
     def _due(self) -> float:
         now = time.monotonic()
@@ -148,7 +160,7 @@ class _Run:
             self._answer(answer)
         if now >= self._kill_at:
             self._kill_at = NEVER
-            self._program.signal(signal.SIGKILL)
+            self._kill()
 
     # ---- what the agent reports ----------------------------------------------------------------------------------------
 
@@ -156,9 +168,9 @@ class _Run:
         match self._hooks.serve(descriptor, events):
             case Payload(connection, data):
                 self._opened |= b'"SessionEnd"' not in data  # which comes also when nothing could be opened
-                # A payload is one line of the recording; JSON holds no raw newline but between its members.
-                self._live.take("hook", data.strip().replace(b"\n", b" "))
-                self._follow(data)
+                stream, line = _line_of(data)
+                self._live.take(stream, line)
+                self._follow(line)
                 self._settle(connection)
                 if connection not in self._asking.values():
                     self._hooks.close_connection(connection)
@@ -226,8 +238,12 @@ class _Run:
         else:
             facts = {"request": answer.request, "allow": answer.allow, "reason": answer.reason}
             self._live.own("approval.answered", by="human", **facts)
+        self._reply(answer)
+
+    def _reply(self, answer: Answer) -> None:
         connection = self._asking.pop(answer.request, -1)
-        self._hooks.answer(connection, tui_start.hook_answer(answer.allow, answer.reason))
+        encoded = tui_start.hook_answer if self._known.hooks else tui_start.plain_answer
+        self._hooks.answer(connection, encoded(answer.allow, answer.reason))
 
     def _tell_question(self) -> None:
         event = self._approvals.untold()
@@ -249,6 +265,9 @@ class _Run:
         self._program.signal(signal.SIGTERM)
         self._program.signal(signal.SIGCONT)
         self._kill_at = min(self._kill_at, time.monotonic() + KILL_AFTER)
+
+    def _kill(self) -> None:
+        self._program.signal(signal.SIGKILL)
 
     def _farewell(self) -> int:
         """Take in what was under way, say how it ended; return the exit status."""
@@ -287,3 +306,13 @@ class _Run:
         code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
         self._live.own("process.ended", code=code, reason=str(error))
         return code
+
+
+_STREAMS = (b"out", b"in", b"runner")
+
+
+def _line_of(data: bytes) -> tuple[str, bytes]:
+    """Return the stream and the line of one report: a hook's payload, or a line headed by its stream's name."""
+    head, newline, rest = data.partition(b"\n")
+    stream, line = (head.decode(), rest) if newline and head in _STREAMS else ("hook", data)
+    return stream, line.strip().replace(b"\n", b" ")  # JSON holds no raw newline but between its members

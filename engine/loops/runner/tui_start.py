@@ -95,6 +95,11 @@ def hook_answer(allow: bool, reason: str) -> bytes:
     return json.dumps(said, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
+def plain_answer(allow: bool, reason: str) -> bytes:
+    """Return what an extension of ours reads."""
+    return json.dumps({"allow": allow, "reason": reason}, ensure_ascii=False).encode("utf-8", "replace")
+
+
 def kickoff(text: str) -> tuple[str, ...]:
     """Return the kickoff as the last word: a text is never a flag, a command or a file."""
     if not text:

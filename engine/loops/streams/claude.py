@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loops.known.claude import KNOWN
 from loops.known.model import Meaning
 from loops.streams import tools
 from loops.streams.claude_names import ERRORS, QUIET, QUIET_SYSTEM, STOPS
@@ -21,6 +22,7 @@ from loops.streams.reading import (
     rows,
     table,
     text,
+    texts,
     whole,
 )
 from loops.streams.texts import Failure, Texts
@@ -33,7 +35,7 @@ class Claude(Reader):
 
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         super().__init__(run, texts, conversation)
-        self._hooks = Hooks(self)
+        self._hooks = Hooks(self, KNOWN.resumes_itself)
         self._limit: Failure | None = None
         """The plan's limit, since an event of its own said it."""
         self._message = ""
@@ -146,8 +148,7 @@ class Claude(Reader):
         if flag(document, "is_error") or subtype.startswith("error"):
             if self.turn.interrupted:
                 return facts + self.turn.complete("cancelled")
-            errors = document.get("errors")
-            message = said or "; ".join(error for error in errors if isinstance(error, str)) if errors else said
+            message = said or "; ".join(texts(document, "errors"))
             status = whole(document, "api_error_status")
             failure = self.turn.failure or self._failure("", message or subtype, now, status)
             return facts + self.turn.fail(failure)

@@ -223,7 +223,8 @@ class Codex(Reader):
 
     def _asked(self, params: Document, tool: str, line: str, given: Document, time: float | None) -> Facts:
         offered = params.get("availableDecisions")
-        names = [next(iter(choice), "") if isinstance(choice, dict) else choice for choice in offered or ()]
+        choices = offered if isinstance(offered, list) else []
+        names = [next(iter(choice), "") if isinstance(choice, dict) else choice for choice in choices]
         options = dict.fromkeys(DECISIONS[name] for name in names if isinstance(name, str) and name in DECISIONS)
         call = first_text(params, "itemId", "callId")
         options_ = tuple(options) or ("allow_once", "reject_once")

@@ -23,7 +23,7 @@ _ERRORS = {
     "responseStreamDisconnected": Meaning.TRUNCATED,
     "responseTooManyFailedAttempts": Meaning.PROVIDER,
 }
-_VAGUE = (Meaning.PROVIDER, Meaning.TRUNCATED)
+_VAGUE = (Meaning.PROVIDER, Meaning.TRUNCATED, Meaning.LIMIT)
 """What these names say may have its cause elsewhere: a status, or words, tell more."""
 
 

@@ -14,6 +14,9 @@ _TEXT = 8_000
 _TOTAL = 64_000
 """Characters of all texts in an event."""
 _MEMBERS = 200
+_VALUES = 4_000
+_CUTS = 50
+"""Of which it is told what was cut."""
 _DEPTH = 16
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -50,33 +53,45 @@ def encoded(data: dict[str, Any]) -> str:
 
 def shortened(data: dict[str, Any]) -> dict[str, Any]:
     """Return *data* with long texts cut, and ``cut``: for each the path, its length and the digest of all of it."""
-    cuts: list[dict[str, Any]] = []
-    short = _short(data, "", cuts, [_TOTAL], _DEPTH)
-    return {**short, "cut": cuts} if cuts else dict(short)
+    shortening = _Shortening()
+    short = {name: shortening.value(value, f"/{name}", _DEPTH) for name, value in data.items()}
+    return {**short, "cut": shortening.cuts} if shortening.cuts else short
 
 
-def _short(value: Any, path: str, cuts: list[dict[str, Any]], left: list[int], depth: int) -> Any:
-    if isinstance(value, str):
-        return _short_text(value, path, cuts, left)
-    if isinstance(value, float):
-        return value if -1e300 < value < 1e300 else None
-    if isinstance(value, dict | list):
-        if not depth or len(value) > _MEMBERS:
-            cuts.append({"at": path, "members": len(value)})
-        if not depth:
-            return None
+class _Shortening:
+    """What is left of an event's room while its data are copied."""
+
+    def __init__(self) -> None:
+        self.cuts: list[dict[str, Any]] = []
+        self._characters = _TOTAL
+        self._values = _VALUES
+
+    def value(self, value: Any, path: str, depth: int) -> Any:
+        """Return a copy of *value* for which there is room."""
+        self._values -= 1
+        if isinstance(value, str):
+            return self._text(value, path)
+        if isinstance(value, float):
+            return value if -1e300 < value < 1e300 else None
+        if not isinstance(value, dict | list):
+            return value
+        room = min(_MEMBERS, max(0, self._values)) if depth else 0
+        if len(value) > room:
+            self._cut({"at": path, "members": len(value)})
         if isinstance(value, list):
-            return [_short(row, f"{path}/{i}", cuts, left, depth - 1) for i, row in enumerate(value[:_MEMBERS])]
-        some = list(value.items())[:_MEMBERS]
-        return {name[:200]: _short(row, f"{path}/{name[:200]}", cuts, left, depth - 1) for name, row in some}
-    return value
+            return [self.value(row, f"{path}/{index}", depth - 1) for index, row in enumerate(value[:room])]
+        some = [(name[:200], row) for name, row in list(value.items())[:room]]
+        return {name: self.value(row, f"{path}/{name}", depth - 1) for name, row in some}
 
+    def _text(self, value: str, path: str) -> str:
+        most = min(_TEXT, self._characters)
+        self._characters -= min(len(value), most)
+        if len(value) <= most:
+            return value
+        digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+        self._cut({"at": path, "characters": len(value), "sha256": digest})
+        return value[:most]
 
-def _short_text(value: str, path: str, cuts: list[dict[str, Any]], left: list[int]) -> str:
-    most = min(_TEXT, left[0])
-    left[0] -= min(len(value), most)
-    if len(value) <= most:
-        return value
-    digest = sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
-    cuts.append({"at": path, "characters": len(value), "sha256": digest})
-    return value[:most]
+    def _cut(self, cut: dict[str, Any]) -> None:
+        if len(self.cuts) < _CUTS:
+            self.cuts.append(cut)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+from loops.known.model import Meaning
 from loops.streams import tools
 from loops.streams.event import Fact
 from loops.streams.reading import Document, block_text, flag, text
@@ -37,8 +39,10 @@ _QUIET = frozenset(
 class Hooks:
     """The hooks of one run."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, resumes_itself: str = "") -> None:
+        """*resumes_itself*: see `loops.known.model.Known`."""
         self._reader = reader
+        self._resumes = re.compile(resumes_itself) if resumes_itself else None
 
     def read(self, payload: Document, failure: Failure | None) -> Facts | None:
         """Read one payload.  *failure*: what a ``StopFailure`` means, which only the backend's mapping can tell."""
@@ -83,7 +87,7 @@ class Hooks:
             case "StopFailure":
                 facts = self._unanswered("denied")
                 if failure:
-                    facts += reader.turn.fail(failure)
+                    facts += [self._resuming(fact, failure) for fact in reader.turn.fail(failure)]
                 return facts
             case "PostCompact":
                 return [Fact("context.compacted", {"reason": text(payload, "trigger")})]
@@ -94,6 +98,12 @@ class Hooks:
                 return [*self._unanswered("expired"), *ended]
             case _:
                 return [] if name in _QUIET else None
+
+    def _resuming(self, fact: Fact, failure: Failure) -> Fact:
+        """Mark a limit after whose reset the agent goes on by itself."""
+        if failure.meaning is Meaning.LIMIT and self._resumes and self._resumes.search(failure.message):
+            return fact._replace(data={**fact.data, "retrying": True})
+        return fact
 
     def _session(self, payload: Document, session: str) -> Facts:
         reader, source = self._reader, text(payload, "source")

@@ -39,7 +39,7 @@ class Normaliser:
     ) -> None:
         self._reader = reader(engine, run, conversation, utc_offset)
         self._reader.version = engine_version
-        self._detectors = Detectors(self._reader.turn)
+        self._detectors = Detectors(hides=engine == "codex")
         self._run, self._engine = run, engine
         self._whose: dict[str, Any] = {"agent": agent, "phase": phase} if phase else {"agent": agent}
         self._places: dict[str, tuple[int, int]] = {}

@@ -131,6 +131,8 @@ class Opencode(Reader):
         match status.get("type"):
             case "busy":
                 self._busy = True
+                if self.turn.open and self.turn.failure:
+                    return []  # the next try of what failed
                 return [*self.turn.begin_itself(), *self.state("working")]
             case "retry":
                 self._busy = True

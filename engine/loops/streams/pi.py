@@ -52,6 +52,7 @@ _QUIET = frozenset(
     }
 )
 _FIRST_WORD = re.compile(r"Allow (\S{1,100})\?")
+_STATUS = re.compile(r"([1-9]\d\d)\b")
 _MOST_RETRIES = 3
 """pi's own default; an ``auto_retry_start`` says the real one."""
 
@@ -64,6 +65,8 @@ class Pi(Reader):
         self._running: dict[str, tuple[str, object]] = {}
         """Tools that run, by call: name and input."""
         self._attempts, self._most = 0, _MOST_RETRIES
+        self._compacts = False
+        """pi shortens a conversation that has become too long, and tries again."""
 
     # ---- from the agent ----------------------------------------------------------------------------------------------
 
@@ -91,7 +94,7 @@ class Pi(Reader):
             case "extension_error":
                 return [Fact("warning", {"class": "other", "code": "extension", "message": text(document, "error")})]
             case "compaction_end" | "auto_compaction_end":
-                return [Fact("context.compacted", {"reason": text(document, "reason") or "context window"})]
+                return self._compacted(document)
             case "response":
                 return self._response(document, now)
             case "session":
@@ -114,7 +117,7 @@ class Pi(Reader):
             facts += self._block(block, time)
         facts += self._usage(message, reason, time)
         if reason == "error":
-            failure = self.texts.failure(text(message, "errorMessage"), now)
+            failure = self._failure(text(message, "errorMessage"), now)
             self.turn.failure = failure
             return facts
         if reason == "aborted":
@@ -156,31 +159,40 @@ class Pi(Reader):
             return self.turn.end()
         again = document.get("willRetry")
         if not isinstance(again, bool):
-            again = (
-                self._attempts < self._most
-                and failure.meaning is not Meaning.CONTEXT
-                and bool(RETRIED.search(failure.message))
-            )
+            tries = self._attempts < self._most and bool(RETRIED.search(failure.message))
+            again = self._compacts if failure.meaning is Meaning.CONTEXT else tries
         return [] if again else self.turn.end()
 
     def _retry(self, document: Document, now: float) -> Facts:
         self._attempts = count(document, "attempt")
         self._most = whole(document, "maxAttempts") or self._most
-        failure = self.texts.failure(text(document, "errorMessage"), now)
+        failure = self._failure(text(document, "errorMessage"), now)
         if failure.meaning is Meaning.OTHER:  # pi tries again only what it takes for passing
             failure = failure._replace(meaning=Meaning.PROVIDER)
         self.turn.failure = failure
         scheduled = retry(failure, attempt=self._attempts, most=self._most, delay_ms=number(document, "delayMs"))
         return [*self.turn.begin_itself(), scheduled, *self.state("retrying")]
 
+    def _failure(self, message: str, now: float) -> Failure:
+        found = _STATUS.match(message)
+        return self.texts.failure(message, now, status=int(found[1]) if found else None)
+
     def _retried(self, document: Document, now: float) -> Facts:
         self._attempts = 0
         if flag(document, "success"):
             return self.goes_on()
-        failure = self.turn.failure or self.texts.failure(text(document, "finalError"), now)
+        failure = self.turn.failure or self._failure(text(document, "finalError"), now)
         if self.turn.interrupted:
             return self.turn.complete("cancelled")
         return self.turn.fail(failure)
+
+    def _compacted(self, document: Document) -> Facts:
+        facts: Facts = []
+        if not text(document, "errorMessage") and not flag(document, "aborted"):
+            facts.append(Fact("context.compacted", {"reason": text(document, "reason") or "context window"}))
+        if self.turn.failure and self.turn.failure.meaning is Meaning.CONTEXT and not flag(document, "willRetry"):
+            facts += self.turn.end()
+        return facts
 
     def _response(self, document: Document, now: float) -> Facts:
         command, message = text(document, "command"), text(document, "error")
@@ -192,6 +204,7 @@ class Pi(Reader):
         if command == "get_state":
             data = table(document, "data")
             self.model = text(table(data, "model"), "id") or self.model
+            self._compacts = flag(data, "autoCompactionEnabled")
             return self.named(text(data, "sessionId"), model=self.model)
         if command == "abort":
             self.turn.interrupted = self.turn.interrupted or "interrupted"

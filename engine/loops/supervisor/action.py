@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loops.supervisor.state import Nudge
+from loops.supervisor.turn_events import TokensMeasured
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,18 @@ class ReadHistory:
 
 
 @dataclass(frozen=True, slots=True)
+class LogTokens:
+    """Bring the token log up to row ``upto``; idempotent, for every row has its number.
+
+    ``row``: that row, when the one before it in the log is ``after``; None: whatever is missing is read from the journal.
+    """
+
+    upto: int
+    after: int = 0
+    row: TokensMeasured | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something the operator should hear of."""
 
@@ -78,4 +91,4 @@ class Leave:
     """Everything has ended as asked: the supervisor ends too."""
 
 
-Action = Start | End | Send | Answer | Look | RunChecks | ReadHistory | Notice | Leave
+Action = Start | End | Send | Answer | Look | RunChecks | ReadHistory | LogTokens | Notice | Leave

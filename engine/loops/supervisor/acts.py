@@ -27,7 +27,7 @@ from loops.supervisor.clock import Clock
 from loops.supervisor.decide import CHECK_SESSION
 from loops.supervisor.observation import CheckEnded, Confined, Exited, Looked, Observation, Sent, Spawned, SpawnRefused
 from loops.supervisor.reactor import Reactor
-from loops.supervisor.state import NudgeKind, State, Turn
+from loops.supervisor.state import AgentState, NudgeKind, State, Turn
 
 TREE_STEP = 0.02
 """Seconds between two steps of ending a tree."""
@@ -35,6 +35,8 @@ SWEEP_AFTER = 0.02
 """Seconds in which the ends of sessions are gathered before their children are looked for: once for a whole storm."""
 SETTLED = 1.0
 """Seconds of silence after which a screen is worth reading."""
+RESTS = 10.0
+"""Seconds without any output or event after which a screen that nobody knows is a question."""
 LOOK_WITHIN = 10.0
 """Seconds for the answer to a look; then it counts as lost, and another may be asked for."""
 
@@ -329,18 +331,29 @@ class Sessions:
             return
         adapter = commission.adapter_of(state.config, agent)
         signals: tuple[port.Signal, ...] = ()
-        if adapter is not None and not adapter.structured:
+        last = self._clock.from_boottime(session.last_output)
+        if adapter is not None and _tells(adapter, agent):
             from loops.sessions.screen import render
 
             screen = render(event.data, commission.ROWS, commission.COLUMNS)
             signals = self.in_steady_time(tuple(adapter.read_screen(screen, self._clock.wall())))
+            if adapter.structured and not signals:
+                signals = self._at_rest(name, screen, last)
             for signal in signals:
                 if isinstance(signal, port.Working):
                     self.sending_saw(name, port.TurnStarted())
                 elif isinstance(signal, port.DialogShown):
                     self.sending_saw(name, signal)
-        last = self._clock.from_boottime(session.last_output)
         self._see(Looked(self._clock.now(), name, agent.incarnation, signals, last))
+
+    def _at_rest(self, name: str, screen: port.Screen, last: float) -> tuple[port.Signal, ...]:
+        """A screen that rests although nothing was ever reported shows a question that nobody knows."""
+        rests = last + RESTS
+        if self._clock.now() < rests:
+            self._reactor.at(f"rest {name}", rests, partial(self._look_soon, name))
+            return ()
+        shown = "\n".join(line for line in screen.lines if line.strip())
+        return (port.DialogShown(shown),) if shown else ()
 
     def in_steady_time(self, signals: tuple[port.Signal, ...]) -> tuple[port.Signal, ...]:
         """Turn the wall times that an agent or a provider named into steady ones."""
@@ -393,13 +406,22 @@ class Sessions:
         if agent is None or state.config is None:
             return
         adapter = commission.adapter_of(state.config, agent)
-        if adapter is not None and not adapter.structured:
+        if adapter is not None and adapter.screens:
             self.holder.watch(name, SETTLED)
 
     def _look_soon(self, name: str) -> None:
-        agent = self._state().agents.get(name)
-        if agent is not None:
+        state = self._state()
+        agent = state.agents.get(name)
+        if agent is None or state.config is None:
+            return
+        adapter = commission.adapter_of(state.config, agent)
+        if adapter is not None and _tells(adapter, agent):
             self.look(Look(name, agent.incarnation))
+
+
+def _tells(adapter: port.Adapter, agent: AgentState) -> bool:
+    """Whether the screen is evidence now: always, or only until the agent reports by itself."""
+    return adapter.screens and (not adapter.structured or agent.turn is Turn.UNKNOWN)
 
 
 def _confined(at: float, act: Start, how: Confinement) -> Confined:

@@ -81,7 +81,7 @@ def _working(step: Step, name: str, _signal: port.Working) -> None:
 def _idle(step: Step, name: str, signal: port.Idle) -> None:
     _moved_on(step, name)
     agent = step.agent(name)
-    proven = holds.proves(agent)
+    proven = _began_after_hold(agent)
     until = signal.waiting_until or 0.0
     if agent.turn is not Turn.IDLE or abs(agent.waiting_until - until) > 1.0:
         step.emit(ev.TurnCompleted(name, step.at, until))

@@ -21,12 +21,11 @@ from loops.supervisor.step import Step
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One budget that is set: its limits, what it has used since its base, and who draws on it."""
+    """One budget that is set: its limits, and what it has used since its base."""
 
     scope: str
     budget: Budget
     used: Spend
-    members: tuple[str, ...]
     whose: str
 
 
@@ -37,17 +36,24 @@ def accounts(step: Step, name: str, at: float) -> Iterator[Account]:
         return
     agent = step.agent(name)
     if _is_set(spec.budget):
-        yield Account("agent", spec.budget, _less(agent_spend(step, name, at), agent.base), (name,), "its")
+        yield Account("agent", spec.budget, _less(agent_spend(step, name, at), agent.base), "its")
     phase = step.phase
     if phase is not None and spec.kind is Kind.LOOP and _is_set(phase.budget):
         used = _less(phase_spend(step, at), step.loop.base)
-        yield Account("phase", phase.budget, used, tuple(step.loop_agents()), f"phase {phase.id}'s")
+        yield Account("phase", phase.budget, used, f"phase {phase.id}'s")
     project = step.config.watchdog.budget
     if _is_set(project):
-        members = tuple(n for n, each in step.config.agents.items() if each.kind is not Kind.SERVICE)
-        yield Account(
-            "project", project, _less(project_spend(step.state, at), step.state.base), members, "the project's"
-        )
+        used = _less(project_spend(step.state, at), step.state.base)
+        yield Account("project", project, used, "the project's")
+
+
+def _members(step: Step, scope: str, name: str) -> list[str]:
+    """Who draws on the budget of that scope, which *name* draws on."""
+    if scope == "agent":
+        return [name]
+    if scope == "phase":
+        return step.loop_agents()
+    return [each for each, spec in step.config.agents.items() if spec.kind is not Kind.SERVICE]
 
 
 def _is_set(budget: Budget) -> bool:
@@ -58,12 +64,12 @@ def _less(used: Spend, base: Spend) -> Spend:
     return Spend(used.tokens - base.tokens, used.usd - base.usd, used.wall - base.wall)
 
 
-def _reserve(step: Step, members: tuple[str, ...]) -> Spend:
-    """What the open turns of *members* may well use in the requests under way."""
+def _reserve(step: Step, names: list[str], beginning: str = "") -> Spend:
+    """What the open turns of *names* may well use in the requests under way, and the turn that is about to begin."""
     tokens, usd = 0, 0.0
-    for name in members:
+    for name in names:
         agent = step.agent(name)
-        if agent.runs and agent.turn is Turn.WORKING:
+        if name == beginning or (agent.runs and agent.turn is Turn.WORKING):
             tokens += agent.last_request.tokens
             usd += agent.last_request.usd
     return Spend(tokens, usd)
@@ -83,23 +89,28 @@ def _used_up(account: Account, reserve: Spend) -> tuple[str, float, str]:
     return "", 0.0, ""
 
 
-def check(step: Step, name: str) -> None:
-    """If a budget that the agent draws on has reached its limit, everybody under it is stopped, each told once."""
+def check(step: Step, name: str, *, beginning: bool = False) -> bool:
+    """If a budget that the agent draws on has reached its limit, everybody under it is stopped, each told once.
+
+    *beginning*: the agent is about to be given a turn, which counts as if it were open.  Return whether it may go on.
+    """
     if step.agent(name).over is not None:
-        return
+        return False
     for account in accounts(step, name, step.at):
-        measure, limit, words = _used_up(account, _reserve(step, account.members))
+        members = _members(step, account.scope, name)
+        measure, limit, words = _used_up(account, _reserve(step, members, name if beginning else ""))
         if measure:
-            _stop(step, account, measure, limit, f"{account.whose} budget is used up: {words}")
-            return
+            _stop(step, account, members, measure, limit, f"{account.whose} budget is used up: {words}")
+            return False
+    return True
 
 
-def _stop(step: Step, account: Account, measure: str, limit: float, why: str) -> None:
-    for name in account.members:
+def _stop(step: Step, account: Account, members: list[str], measure: str, limit: float, why: str) -> None:
+    for name in members:
         if step.agent(name).over is None:
             step.emit(ev.BudgetExceeded(name, step.at, why, "budget", account.scope, measure, limit))
             step.touch(name)
-    whom = account.members[0] if len(account.members) == 1 else "all its agents are stopped"
+    whom = members[0] if len(members) == 1 else "all its agents are stopped"
     step.act(Notice(f"{whom}: {why}; raise it in agents.toml, or `loops up` grants it once more"))
 
 

@@ -92,6 +92,7 @@ def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, wra
             effort=spec.effort,
             permissions=spec.permissions,
             approval_timeout=config.watchdog.approval_timeout,
+            hang_after=config.watchdog.hang_after,
             wrap=wrap,
         )
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from loops.config import encode
 from loops.config.model import Kind
-from loops.supervisor import approvals, attention, budgets, holds, lives, nudging, progress
+from loops.supervisor import approvals, attention, budgets, holds, lives, nudging, progress, tokens
 from loops.supervisor import events as ev
 from loops.supervisor.action import Action, End, Leave, RunChecks, Send, Start
 from loops.supervisor.observation import (
@@ -47,7 +47,9 @@ def decide(state: State, seen: Observation) -> tuple[State, list[ev.Event], list
     if state.config is None and not isinstance(seen, ConfigRead | ConfigBroken):
         return state, [], []
     _HANDLERS[type(seen)](step, seen)
-    for name in list(step.touched):
+    while step.touched:  # what is decided about one agent may concern another
+        name = next(iter(step.touched))
+        del step.touched[name]
         if name in step.agents:
             budgets.settle(step, name)
             lives.settle(step, name)
@@ -73,6 +75,7 @@ def _began(step: Step, seen: Began) -> None:
     step.emit(ev.SupervisorStarted(step.at, seen.pid, seen.epoch, seen.boot_id, seen.version, alive))
     if seen.up and not step.state.up and not step.state.stopped:  # an emergency stop is the operator's to lift
         step.emit(ev.OperatorAsked(step.at, "up"))
+    tokens.catch_up(step)
     held = {session.name: session for session in seen.sessions}
     check = step.loop.check
     for name in list(step.agents):

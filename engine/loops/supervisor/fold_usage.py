@@ -78,9 +78,11 @@ def _usage(work: Fold, e: ev.UsageUpdated) -> None:
 
 @on(ev.TokensMeasured)
 def _measured(work: Fold, e: ev.TokensMeasured) -> None:
-    work.state = replace(work.state, rows=e.row)
+    work.state = replace(work.state, rows=e.row, logged=e.row if e.logged else work.state.logged)
     if e.gate:
         for name in e.agents:
+            if name not in work.agents:
+                continue
             work.change(name, since_row=Usage(), row_at=e.at)
 
 
@@ -91,7 +93,7 @@ def _exceeded(work: Fold, e: ev.BudgetExceeded) -> None:
 
 @on(ev.BudgetRenewed)
 def _renewed(work: Fold, e: ev.BudgetRenewed) -> None:
-    work.change(e.agent, over=None)
+    work.change(e.agent, over=None, last_request=Usage())
     if not e.afresh:
         return
     if e.scope == "agent":

@@ -44,7 +44,7 @@ def settle(step: Step, name: str) -> None:
     holds.probe(step, name)
     _wake(step, name)
     nudge = deliverable(step.agent(name), step.at)
-    if nudge is not None:
+    if nudge is not None and budgets.check(step, name, beginning=True):
         step.emit(ev.NudgeSending(name, step.at, nudge.id, agent.incarnation))
         step.act(Send(name, agent.incarnation, nudge))
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from loops.config.model import Handoff
+from loops.config.model import Handoff, Phase
 from loops.protocol.done import CheckResult, Judgement, Rule, candidate, items_of, judge
 from loops.protocol.encoding import encode
-from loops.protocol.evidence import Commit, Kind, PhaseEvidence, observe
+from loops.protocol.evidence import Commit, Kind, PhaseEvidence, classify, observe
 from loops.protocol.status import DoneState
 from loops.protocol.verdicts import Verdict
 from loops.supervisor import events as ev
+from loops.supervisor import tokens
 from loops.supervisor.action import Notice, ReadHistory, RunChecks
 from loops.supervisor.observation import CheckEnded, Pushed, Told
 from loops.supervisor.state import Asked, NudgeKind
@@ -48,7 +49,7 @@ def pushed(step: Step, seen: Pushed) -> None:
     step.emit(ev.EvidenceTaken(phase.id, step.at, seen.head, encode(evidence)))
     if not seen.quiet:
         for (commit, _), kind in zip(seen.commits, kinds, strict=True):
-            _hand_over(step, commit, kind, handoff)
+            _hand_over(step, commit, kind, handoff, _labels(commit, phase, evidence, handoff, others))
     else:
         _open_claim(step, evidence, handoff)
     for file, digest, commit_sha in seen.inbox:
@@ -56,10 +57,20 @@ def pushed(step: Step, seen: Pushed) -> None:
     consider(step)
 
 
-def _hand_over(step: Step, commit: Commit, kind: Kind, handoff: Handoff) -> None:
+def _labels(
+    commit: Commit, phase: Phase, evidence: PhaseEvidence, handoff: Handoff, others: frozenset[str]
+) -> tuple[str, ...]:
+    """The gates that the commit names, else those of the latest claim."""
+    known = (*(item.id for item in phase.items), *evidence.claimed)
+    named = classify(commit, handoff, phase.id, others, known).labels
+    return named or (evidence.claim.labels if evidence.claim is not None else ())
+
+
+def _hand_over(step: Step, commit: Commit, kind: Kind, handoff: Handoff, labels: tuple[str, ...]) -> None:
     if kind is Kind.OTHER:
         return
-    step.emit(ev.CommitSeen(step.loop.phase, step.at, commit.sha, commit.author, commit.subject, kind.value))
+    step.emit(ev.CommitSeen(step.loop.phase, step.at, commit.sha, commit.author, commit.subject, kind.value, labels))
+    tokens.gate_ended(step, commit, kind, labels, handoff)
     short = commit.sha[:10]
     if kind is Kind.CLAIM:
         text = (
@@ -209,6 +220,7 @@ def _phase_done(step: Step, judgement: Judgement, commit: str) -> None:
 
 def _complete(step: Step) -> None:
     task = step.config.loop.on_complete
+    tokens.phase_ended(step)
     step.emit(ev.SequenceCompleted(step.at, len(step.config.loop.phases), task))
     step.act(Notice("all phases are done"))
     if task:
@@ -219,6 +231,7 @@ def _complete(step: Step) -> None:
 def begin(step: Step, index: int, why: str, rule: str) -> None:
     """Start phase number *index* (from 0)."""
     phase = step.config.loop.phases[index]
+    tokens.phase_ended(step)
     step.emit(ev.PhaseStarted(phase.id, step.at, index, why, rule))
     for name in step.loop_agents():
         for nudge in step.agent(name).nudges:

@@ -40,7 +40,7 @@ from loops.supervisor.events import (
     TurnCompleted,
 )
 from loops.supervisor.inotify import Inotify
-from loops.supervisor.ledger import Ledger
+from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
 from loops.supervisor.observation import Adopted, Began, Observation, Tick
 from loops.supervisor.reactor import Reactor
@@ -48,6 +48,7 @@ from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
 from loops.supervisor.showing import Showing
 from loops.supervisor.state import Life
+from loops.supervisor.token_log import TokenLog
 
 SNAPSHOT_QUIET = 2.0
 """Seconds without an event after which a snapshot is worth its 40 ms (with a thousand agents), if enough events came."""
@@ -130,6 +131,9 @@ class Supervisor:
     def _compose(self, config: Config) -> None:
         clock, reactor = self._clock, self._reactor
         self._inotify = Inotify()
+        self._token_log = TokenLog(
+            self._places.token_log, lambda: (event for _, event in history(self._places.journal))
+        )
         self._errands = Errands(reactor, clock.now)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
         self._blindfolds = Blindfolds(
@@ -282,6 +286,8 @@ class Supervisor:
                     self._sessions.run_checks(act)
                 case action.ReadHistory():
                     self._repository.look_everywhere(again=True)
+                case action.LogTokens():
+                    self._log_tokens(act)
                 case action.Notice(text=text):
                     self.say(text)
                 case action.Leave():
@@ -298,6 +304,15 @@ class Supervisor:
             self.say_once(f"the answer to {act.approval} cannot be written: {error}; it is tried again")
             when = self._clock.now() + JOURNAL_RETRY
             self._reactor.at(f"answer {act.approval}", when, partial(self._answer, act))
+
+    def _log_tokens(self, act: action.LogTokens) -> None:
+        """The same: no row is lost, and none is written twice."""
+        try:
+            self._token_log.bring(act)
+        except OSError as error:
+            self.say_once(f"{self._places.token_log} cannot be written: {error}; it is tried again")
+            again = partial(self._log_tokens, action.LogTokens(act.upto))
+            self._reactor.at("token log", self._clock.now() + JOURNAL_RETRY, again)
 
     # ---- the parts speak -------------------------------------------------------------------------------------------
 

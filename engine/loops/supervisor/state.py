@@ -299,7 +299,9 @@ class State:
     ran: float = 0.0
     """Seconds for which any agent ran, until ``running_since``."""
     rows: int = 0
-    """How many rows of the token log were ever measured."""
+    """How many gates and phases were ever measured."""
+    logged: int = 0
+    """The last of them that is a row of the token log."""
     epoch: int = 0
     boot_id: str = ""
     steady: float = 0.0

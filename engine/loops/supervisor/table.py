@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loops.config.model import Agent, Config, Kind
+from loops.supervisor.approvals import waiting
 from loops.supervisor.remedies import remedy
 from loops.supervisor.state import AgentState, Hold, Life, NudgeKind, State, Turn
 
@@ -103,6 +104,8 @@ def _doing(config: Config, agent: AgentState, now: float) -> str:
         due = max(agent.restart_at, agent.hold.until if agent.hold is not None else 0.0)
         help = _remedy(config, agent)
         return f"next try in {span(due - now)}: {help or agent.why}"
+    if agent.over is not None and not agent.alive:
+        return f"{agent.why}: raise it in agents.toml, or `loops up {agent.name}` grants it once more"
     if agent.life is not Life.RUNNING:
         return agent.why if agent.life in (Life.ENDED, Life.ENDING) or not agent.alive else ""
     if agent.question:
@@ -187,6 +190,10 @@ def as_json(state: State, now: float, supervisor_pid: int = 0, started: float = 
         },
         "up": state.up,
         "notes": notes(state),
+        "approvals": [
+            {"id": each.id, "agent": agent.name, "text": each.text, "since": each.since, "expires": each.expires}
+            for agent, each in waiting(state)
+        ],
         "agents": [asdict(row) for row in rows(state, now, supervisor_pid=supervisor_pid, started=started)],
     }
 

@@ -194,6 +194,8 @@ class TokensMeasured(AboutPhase):
     """claim, verdict or phase."""
     seconds: float
     agents: dict[str, dict[str, float | int | str | None]]
+    logged: bool = False
+    """Whether it is a row of the token log too (`watchdog.log_tokens`, `token_granularity`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,7 @@ from loops.supervisor import events as ev
 from loops.supervisor.explain import sentence
 from loops.supervisor.fold_usage import used
 from loops.supervisor.lives import status_text
+from loops.supervisor.spending import Meter, spent_of
 from loops.supervisor.state import Usage
 
 Entries = list[Entry]
@@ -91,6 +93,8 @@ class Gathering:
         self.completions: list[Completion] = []
         self.lines: list[Line] = []
         self.audit = Audit()
+        self.meter = Meter()
+        self.approvals: Counter[str] = Counter()
         self.records = 0
         self.begin = 0.0
         self.last = 0.0
@@ -108,6 +112,7 @@ class Gathering:
             self.begin = self.begin or at
             self.last = max(self.last, at)
         self.audit.take(event)
+        self.meter.take(event)
         handler = getattr(self, "_" + event.type.replace(".", "_"), None)
         if handler is not None:
             handler(event)
@@ -205,6 +210,10 @@ class Gathering:
         usage = self.agent(e.agent).usage
         usage[e.phase] = usage.get(e.phase, Usage()).plus(used(e))
 
+    def _approval_ended(self, e: ev.QuestionEnded) -> None:
+        if e.id:
+            self.approvals[e.outcome] += 1
+
     # ---- nudges ----------------------------------------------------------------------------------------------------
 
     def _nudge_queued(self, e: ev.NudgeQueued) -> None:
@@ -299,6 +308,8 @@ class Gathering:
             lines=tuple(self.lines),
             records=self.records,
             problems=tuple(self.audit.finish(lanes)),
+            spent=tuple(spent_of(self.meter)),
+            approvals=dict(self.approvals),
         )
 
 

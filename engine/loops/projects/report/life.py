@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from loops.supervisor.spending import Spent, cost_text, together
 from loops.supervisor.state import Usage
 
 
@@ -117,10 +118,6 @@ class Lane:
     def tokens(self) -> int:
         return sum(usage.input_tokens + usage.output_tokens for usage in self.usage.values())
 
-    @property
-    def usd(self) -> float:
-        return sum(usage.usd for usage in self.usage.values())
-
 
 class Mark(Enum):
     """What a point in a phase's life is."""
@@ -217,6 +214,10 @@ class Report:
     lines: tuple[Line, ...]
     records: int
     problems: tuple[str, ...]
+    spent: tuple[Spent, ...] = ()
+    """What was used, by agent, phase, gate and model."""
+    approvals: Mapping[str, int] = field(default_factory=dict)
+    """How many approvals came to which outcome."""
     verified: bool | None = None
     verification: str = ""
     """What the verification said, in words."""
@@ -247,8 +248,10 @@ class Report:
         return sum(lane.tokens for lane in self.lanes)
 
     @property
-    def usd(self) -> float:
-        return sum(lane.usd for lane in self.lanes)
+    def cost(self) -> str:
+        """USD in words; empty when nothing was used."""
+        whole = together(self.spent, ())
+        return f"{cost_text(whole[0].usd, whole[0].unpriced)} USD" if whole else ""
 
     @property
     def takeovers(self) -> int:

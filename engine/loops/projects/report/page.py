@@ -86,8 +86,11 @@ def _tiles(report: Report) -> list[Tile]:
         Tile(str(report.delivered), "nudges", f"{report.doubled} doubled", "bad" if report.doubled else ""),
         Tile(f"{report.records:,}", "journal records", chain, "bad" if report.verified is False else ""),
     ]
+    if report.approvals:
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.approvals.items()))
+        tiles.append(Tile(str(sum(report.approvals.values())), "approvals", outcomes))
     if report.tokens:
-        tiles.append(Tile(f"{report.tokens:,}", "tokens", f"{report.usd:.2f} USD" if report.usd else ""))
+        tiles.append(Tile(f"{report.tokens:,}", "tokens", report.cost))
     return tiles
 
 

@@ -45,7 +45,9 @@ def _lines(report: Report) -> Iterator[str]:
     failed = report.count(Mark.CHECK_FAILED)
     yield f"  checks    {report.count(Mark.CHECKED)} runs of our own succeeded, {failed} failed"
     if report.tokens:
-        yield f"  tokens    {report.tokens:,}" + (f", {report.usd:.2f} USD" if report.usd else "")
+        yield f"  tokens    {report.tokens:,}" + f", {report.cost}"
+    if report.approvals:
+        yield "  approvals " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.approvals.items()))
     yield f"  journal   {report.records} records{_verified(report)}; {_supervisors(report)}"
     for completion in report.completions[-1:]:
         if completion.task:
