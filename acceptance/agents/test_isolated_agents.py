@@ -23,8 +23,8 @@ LOOK = (
 )
 
 
-@pytest.fixture(scope="module")
-def project() -> Iterator[RealProject]:
+@pytest.fixture(scope="module", params=["headless", "tui"])
+def project(request: pytest.FixtureRequest) -> Iterator[RealProject]:
     if no_room() or not ability():
         pytest.skip(no_room() or ability().reason)
     project = RealProject(script=["--command", LOOK])
@@ -32,9 +32,13 @@ def project() -> Iterator[RealProject]:
         keeper = project.root / "work" / "keeper"
         keeper.mkdir(parents=True)
         (keeper / "secret.txt").write_text("the secret of the keeper\n")
-        agents = [Real(backend, backend, options={"isolate": True}) for backend in BACKENDS if not lack(pin(backend))]
+        agents = [
+            Real(backend, backend, mode=request.param, options={"isolate": True})
+            for backend in BACKENDS
+            if not lack(pin(backend))
+        ]
         if not lack(pin("codex")):
-            agents.append(Real("boxed", "codex", permissions="edits", options={"isolate": True}))
+            agents.append(Real("boxed", "codex", mode=request.param, permissions="edits", options={"isolate": True}))
         project.write(agents)
         project.loops("up", ROOM_SECRET="room secret")
         yield project
@@ -74,6 +78,7 @@ def test_an_isolated_agent_works_and_sees_only_its_own(project: RealProject, bac
     assert not (clone / "touched.txt").exists()
     assert "No commits yet" in (clone / "git.txt").read_text() or "branch main" in (clone / "git.txt").read_text()
     assert any(event.agent == backend and not event.lack for event in project.events(ev.AgentConfined))
+    project.wait_event(ev.TurnCompleted, "its runner outside heard of the turn's end", lambda e: e.agent == backend)
     ours = Path(f"/proc/{os.getpid()}/ns/pid").readlink()
     theirs = [Path(f"/proc/{pid}/ns/pid") for pid in below_runner(project, backend)]
     assert any(each.readlink() != ours for each in theirs if each.exists())
