@@ -133,7 +133,7 @@ def _view(start: Start, clone: str, found: Pointers) -> View:
     os.makedirs(private, mode=0o700, exist_ok=True)
     os.close(os.open(start.signals, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
     shown = (*surroundings.system(), *surroundings.engine(), *_programs(start.backend), *_project(start))
-    declared = (*_declared(spec.reads, Access.READ), *_declared(spec.writes, Access.WRITE))
+    declared = (*_declared(spec, spec.reads, Access.READ), *_declared(spec, spec.writes, Access.WRITE))
     return View(
         agent=spec.name,
         directory=spec.dir,
@@ -156,11 +156,24 @@ def _view(start: Start, clone: str, found: Pointers) -> View:
     )
 
 
-def _declared(paths: Sequence[str], access: Access) -> Iterator[Mount]:
+def _declared(spec: Agent, paths: Sequence[str], access: Access) -> Iterator[Mount]:
     """A path that is not there (yet) is left out: nothing can be shown of it."""
     for path in paths:
+        if _escapes(spec, path):
+            raise LoopsError(
+                f"{path} leads to {os.path.realpath(path)}, through a link that {spec.name} itself could have made: "
+                "declare the place that it leads to"
+            )
         if os.path.exists(path):
             yield Mount(os.path.realpath(path), access)
+
+
+def _escapes(spec: Agent, path: str) -> bool:
+    """Whether *path* lies where the agent can write, and is a link to where it cannot."""
+    real = os.path.realpath(path)
+    writable = [place for each in (spec.dir, *spec.writes) for place in {os.path.abspath(each), os.path.realpath(each)}]
+    inside = [place for place in writable if within(os.path.abspath(path), place) and os.path.abspath(path) != place]
+    return bool(inside) and not any(within(real, os.path.realpath(place)) for place in inside)
 
 
 def _names(paths: Sequence[str]) -> Iterator[Link]:
@@ -214,7 +227,7 @@ def _project(start: Start) -> Iterator[Mount]:
     prompts = [agent.prompt_file for agent in config.agents.values() if agent.name == start.spec.name]
     plans = [os.path.join(config.root, phase.plan) for phase in loop.phases if phase.plan]
     for path in (config.path, loop.roles_dir, loop.kickoff_template, *prompts, *plans, *git_settings()):
-        if path and os.path.exists(path):
+        if path and os.path.exists(path) and not _escapes(start.spec, path):
             yield Mount(os.path.realpath(path), Access.READ)
 
 
