@@ -86,8 +86,8 @@ class _Run:
                 self._settle()
             return self._farewell()
         finally:
-            self._recorder.close()
             self._pass_on_complaints()
+            self._recorder.close()
             self._pane.close()
 
     def _start(self) -> OSError | None:
@@ -315,4 +315,6 @@ class _Run:
 
     def _pass_on_complaints(self) -> None:
         while self._complaints:
-            self._pane.complain(self._complaints.popleft())
+            text = self._complaints.popleft()
+            self._pane.complain(text)
+            self._live.own("recording.failed", message=text)
