@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from demands import demand
 from pinned import pin
 from real_project import RealProject
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,17 +50,8 @@ def new_real(request: pytest.FixtureRequest) -> Iterator[Callable[..., RealProje
         return made[-1]
 
     yield make
-    end_all(request, made)
-
-
-def end_all(request: pytest.FixtureRequest, made: list[RealProject]) -> None:
     for project in made:
-        if failed(request):
+        if request.node.stash.get(FAILED, False):
             print(project.story())
     for project in made:
         project.teardown()
-
-
-def failed(request: pytest.FixtureRequest) -> bool:
-    """Whether a test that used the fixture has failed so far."""
-    return bool(request.session.testsfailed)

@@ -505,7 +505,7 @@ def test_a_role_takes_up_kickoffs_nudges_and_what_was_cut_off(role):
     assert "{{" not in first.command
     for text in (
         NUDGE,
-        "Your session was restarted and this conversation goes on in phase 2w. Look at",
+        "Your session was restarted and this conversation goes on. Look at",
         "[nudge n9] Go on",
     ):
         assert next_step(rules, [kickoff, RESULT, RESULT, user(text)]) == first

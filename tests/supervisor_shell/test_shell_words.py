@@ -52,6 +52,13 @@ def test_the_slots_of_the_kickoff_are_filled_and_other_braces_left_alone(tmp_pat
     assert said == "{role} {status}.md S.md builder {other} {} {{status}.md}\n\nBuild.\n"
 
 
+def test_a_resumed_agent_of_the_loop_is_told_who_it_is_for_its_conversation_may_have_been_cut_off_at_once() -> None:
+    builder, phase = agent("builder"), Phase("2w", "plans/two.md", status="STATUS-2w.md")
+    said = texts.kickoff(project(builder), builder, phase, "resume")
+    assert "Phase 2w: you are the builder; the plan is plans/two.md, its state is STATUS-2w.md." in said
+    assert "you are" not in texts.kickoff(project(builder), agent("helper", Kind.PERSISTENT), phase, "resume")
+
+
 def test_the_engines_own_texts_stand_in_where_the_project_has_none() -> None:
     builder = agent("builder")
     said = texts.kickoff(project(builder), builder, Phase("1", "plan.md", "STATUS-1.md"), "kickoff")

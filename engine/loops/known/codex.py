@@ -18,13 +18,17 @@ POLICIES: Mapping[str, Mapping[str, str]] = {
 }
 """Members of ``thread/start`` and ``thread/resume``, by `loops.config.model.Permissions` value (0.169.0 [run])."""
 
+_PLAIN_SHELL = ("-c", "allow_login_shell=false")
+"""A login shell reads /etc/profile, which forgets our PATH: then there is no `loops claim` (0.169.0 [run])."""
+
 KNOWN = Known(
     name="codex",
     package="@openai/codex",
     bin="codex",
     tested=("0.169.0",),
-    headless=("app-server",),
+    headless=("app-server", *_PLAIN_SHELL),
     tui=(
+        *_PLAIN_SHELL,
         *("--no-alt-screen", "--no-daemon", "--dangerously-bypass-hook-trust"),
         *("-c", "check_for_update_on_startup=false", "-c", "tui.screen_reader_detection_done=true"),
     ),

@@ -141,7 +141,8 @@ class _Run:
         self._link.send(line)
 
     def _received(self, lines: Sequence[Received]) -> None:
-        if lines:
+        heartbeat = self._known.heartbeat
+        if any(not heartbeat or heartbeat not in line for _, line in lines):
             self._silence.heard(time.monotonic())
         for stream, line in lines:
             self._live.take(stream, line)
@@ -150,6 +151,8 @@ class _Run:
             elif stream == "out":
                 for answer in self._dialogue.heard(line):
                     self._send(answer)
+                if self._dialogue.closed:
+                    self._ending.ask(1, time.monotonic())
 
     def _settle(self) -> None:
         """Act on everything that was recorded, until nothing new comes of it."""

@@ -51,6 +51,7 @@ class Codex(Reader):
         """The thread's counter, which goes on where an earlier run left it."""
         self._resets: float | None = None
         self._warned = False
+        """The change of files that is under way: its question names neither files nor content."""
         self.exec = codex_exec.Exec(self)
         self._rollout = codex_rollout.Rollout(self)
 
@@ -145,7 +146,8 @@ class Codex(Reader):
         return facts + self.turn.complete("end_turn", turn_id, time)
 
     def _item_started(self, params: Document, now: float, time: float | None) -> Facts:
-        return codex_items.started(self, table(params, "item"), self._elsewhere(params), time)
+        item = table(params, "item")
+        return codex_items.started(self, item, self._elsewhere(params), time)
 
     def _item_completed(self, params: Document, now: float, time: float | None) -> Facts:
         return codex_items.completed(self, table(params, "item"), self._elsewhere(params), time)

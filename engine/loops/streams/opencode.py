@@ -6,6 +6,7 @@ import json
 import re
 
 from loops.known.model import Meaning
+from loops.known.opencode import LISTENING
 from loops.streams import opencode_parts as parts
 from loops.streams import tools
 from loops.streams.event import Fact
@@ -41,6 +42,10 @@ class Opencode(Reader):
         self._parts = parts.Parts(self)
         self._busy = False
         """The server works on this turn: only then an ``idle`` is this turn's."""
+
+    def complain(self, line: str, now: float) -> Facts:
+        """Read a line that the server printed; that it listens is no complaint."""
+        return [] if re.search(LISTENING, line.encode()) else super().complain(line, now)
 
     # ---- from the server ---------------------------------------------------------------------------------------------
 
@@ -244,7 +249,28 @@ class Opencode(Reader):
         if to == "POST /session" or _SESSION.fullmatch(path):
             self.version = text(body, "version") or self.version
             return self.named(text(body, "id"), model=self.model)
-        return []
+        return self._missed(path.partition("?")[0], response, now) if method == "GET" else []
+
+    def _missed(self, path: str, response: Document, now: float) -> Facts:
+        """Read what was asked for because the events had broken off: a part, or a question, counts once however it comes."""
+        if path == "/session/status" and self.conversation:
+            status = table(table(response, "body"), self.conversation) or {"type": "idle"}
+            return self._status({"sessionID": self.conversation, "status": status}, now)
+        if path == "/permission":
+            return [fact for asked in rows(response, "body") for fact in self._asked(asked)]
+        if not path.endswith("/message"):
+            return []
+        messages = rows(response, "body")
+        prompts = [i for i, each in enumerate(messages) if text(table(each, "info"), "role") == "user"]
+        facts: Facts = []
+        for message in messages[prompts[-1] + 1 if prompts else 0 :]:  # what is older is of other turns
+            info = table(message, "info")
+            facts += self._message(info)
+            for part in rows(message, "parts"):
+                facts += self._part({"part": part})
+            if table(info, "error") and self.turn.open and self.turn.failure is None:
+                facts += self._error({"sessionID": self.conversation, "error": table(info, "error")}, now)
+        return facts
 
     def _refused(self, method: str, path: str, status: int, response: Document, now: float) -> Facts:
         body = table(response, "body")
@@ -260,6 +286,8 @@ class Opencode(Reader):
         failure = failure._replace(message=message)
         if path.endswith(("/prompt_async", "/message")):
             return self.turn.fail(failure)
+        if not self.conversation and status and (path == "/session" or (session and method == "GET")):
+            return self.opening_failed(failure)
         return [Fact("warning", {"class": failure.meaning.value, "message": message})]
 
     # ---- opencode run --format json ----------------------------------------------------------------------------------

@@ -195,6 +195,10 @@ class Reader:
             data["window"] = window
         return [Fact("limit.reached", data, time)]
 
+    def opening_failed(self, failure: Failure, time: float | None = None) -> Facts:
+        """There is no conversation: the turn that was to begin has failed before it could."""
+        return self.turn.fail(failure, time=time) or [Fact("turn.failed", failed(failure), time)]
+
     def resume_failed(self, message: str, time: float | None = None) -> Facts:
         """The conversation that was to be resumed is not there."""
         failure = Failure(Meaning.RESUME, message)

@@ -6,8 +6,8 @@ which they came; ``raw/run.json`` (a `Head`) what the normaliser was told.  ``ev
 these.  A line goes to its file first, then to the index, then through the normaliser: after a crash the end of a file
 may be missing in the next.
 
-Streams: ``out`` from the agent, ``in`` to it, ``err`` its complaints, ``hook`` payloads of its hooks, ``rollout`` lines
-of codex's own record, and ``runner``: what only the runner knows, one JSON object a line:
+Streams: ``out`` from the agent, ``in`` to it, ``err`` its complaints, ``hook`` payloads of its hooks, ``rollout`` and
+``transcript`` lines of codex's and claude's own records, and ``runner``: what only the runner knows, one JSON object a line:
 
 - ``{"type": "process.started", "pid", "argv", "cwd", "engine_version"}``: the agent's program runs (secrets left out);
 - ``{"type": "ready"}``: the first message may be said, and none is waiting;

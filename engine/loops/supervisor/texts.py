@@ -54,9 +54,13 @@ def _role(config: Config, agent: Agent) -> str:
 
 
 def _resume(agent: Agent, phase: Phase | None) -> str:
-    where = f" in phase {phase.id}" if phase is not None and agent.kind is Kind.LOOP else ""
+    where = ""
+    if phase is not None and agent.kind is Kind.LOOP:
+        # A conversation that was cut off at its very beginning may not even hold its orders.
+        role = agent.role or agent.name
+        where = f" Phase {phase.id}: you are the {role}; the plan is {phase.plan}, its state is {phase.status}."
     return (
-        f"Your session was restarted and this conversation goes on{where}. Look at the state of your clone and of the "
+        f"Your session was restarted and this conversation goes on.{where} Look at the state of your clone and of the "
         "shared documents first: what you remember as under way may have been cut off. Then go on with your work."
     )
 

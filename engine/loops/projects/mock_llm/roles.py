@@ -14,8 +14,10 @@ from loops.projects.mock_llm.script import Rule
 _TURN = re.compile(r"\A\[nudge |you are the |this conversation goes on|Go on with your work")
 """A kickoff, a nudge, a resumed conversation, or a probe after a limit."""
 
+# codex refuses whatever looks like `rm -f`, also where everything is allowed (0.169.0 [run]).
 _PULL = """\
-git rebase --abort 2>/dev/null; rm -f "$(git rev-parse --git-path index.lock)"
+git rebase --abort 2>/dev/null
+lock=$(git rev-parse --git-path index.lock); [ ! -e "$lock" ] || unlink "$lock"
 git pull --quiet --rebase --autostash || exit 1
 """
 _LAST_WORD = """\
@@ -48,8 +50,8 @@ esac
 
 _VERIFY_COLD = """\
 cold=$(mktemp -d) && git clone --quiet "$(git remote get-url origin)" "$cold/clone" && cd "$cold/clone" || exit 1
-[ -f src/{{phase}}.py ] || { echo 'nothing is built yet'; exit 0; }
-./check.sh {{phase}}; code=$?; rm -rf "$cold"; exit $code
+if [ -f src/{{phase}}.py ]; then ./check.sh {{phase}}; else echo 'nothing is built yet'; fi; code=$?
+find "$cold" -delete; exit $code
 """
 
 _JUDGE = f"""{_PULL}{_LAST_WORD}\
