@@ -43,10 +43,14 @@ class Clock:
 
     def __init__(self) -> None:
         self._day = self._second = -1
-        self._date = self._written = ""
+        self._date = self._written = self._text = ""
+        self._epoch = -1.0
 
     def write(self, epoch: float) -> str:
         """Return *epoch* (seconds, from 1970 to the year 9999) as text."""
+        if epoch == self._epoch:
+            return self._text
+        self._epoch = epoch
         millis = int(epoch * 1000 + 0.5)
         second, rest = divmod(millis, 1000)
         if second != self._second:
@@ -55,7 +59,8 @@ class Clock:
             if day != self._day:
                 self._day, self._date = day, time.strftime("%Y-%m-%dT", time.gmtime(day * 86400))
             self._written = f"{self._date}{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}."
-        return f"{self._written}{rest:03d}Z"
+        self._text = f"{self._written}{rest:03d}Z"
+        return self._text
 
 
 def encoded(data: dict[str, Any]) -> str:

@@ -129,14 +129,14 @@ class Normaliser:
 
     def _event(self, fact: Fact, recorded: str, where: str, long: bool) -> Event:
         self._sequence += 1
-        data = fact.data
-        if fact.type.startswith("turn."):
+        type_, data, moment = fact
+        if type_.startswith("turn."):
             data = {**data, **self._whose}
         if long:
             data = shortened(data)
-        time = f'"time":"{self._backend.write(fact.time)}",' if fact.time is not None else ""
+        time = f'"time":"{self._backend.write(moment)}",' if moment is not None else ""
         before = (
-            f'{self._head}{self._sequence:06d}{self._source}{fact.type}",{time}{recorded},{self._tail}'
+            f'{self._head}{self._sequence:06d}{self._source}{type_}",{time}{recorded},{self._tail}'
             f'"sequence":"{self._sequence:010d}","datacontenttype":"application/json","data":'
         )
         comma = "," if data else ""
@@ -144,7 +144,7 @@ class Normaliser:
             line = f"{before}{encoded(data)[:-1]}{comma}{where}".encode()
         except UnicodeEncodeError:
             line = f"{before}{encoded_ascii(data)[:-1]}{comma}{where}".encode()
-        return Event(fact.type, data, line)
+        return Event(type_, data, line)
 
     def _engine_part(self, subject: str) -> str:
         named = f'"subject":{encoded_text(subject)},' if subject else ""

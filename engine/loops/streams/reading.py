@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 Document = dict[str, Any]
 
 _EMPTY: Document = {}
+_from_iso = datetime.fromisoformat
 LATEST = 253_402_300_799.0
 """The end of the year 9999: what lies beyond is no time."""
 
@@ -91,10 +93,8 @@ def epoch(value: object) -> float | None:
 def _iso(written: str) -> float | None:
     if not 19 <= len(written) <= 40:
         return None
-    from datetime import UTC, datetime  # most backends never need it
-
     try:
-        read = datetime.fromisoformat(written)
+        read = _from_iso(written)
         moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
