@@ -35,7 +35,7 @@ def _fast() -> Callable[[Any], str]:
 
 
 compact = _fast()
-"""Encode as JSON.  Raises ValueError, RecursionError or TypeError; half surrogates come through."""
+"""Encode as JSON.  Raises ValueError or RecursionError; half surrogates come through."""
 
 
 class Clock:
@@ -63,17 +63,12 @@ class Clock:
         return self._text
 
 
-def encoded(data: dict[str, Any]) -> str:
-    """Return *data* as JSON; what JSON cannot say (a number without end, endless depth) is put as near as it can be."""
+def encoded_somehow(data: dict[str, Any]) -> str:
+    """Return *data* as JSON, what JSON cannot say (half a surrogate, a number without end, endless depth) put near it."""
     try:
-        return compact(data)
+        return _ascii(data)
     except (ValueError, RecursionError):
         return _ascii(shortened(data))
-
-
-def encoded_ascii(data: dict[str, Any]) -> str:
-    """Return *data* as JSON of ASCII alone: the only way to write half a surrogate."""
-    return _ascii(json.loads(encoded(data)))
 
 
 def shortened(data: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from loops.streams.detectors import Detectors
-from loops.streams.encoding import SMALL, Clock, encoded, encoded_ascii, shortened
+from loops.streams.encoding import SMALL, Clock, compact, encoded_somehow, shortened
 from loops.streams.event import PREFIX, Event, Fact
 from loops.streams.reader import raw_type, unmapped
 from loops.streams.readers import reader
@@ -141,9 +141,9 @@ class Normaliser:
         )
         comma = "," if data else ""
         try:
-            line = f"{before}{encoded(data)[:-1]}{comma}{where}".encode()
-        except UnicodeEncodeError:
-            line = f"{before}{encoded_ascii(data)[:-1]}{comma}{where}".encode()
+            line = f"{before}{compact(data)[:-1]}{comma}{where}".encode()
+        except (ValueError, RecursionError):
+            line = f"{before}{encoded_somehow(data)[:-1]}{comma}{where}".encode()
         return Event(type_, data, line)
 
     def _engine_part(self, subject: str) -> str:
