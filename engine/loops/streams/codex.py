@@ -206,9 +206,6 @@ class Codex(Reader):
         message = first_text(params, "message", "summary", "details")
         return [Fact("warning", {"class": "other", "message": message}, time)]
 
-    def _compacted(self, params: Document, now: float, time: float | None) -> Facts:
-        return []  # the item contextCompaction says it, with its place among the others
-
     def _closed(self, params: Document, now: float, time: float | None) -> Facts:
         if self._elsewhere(params):
             return []
@@ -273,7 +270,6 @@ _READ: dict[str, _Read] = {
     "thread/started": Codex._thread_started,
     "thread/status/changed": Codex._status,
     "thread/closed": Codex._closed,
-    "thread/compacted": Codex._compacted,
     "thread/tokenUsage/updated": Codex._usage,
     "turn/started": Codex._turn_started,
     "turn/completed": Codex._turn_completed,

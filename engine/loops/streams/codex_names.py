@@ -6,6 +6,7 @@ QUIET = frozenset(
     {
         "thread/readState/changed",
         "thread/archived",
+        "thread/compacted",  # the item contextCompaction says it, with its place among the others
         "thread/unarchived",
         "thread/deleted",
         "thread/reverted",

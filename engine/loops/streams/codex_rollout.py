@@ -1,4 +1,4 @@
-"""Lines of codex's rollout file: the only place where its terminal interface tells of a failed turn, and of refusals."""
+"""Lines of codex's rollout file: the only place where its terminal interface tells of a failed turn, and of tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from loops.streams.event import Fact
 from loops.streams.reading import Document, count, epoch, table, text
-from loops.streams.usage import NONE, Tokens, used
+from loops.streams.turn import failed
+from loops.streams.usage import Tokens, used
 
 if TYPE_CHECKING:
     from loops.streams.codex import Codex
@@ -18,10 +19,10 @@ class Rollout:
 
     def __init__(self, codex: Codex) -> None:
         self._codex = codex
-        self._total = NONE
+        self._total: Tokens | None = None
 
     def read(self, document: Document, now: float) -> Facts | None:
-        """Read one line: hooks say everything else, so only failures matter."""
+        """Read one line: hooks say everything else, so only failures and tokens matter."""
         if not isinstance(document.get("type"), str):
             return None
         if document["type"] != "event_msg":
@@ -30,15 +31,9 @@ class Rollout:
         error = table(payload, "error")
         match payload.get("type"):
             case "task_complete" | "turn_complete" if error:
-                failure = codex.failure(error, now)
-                return codex.turn.fail(failure, text(payload, "turn_id"), time)
+                return codex.turn.fail(codex.failure(error, now), text(payload, "turn_id"), time)
             case "error" | "stream_error":
-                return [
-                    Fact(
-                        "error",
-                        {"class": codex.failure(payload, now).meaning.value, "message": text(payload, "message")},
-                    )
-                ]
+                return [Fact("error", failed(codex.failure(payload, now)), time)]
             case "turn_aborted":
                 return codex.turn.complete("cancelled", text(payload, "turn_id"), time)
             case "token_count":
@@ -47,12 +42,13 @@ class Rollout:
                 return []
 
     def _usage(self, info: Document, time: float | None) -> Facts:
-        """Report a request's tokens: the thread's counter moves with each of them, and is told again without."""
-        total = _tokens(table(info, "total_token_usage"))
-        if not total.some() or total == self._total:
+        """Report what was added to the thread's counter; what is told before the first turn is history."""
+        total, last = _tokens(table(info, "total_token_usage")), _tokens(table(info, "last_token_usage"))
+        before, self._total = self._total, total
+        new = total.less(total.less(last) if before is None else before)
+        if not self._codex.turn.number or not new.some():
             return []
-        self._total = total
-        return [used(_tokens(table(info, "last_token_usage")), model=self._codex.model, time=time)]
+        return [used(new, model=self._codex.model, scope="step", time=time)]
 
 
 def _tokens(part: Document) -> Tokens:

@@ -7,17 +7,6 @@ from typing import Any, NamedTuple
 PREFIX = "dev.loops."
 
 
-class Source(NamedTuple):
-    """The streams of a run, each a file ``raw/<stream>.jsonl`` (``err``: ``raw/err.txt``)."""
-
-    stream: str
-    """``out``: from the agent; ``in``: to it; ``err``: its complaints; ``hook``: from its hooks; ``runner``: the runner's own."""
-    line: int
-    """From 1."""
-    offset: int
-    """Bytes."""
-
-
 class Fact(NamedTuple):
     """What a mapping finds in one raw line; `loops.streams.normaliser` makes the event of it.
 

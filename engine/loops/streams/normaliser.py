@@ -52,7 +52,7 @@ class Normaliser:
         self._reader = reader(engine, run, conversation, utc_offset)
         self._reader.version = engine_version
         self._detectors = Detectors(hides=engine == "codex")
-        self._quiet = self._reader.quiet
+        self._quiet, self._heard = self._reader.quiet, self._reader.heard
         self._run, self._engine = run, engine
         self._whose: dict[str, Any] = {"agent": agent, "phase": phase} if phase else {"agent": agent}
         self._places: dict[str, _Place] = {}
@@ -110,7 +110,9 @@ class Normaliser:
         if not isinstance(document, dict):
             return self._no_document(stream, raw, recorded)
         try:
-            facts = self._reader.read(stream, document, recorded)
+            facts = (
+                self._heard(document, recorded) if stream == "out" else self._reader.read(stream, document, recorded)
+            )
         except _SHAPE as error:
             return [unmapped(raw_type(document), stream=stream, problem=type(error).__name__)]
         return [unmapped(raw_type(document), stream=stream)] if facts is None else facts
