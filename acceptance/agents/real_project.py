@@ -239,7 +239,7 @@ class RealProject(Scratch):
 
     def run_files(self, agent: str, name: str) -> list[Path]:
         """The files called *name* of all runs of *agent*, oldest run first."""
-        runs = self.log_dir.glob(f"**/runs/{agent}/*")
+        runs = self.log_dir.glob(f"state/runs/{agent}/*")
         return [path for run in sorted(runs, key=lambda run: int(run.name)) if (path := run / name).exists()]
 
     def wait_for(self, condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
@@ -307,7 +307,7 @@ class RealProject(Scratch):
         return "\n".join([*parts, "--- requests (newest)", *newest[-10:]])
 
     def _names(self) -> Iterable[str]:
-        runs = {path.parent.parent.name for path in self.log_dir.glob("**/runs/*/*/order.json")}
+        runs = {path.parent.parent.name for path in self.log_dir.glob("state/runs/*/*/order.json")}
         return sorted(runs)
 
     def teardown(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -76,7 +75,7 @@ def test_a_fresh_conversation_is_ready_with_its_id():
     dialogue, sent = introduced()
     assert sent == [("session/new", {"cwd": "/repo", "mcpServers": []})]
     assert dialogue.heard(result(2, {"sessionId": SESSION})) == ()
-    assert dialogue.ready
+    assert (dialogue.ready, dialogue.closed) == (True, False)
     prompt = {"sessionId": SESSION, "prompt": [{"type": "text", "text": "do it"}]}
     assert calls(dialogue.say("do it")) == [("session/prompt", prompt)]
 
@@ -85,7 +84,7 @@ def test_another_version_of_the_protocol_is_not_spoken():
     dialogue = AcpDialogue(ORDER, KNOWN)
     dialogue.open()
     assert dialogue.heard(result(1, {"protocolVersion": 2})) == ()
-    assert not dialogue.ready
+    assert (dialogue.ready, dialogue.closed) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -93,20 +92,20 @@ def test_another_version_of_the_protocol_is_not_spoken():
     [(ABLE, "session/resume"), ({"loadSession": True}, "session/load"), ({}, "session/load")],
 )
 def test_a_conversation_is_resumed_without_its_history_where_that_can_be(able, method):
-    dialogue, sent = introduced(replace(ORDER, conversation=SESSION), able)
+    dialogue, sent = introduced(ORDER._replace(conversation=SESSION), able)
     assert sent == [(method, {"sessionId": SESSION, "cwd": "/repo", "mcpServers": []})]
     dialogue.heard(result(2, {"configOptions": OPTIONS}))
     assert dialogue.ready
 
 
 def test_a_conversation_that_is_not_there_ends_the_dialogue():
-    dialogue, _ = introduced(replace(ORDER, conversation="ses_none"))
+    dialogue, _ = introduced(ORDER._replace(conversation="ses_none"))
     assert dialogue.heard(error(2)) == ()
-    assert not dialogue.ready
+    assert (dialogue.ready, dialogue.closed) == (False, True)
 
 
 def test_model_and_effort_are_set_before_the_first_message():
-    dialogue, _ = introduced(replace(ORDER, model="mock/two", effort="high"))
+    dialogue, _ = introduced(ORDER._replace(model="mock/two", effort="high"))
     model = {"sessionId": SESSION, "configId": "model", "value": "mock/two"}
     effort = {"sessionId": SESSION, "configId": "effort", "value": "high"}
     sent = calls(dialogue.heard(result(2, {"sessionId": SESSION, "configOptions": OPTIONS})))
@@ -118,21 +117,21 @@ def test_model_and_effort_are_set_before_the_first_message():
 
 
 def test_an_agent_without_options_is_told_its_model_the_older_way():
-    dialogue, _ = introduced(replace(ORDER, model="mock/two", effort="high"))
+    dialogue, _ = introduced(ORDER._replace(model="mock/two", effort="high"))
     sent = calls(dialogue.heard(result(2, {"sessionId": SESSION})))
     assert sent == [("session/set_model", {"sessionId": SESSION, "modelId": "mock/two"})]
 
 
 def test_a_model_that_is_not_there_ends_the_dialogue():
-    dialogue, _ = introduced(replace(ORDER, model="mock/nonesuch"))
+    dialogue, _ = introduced(ORDER._replace(model="mock/nonesuch"))
     dialogue.heard(result(2, {"sessionId": SESSION, "configOptions": OPTIONS}))
     assert dialogue.heard(error(3)) == ()
-    assert not dialogue.ready
+    assert (dialogue.ready, dialogue.closed) == (False, True)
 
 
 @pytest.mark.parametrize(("allow", "option"), [(True, "once"), (False, "reject")])
 def test_an_approval_is_answered_for_this_once_under_its_own_id(allow, option):
-    dialogue = opened(replace(ORDER, permissions="ask"))
+    dialogue = opened(ORDER._replace(permissions="ask"))
     assert dialogue.heard(ASKED) == ()
     (answer,) = dialogue.answer("0", allow, "a reason")
     outcome = {"outcome": {"outcome": "selected", "optionId": option}}
@@ -155,20 +154,20 @@ def test_an_approval_is_answered_for_this_once_under_its_own_id(allow, option):
     ],
 )
 def test_what_the_permissions_decide_is_answered_at_once(permissions, kind, option):
-    dialogue = opened(replace(ORDER, permissions=permissions))
+    dialogue = opened(ORDER._replace(permissions=permissions))
     lines = dialogue.heard(ASKED.replace(b'"execute"', json.dumps(kind).encode()))
     assert [json.loads(line)["result"]["outcome"].get("optionId") for line in lines] == [option] * (option is not None)
 
 
 def test_without_the_option_that_is_meant_the_question_is_withdrawn():
-    dialogue = opened(replace(ORDER, permissions="ask"))
+    dialogue = opened(ORDER._replace(permissions="ask"))
     dialogue.heard(ASKED.replace(b"reject_once", b"something_new"))
     (answer,) = dialogue.answer("0", False, "")
     assert json.loads(answer)["result"] == {"outcome": {"outcome": "cancelled"}}
 
 
 def test_an_interrupt_cancels_the_turn_and_what_it_asked():
-    dialogue = opened(replace(ORDER, permissions="ask"))
+    dialogue = opened(ORDER._replace(permissions="ask"))
     dialogue.heard(ASKED)
     cancel, withdrawn = map(json.loads, dialogue.interrupt())
     assert cancel == {"jsonrpc": "2.0", "method": "session/cancel", "params": {"sessionId": SESSION}}
@@ -203,7 +202,7 @@ JSON = st.recursive(
 
 @given(st.lists(JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40), max_size=6))
 def test_no_line_breaks_it(lines):
-    for dialogue in (AcpDialogue(ORDER, KNOWN), opened(replace(ORDER, permissions="ask", model="m", effort="e"))):
+    for dialogue in (AcpDialogue(ORDER, KNOWN), opened(ORDER._replace(permissions="ask", model="m", effort="e"))):
         for line in lines:
             for answer in dialogue.heard(line):
                 assert json.loads(answer)["jsonrpc"] == "2.0"

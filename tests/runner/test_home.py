@@ -217,10 +217,10 @@ def test_only_the_end_of_a_key_that_is_there_is_seeded(order: RunOrder, monkeypa
 
 def test_permissions_are_skipped_only_when_agents_toml_says_so(order: RunOrder) -> None:
     home.prepare(order._replace(permissions="ask"), CLAUDE)
-    assert not (Path(order.home) / ".claude/settings.json").exists()
+    assert "skipDangerousModePermissionPrompt" not in config(order, ".claude/settings.json")
 
     home.prepare(order, CLAUDE)
-    assert config(order, ".claude/settings.json") == {"skipDangerousModePermissionPrompt": True}
+    assert config(order, ".claude/settings.json")["skipDangerousModePermissionPrompt"] is True
 
 
 def test_what_the_seeds_allow_is_told_as_approvals_without_the_key(

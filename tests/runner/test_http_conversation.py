@@ -149,7 +149,7 @@ def test_a_server_that_never_speaks_or_falls_silent_counts_as_lost(stub, talk):
     assert talk.lost(now + http_conversation.BOOT)
     talk.found(stub.port, now)
     serve(talk, lambda lines: bool(lines))
-    assert not talk.lost(now + http_conversation.BOOT)
+    assert not talk.lost(now + http_conversation.LOST / 2)
     assert talk.lost(time.monotonic() + http_conversation.LOST)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -39,7 +38,7 @@ def opened(order: RunOrder = ORDER) -> OpencodeDialogue:
     dialogue.open()
     dialogue.heard(CONNECTED)
     assert dialogue.heard(CREATED) == ()
-    assert dialogue.ready
+    assert (dialogue.ready, dialogue.closed) == (True, False)
     return dialogue
 
 
@@ -55,7 +54,7 @@ def test_a_message_is_a_prompt_to_the_model_of_the_provider():
 
 
 def test_effort_is_the_variant_and_no_model_leaves_the_choice_to_the_configuration():
-    (_, _, body), *_ = requests(opened(replace(ORDER, model="", effort="high")).say("do it"))
+    (_, _, body), *_ = requests(opened(ORDER._replace(model="", effort="high")).say("do it"))
     assert body == {"parts": [{"type": "text", "text": "do it"}], "variant": "high"}
 
 
@@ -65,7 +64,7 @@ def test_a_message_with_bytes_that_were_no_text_can_be_sent():
 
 
 def test_a_conversation_is_resumed_when_the_server_knows_it():
-    dialogue = OpencodeDialogue(replace(ORDER, conversation=SESSION), KNOWN)
+    dialogue = OpencodeDialogue(ORDER._replace(conversation=SESSION), KNOWN)
     assert requests(dialogue.open()) == [("GET", f"/session/{SESSION}", None)]
     dialogue.heard(
         b'{"response": {"to": "GET /session/%s", "status": 200, "body": {"id":"%s"}}}' % ((SESSION.encode(),) * 2)
@@ -75,11 +74,11 @@ def test_a_conversation_is_resumed_when_the_server_knows_it():
 
 
 def test_a_conversation_that_is_not_there_ends_the_dialogue():
-    dialogue = OpencodeDialogue(replace(ORDER, conversation="ses_abc"), KNOWN)
+    dialogue = OpencodeDialogue(ORDER._replace(conversation="ses_abc"), KNOWN)
     dialogue.open()
     found = b'{"name":"NotFoundError","data":{"message":"Session not found: ses_abc"}}'
     assert dialogue.heard(b'{"response": {"to": "GET /session/ses_abc", "status": 404, "body": %s}}' % found) == ()
-    assert not dialogue.ready
+    assert (dialogue.ready, dialogue.closed) == (False, True)
 
 
 def test_a_conversation_that_nobody_answered_for_is_asked_for_again_but_not_for_ever():
@@ -88,6 +87,7 @@ def test_a_conversation_that_nobody_answered_for_is_asked_for_again_but_not_for_
     first = dialogue.open()
     answers = [dialogue.heard(nothing) for _ in range(TRIES)]
     assert answers == [first] * (TRIES - 1) + [()]
+    assert dialogue.closed
 
 
 def test_an_approval_is_given_for_once_or_refused_with_the_reason():
@@ -107,7 +107,8 @@ def test_an_interrupt_aborts_and_before_the_conversation_there_is_nothing_to_abo
 
 
 def test_after_a_lost_connection_it_asks_for_what_was_missed():
-    assert requests(opened().heard(CONNECTED)) == [("GET", "/session/status", None), ("GET", "/permission", None)]
+    paths = [f"/session/{SESSION}/message?limit=20", "/session/status", "/permission"]
+    assert requests(opened().heard(CONNECTED)) == [("GET", path, None) for path in paths]
 
 
 def test_a_question_is_sent_back():

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import loops
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -159,6 +161,12 @@ def test_a_message_goes_out_whole_whatever_was_pasted() -> None:
         (sent,) = opened().say(pasted)
         assert b"\n" not in sent
         assert json.loads(sent)["message"] == pasted.encode("utf-8", "replace").decode()
+
+
+def test_every_file_that_a_start_puts_into_the_home_is_in_the_package() -> None:
+    for source in KNOWN.files:
+        assert (Path(loops.__file__).parent / source).is_file()
+    assert "{home}/" + KNOWN.files["runner/pi_gate.ts"] in KNOWN.permissions["ask"]
 
 
 def test_every_permission_has_its_words() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from brain_world import HOUR, World
+from dataclasses import replace
+
+import pytest
+from brain_world import HOUR, World, project
 from loops.agents import port
+from loops.config.model import Backend
 from loops.supervisor import events as ev
 from loops.supervisor.state import Life
 
@@ -23,6 +27,17 @@ def resumed() -> World:
 def last_start(world: World) -> ev.SessionStarting:
     found: ev.SessionStarting = world.happened(ev.SessionStarting, "builder")[-1]
     return found
+
+
+@pytest.mark.parametrize(("adapter", "ours"), [("claude", True), ("codex", False), ("opencode", False), ("pi", False)])
+def test_only_a_backend_that_takes_an_id_of_our_choice_can_be_resumed_before_it_has_named_one(adapter: str, ours: bool):
+    world = World(replace(project(), backends={"coder": Backend("coder", adapter=adapter, supports_resume=True)}))
+    first = last_start(world).fresh_id
+    assert bool(first) is ours
+    world.exits("builder", code=1)
+    world.tick(120)
+    assert world.starts("builder") == 2
+    assert last_start(world).conversation == first
 
 
 def test_an_id_that_the_backend_chose_by_itself_is_journaled_and_resumed():

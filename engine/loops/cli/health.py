@@ -18,7 +18,7 @@ def doctor(args: argparse.Namespace) -> Answer | int:
     from loops.places import find_config
     from loops.projects.doctor import Level, examine
 
-    found = list(examine(find_config(args.config)))
+    found = list(examine(find_config(args.config), agents=args.agents))
     code = 1 if any(each.level is Level.FAIL for each in found) else 0
     facts = [
         {"check": each.check, "level": each.level.value, "text": each.text, "remedy": each.remedy} for each in found

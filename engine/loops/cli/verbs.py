@@ -200,6 +200,12 @@ def _mock_llm(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--agents", action="store_true", help="look at every known agent's command line, not at a project"
+    )
+
+
 def _completions(parser: argparse.ArgumentParser) -> None:
     install = 'for ~/.bashrc or ~/.zshrc: eval "$(loops completions SHELL)"; for fish: loops completions fish | source'
     parser.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help=f"bash, zsh or fish; {install}")
@@ -257,7 +263,7 @@ VERBS: tuple[Verb, ...] = (
     Verb("explain", "why something was done", "loops explain builder", "history:explain", _explain),
     Verb("journal verify", "check every byte of the journal", "loops journal verify", "history:verify", _verify),
     Verb("tokens", "what was used, and what it cost", "loops tokens --by gate", "history:tokens", _tokens),
-    Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor"),
+    Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor", _doctor),
     Verb("selftest", "test the engine's own senses; needs no project", "loops selftest", "health:selftest"),
     Verb("demo", "the main job on a throwaway project", "loops demo", "demo:demo", _demo),
     Verb(

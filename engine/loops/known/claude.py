@@ -32,6 +32,12 @@ _SEEDS = (
         seen=_BOTH,
     ),
     Seed(
+        name="links",  # else it makes itself the desktop's handler of links, in files of the user's own home
+        file=".claude/settings.json",
+        values={"disableDeepLinkRegistration": "disable"},
+        seen="2.1.329 [run]",
+    ),
+    Seed(
         name="skip",
         file=".claude/settings.json",
         values={"skipDangerousModePermissionPrompt": True},
@@ -82,6 +88,7 @@ KNOWN = Known(
         "CLAUDE_CODE_NO_FLICKER": "0",  # plain scrollback, and no question about the fullscreen renderer
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
         "DISABLE_AUTOUPDATER": "1",
+        "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
     },
     env_root_skips={"IS_SANDBOX": "1"},
     login={".claude/.credentials.json": ".claude/.credentials.json"},
@@ -92,6 +99,7 @@ KNOWN = Known(
     ),
     seeds=_SEEDS,
     dialogs=_DIALOGS,
+    transcript="transcript",
     ready=r"^\u276f\s*$",
     # 2.1.329 [run]: about 95 s after the reset, with a prompt of its own.  2.1.197 asks in a dialog what to do.
     resumes_itself=r"hit your (?!session)[\w-]+ limit\b.*\bresets\b",

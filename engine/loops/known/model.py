@@ -115,6 +115,8 @@ class Known(NamedTuple):
     """By the same: variables (where it is done by the environment)."""
     own_permission_flags: tuple[str, ...] = ()
     """Words of the user's ``flags`` that ``permissions`` stands for: taken out, or they would contradict it."""
+    heartbeat: bytes = b""
+    """What a line holds that says no more than that the program lives; empty: there are none."""
     env: Mapping[str, str] = _NONE
     """Variables of every start; {home} is the private home.  Those without it are defaults: the user's own win."""
     env_root_skips: Mapping[str, str] = _NONE

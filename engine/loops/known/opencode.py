@@ -48,6 +48,7 @@ KNOWN = Known(
     permission_env={
         name: {"OPENCODE_PERMISSION": json.dumps({**rules, **_NEVER})} for name, rules in _PERMISSIONS.items()
     },
+    heartbeat=b'"type":"server.heartbeat"',
     env={
         "XDG_CONFIG_HOME": "{home}/.config",
         "XDG_DATA_HOME": "{home}/.local/share",

@@ -13,33 +13,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
 
 from loops import config as configuration
 from loops.config.model import Config, Kind
 from loops.errors import LoopsError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
-
-
-class Level(Enum):
-    """``WARN`` costs something; ``FAIL`` will stop the project's work."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found, and what helps."""
-
-    check: str
-    level: Level
-    text: str
-    remedy: str = ""
-
+from loops.projects.finding import Finding, Level, fail, ok, warn
 
 LEAST_PYTHON = (3, 11)
 LEAST_TMUX = (3, 3)
@@ -51,24 +31,21 @@ SESSION_DESCRIPTORS = 3
 SPARE_DESCRIPTORS = 64
 STALE_LOCK = 600.0
 """Seconds."""
-STUCK_AFTER = 3.0
-"""Seconds without an answer."""
 
 
-def _ok(check: str, text: str) -> Finding:
-    return Finding(check, Level.OK, text)
+__all__ = ["Finding", "Level", "examine"]
 
 
-def _warn(check: str, text: str, remedy: str) -> Finding:
-    return Finding(check, Level.WARN, text, remedy)
+def examine(config_path: str, *, agents: bool = False) -> Iterator[Finding]:
+    """Look at everything; the project's own checks need an agents.toml that can be read.
 
+    *agents*: instead, look for every agent's command line that is known, whether or not a project uses it.
+    """
+    if agents:
+        from loops.projects.doctor_agents import known_agents
 
-def _fail(check: str, text: str, remedy: str) -> Finding:
-    return Finding(check, Level.FAIL, text, remedy)
-
-
-def examine(config_path: str) -> Iterator[Finding]:
-    """Look at everything; the project's own checks need an agents.toml that can be read."""
+        yield from known_agents(os.environ)
+        return
     yield python()
     yield tmux()
     yield program("git", "the handoff between agents goes through it")
@@ -79,26 +56,31 @@ def examine(config_path: str) -> Iterator[Finding]:
         config = configuration.load(config_path, env=os.environ)
     except configuration.ConfigProblems as problems:
         for problem in problems.problems:
-            yield _fail("agents.toml", str(problem), "mend it; `loops validate` says the same")
+            yield fail("agents.toml", str(problem), "mend it; `loops validate` says the same")
         return
-    yield _ok(
+    yield ok(
         "agents.toml", f"{config_path}: {len(config.agents)} agents and services, {len(config.loop.phases)} phases"
     )
     for note in config.notes:
-        yield _warn("agents.toml", note, "remove it, or mend the name")
+        yield warn("agents.toml", note, "remove it, or mend the name")
     yield from _project(config, runtime)
 
 
 def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
+    from loops.projects.doctor_isolation import isolation
+
     for problem in configuration.check_files(config):
-        yield _fail("files", str(problem), "write the file, or name another in agents.toml")
+        yield fail("files", str(problem), "write the file, or name another in agents.toml")
     yield log_directory(config.log_dir)
     sessions = sum(agent.enabled for agent in config.agents.values())
     yield descriptors(sessions)
     yield terminals(sessions)
-    yield from backends(config)
+    yield from backends(config, runtime)
+    yield from isolation(config)
     yield from clones(config)
     yield journal(StatePlaces(config.log_dir))
+    from loops.projects.doctor_running import running
+
     yield from running(config, runtime)
 
 
@@ -109,8 +91,8 @@ def python(version: tuple[int, int, int] = sys.version_info[:3]) -> Finding:
     """The interpreter's version."""
     said = ".".join(map(str, version))
     if version >= LEAST_PYTHON:
-        return _ok("python", f"{said}, {sys.executable}")
-    return _fail("python", f"{said} is older than 3.11", "install Python 3.11 or later")
+        return ok("python", f"{said}, {sys.executable}")
+    return fail("python", f"{said} is older than 3.11", "install Python 3.11 or later")
 
 
 def tmux() -> Finding:
@@ -119,24 +101,24 @@ def tmux() -> Finding:
     try:
         said = subprocess.run(["tmux", "-V"], capture_output=True, text=True, timeout=10, check=False).stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
-        return _warn("tmux", "is not installed: there are no tmux views", remedy)
+        return warn("tmux", "is not installed: there are no tmux views", remedy)
     number = re.search(r"(\d+)\.(\d+)", said)
     if number and (int(number[1]), int(number[2])) < LEAST_TMUX:
-        return _warn("tmux", f"{said} is too old for the views", remedy)
-    return _ok("tmux", said)
+        return warn("tmux", f"{said} is too old for the views", remedy)
+    return ok("tmux", said)
 
 
 def program(name: str, why: str) -> Finding:
     """Whether a program is on PATH."""
     found = shutil.which(name)
-    return _ok(name, found) if found else _fail(name, f"is not on PATH: {why}", f"install {name}")
+    return ok(name, found) if found else fail(name, f"is not on PATH: {why}", f"install {name}")
 
 
 def runtime_directory(runtime: Runtime) -> Finding:
     """The place of the sockets: ours alone, writable, and short enough for them."""
     longest = len(os.fsencode(f"{runtime.control_socket}.new"))
     if longest > 107:
-        return _fail(
+        return fail(
             "runtime directory",
             f"{runtime.root}: {longest} bytes for a socket's path, the kernel takes 107",
             "name a shorter place in LOOPS_RUNTIME_DIR",
@@ -146,8 +128,8 @@ def runtime_directory(runtime: Runtime) -> Finding:
         with tempfile.TemporaryFile(dir=runtime.root):
             pass
     except (OSError, LoopsError) as error:
-        return _fail("runtime directory", str(error), "make it writable, or name another place in LOOPS_RUNTIME_DIR")
-    return _ok("runtime directory", runtime.root)
+        return fail("runtime directory", str(error), "make it writable, or name another place in LOOPS_RUNTIME_DIR")
+    return ok("runtime directory", runtime.root)
 
 
 def inotify(proc: str = "/proc/sys/fs/inotify") -> Finding:
@@ -158,12 +140,12 @@ def inotify(proc: str = "/proc/sys/fs/inotify") -> Finding:
     try:
         Inotify().close()
     except OSError as error:
-        return _fail("inotify", str(error), remedy)
+        return fail("inotify", str(error), remedy)
     limits = {name: _number(os.path.join(proc, name)) for name in ("max_user_instances", "max_user_watches")}
     said = ", ".join(f"{name} {value}" for name, value in limits.items())
     if limits["max_user_instances"] < 64 or limits["max_user_watches"] < 4096:
-        return _warn("inotify", f"{said}: few for several projects", remedy)
-    return _ok("inotify", said)
+        return warn("inotify", f"{said}: few for several projects", remedy)
+    return ok("inotify", said)
 
 
 def _number(path: str) -> int:
@@ -180,8 +162,8 @@ def descriptors(sessions: int) -> Finding:
     needed = sessions * SESSION_DESCRIPTORS + SPARE_DESCRIPTORS
     said = f"{'no limit' if hard == resource.RLIM_INFINITY else hard}; {sessions} sessions need {needed}"
     if hard != resource.RLIM_INFINITY and hard < needed:
-        return _fail("open files", said, "raise the hard limit (ulimit -Hn, or LimitNOFILE= of the service)")
-    return _ok("open files", said)
+        return fail("open files", said, "raise the hard limit (ulimit -Hn, or LimitNOFILE= of the service)")
+    return ok("open files", said)
 
 
 def terminals(sessions: int, proc: str = "/proc/sys/kernel/pty") -> Finding:
@@ -191,8 +173,8 @@ def terminals(sessions: int, proc: str = "/proc/sys/kernel/pty") -> Finding:
         used = 0
     said = f"{used} of {most} used; {sessions} sessions want {2 * sessions} with their views"
     if most - used < 2 * sessions:
-        return _fail("terminals", said, f"sysctl kernel.pty.max={used + 4 * sessions + 256}")
-    return _ok("terminals", said)
+        return fail("terminals", said, f"sysctl kernel.pty.max={used + 4 * sessions + 256}")
+    return ok("terminals", said)
 
 
 def log_directory(path: str) -> Finding:
@@ -203,24 +185,24 @@ def log_directory(path: str) -> Finding:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         about = os.statvfs(path)
     except OSError as error:
-        return _fail("log_dir", f"{path}: {error.strerror}", "make it writable and lockable, or set another log_dir")
+        return fail("log_dir", f"{path}: {error.strerror}", "make it writable and lockable, or set another log_dir")
     free = about.f_bavail * about.f_frsize
     said = f"{path}: {free / 1e9:.1f} GB free"
     if free < LEAST_SPACE or (about.f_files and not about.f_favail):
-        return _fail(
+        return fail(
             "log_dir", f"{said}: the journal will soon not be writable", "free some space, or set another log_dir"
         )
     if free < LOW_SPACE:
-        return _warn("log_dir", f"{said}: little for days of logs", "free some space")
-    return _ok("log_dir", said)
+        return warn("log_dir", f"{said}: little for days of logs", "free some space")
+    return ok("log_dir", said)
 
 
 # ---- the project -------------------------------------------------------------------------------------------------------
 
 
-def backends(config: Config) -> Iterator[Finding]:
+def backends(config: Config, runtime: Runtime) -> Iterator[Finding]:
     """Each backend that an enabled agent uses: its data are usable, its program is there."""
-    from loops.agents.registry import adapter
+    from loops.agents.registry import STRUCTURED, adapter
     from loops.config.model import Delivery
 
     used = {a.backend for a in config.agents.values() if a.enabled and a.kind is not Kind.SERVICE}
@@ -231,17 +213,21 @@ def backends(config: Config) -> Iterator[Finding]:
         try:
             adapter(backend)
         except LoopsError as error:
-            yield _fail(check, str(error), "mend it in agents.toml")
+            yield fail(check, str(error), "mend it in agents.toml")
             continue
         word = backend.bin.split()[0] if backend.bin.split() else ""
-        if not word:
-            yield _ok(check, f"comes with the engine (adapter {backend.adapter})")
+        if backend.adapter in STRUCTURED:
+            from loops.projects.doctor_agents import used_backend
+
+            yield from used_backend(config, backend, runtime, os.environ)
+        elif not word:
+            yield ok(check, f"comes with the engine (adapter {backend.adapter})")
         elif backend.prompt_delivery is Delivery.EXEC:
-            yield _ok(check, f"runs through the shell: {backend.bin}")
+            yield ok(check, f"runs through the shell: {backend.bin}")
         elif found := shutil.which(word):
-            yield _ok(check, found)
+            yield ok(check, found)
         else:
-            yield _fail(check, f"{word!r} is not on PATH", "install it, or name its path in bin")
+            yield fail(check, f"{word!r} is not on PATH", "install it, or name its path in bin")
 
 
 def clones(config: Config) -> Iterator[Finding]:
@@ -253,20 +239,18 @@ def clones(config: Config) -> Iterator[Finding]:
     for directory in dict.fromkeys([handoff.repo, *agents]):
         remote, branch = handoff.remote, handoff.branch
         if not os.path.isdir(directory):
-            yield _fail(
+            yield fail(
                 "clones", f"{directory} does not exist", f"git clone the project's remote there, branch {branch}"
             )
         elif _git(directory, "rev-parse", "--git-dir") is None:
-            yield _fail("clones", f"{directory} is no git clone", "git clone the project's remote there")
+            yield fail("clones", f"{directory} is no git clone", "git clone the project's remote there")
         elif (url := _git(directory, "remote", "get-url", remote)) is None:
-            yield _fail(
-                "clones", f"{directory} has no remote {remote!r}", f"git -C {directory} remote add {remote} URL"
-            )
+            yield fail("clones", f"{directory} has no remote {remote!r}", f"git -C {directory} remote add {remote} URL")
         elif _git(directory, "rev-parse", "--verify", "--quiet", f"refs/remotes/{remote}/{branch}") is None:
             text = f"{directory}: {remote} ({url}) has no branch {branch!r} as far as it is known here"
-            yield _warn("clones", text, f"git -C {directory} fetch {remote}, or push the first commit")
+            yield warn("clones", text, f"git -C {directory} fetch {remote}, or push the first commit")
         else:
-            yield _ok("clones", f"{directory}: {remote}/{branch} of {url}")
+            yield ok("clones", f"{directory}: {remote}/{branch} of {url}")
         yield from _git_locks(directory)
 
 
@@ -276,7 +260,7 @@ def _git_locks(directory: str) -> Iterator[Finding]:
     with suppress(OSError):
         age = time.time() - os.stat(lock).st_mtime
         if age > STALE_LOCK:
-            yield _fail("clones", f"{lock} is {age / 60:.0f} minutes old: no git command takes so long", f"rm {lock}")
+            yield fail("clones", f"{lock} is {age / 60:.0f} minutes old: no git command takes so long", f"rm {lock}")
 
 
 def _git(directory: str, *words: str) -> str | None:
@@ -294,70 +278,8 @@ def journal(places: StatePlaces) -> Finding:
     from loops.journal import verify
 
     if not os.path.isdir(places.journal):
-        return _ok("journal", "none yet: the project has not been up")
+        return ok("journal", "none yet: the project has not been up")
     found = verify(places.journal)
     if not found.sound:
-        return _fail("journal", found.text, "restore it from a backup, or move it away to begin a new one")
-    return _ok("journal", found.text.replace("\n", "; "))
-
-
-# ---- what runs ---------------------------------------------------------------------------------------------------------
-
-
-def running(config: Config, runtime: Runtime) -> Iterator[Finding]:
-    """Supervisor, holder and their locks."""
-    from loops.supervisor import processes
-    from loops.supervisor.control import listener
-
-    supervisor = listener(runtime.control_socket)
-    holder = processes.holder(runtime)
-    if not supervisor and not holder:
-        yield _ok("supervisor", "the project is down")
-        yield from _leftovers(runtime)
-        return
-    yield _supervisor(runtime, supervisor)
-    if not holder:
-        yield _fail("holder", "none lives beside the supervisor", "`loops watchdog --takeover`, then `loops status`")
-    else:
-        yield _holder(runtime, holder)
-    writer = processes.lock_owner(os.path.join(StatePlaces(config.log_dir).journal, "lock"))
-    if writer and supervisor and writer != supervisor:
-        text = f"process {writer} writes the journal, and process {supervisor} answers as the supervisor"
-        yield _fail("journal's lock", text, "end the one that `loops status --json` does not name as pid")
-
-
-def _supervisor(runtime: Runtime, pid: int) -> Finding:
-    from loops.supervisor.control import ask
-
-    if not pid:
-        remedy = "`loops up` starts it; its last words are in holder.log (`loops logs watchdog`)"
-        return _fail("supervisor", "none runs, though the holder does", remedy)
-    began = time.monotonic()
-    try:
-        answer = ask(runtime.control_socket, {"verb": "status"}, STUCK_AFTER)
-    except (TimeoutError, OSError, ValueError):
-        answer = None
-    if answer is None:
-        text = f"process {pid} listens, but did not answer within {STUCK_AFTER:.0f} s"
-        return _fail("supervisor", text, "`loops watchdog --takeover` replaces it without touching an agent")
-    return _ok("supervisor", f"process {pid} answered within {(time.monotonic() - began) * 1000:.0f} ms")
-
-
-def _holder(runtime: Runtime, pid: int) -> Finding:
-    from loops.sessions.launch import holder_pid
-
-    try:
-        answered = holder_pid(runtime, STUCK_AFTER)
-    except LoopsError:
-        answered = None
-    if answered is None:
-        return _fail("holder", f"process {pid} does not answer", f"kill -CONT {pid} if it was stopped; else kill it")
-    return _ok("holder", f"process {pid} answers")
-
-
-def _leftovers(runtime: Runtime) -> Iterator[Finding]:
-    for path in (runtime.control_socket, runtime.holder_socket):
-        if os.path.exists(path):
-            yield _warn(
-                "sockets", f"{path} was left by a process that was killed", "nothing: the next `loops up` replaces it"
-            )
+        return fail("journal", found.text, "restore it from a backup, or move it away to begin a new one")
+    return ok("journal", found.text.replace("\n", "; "))

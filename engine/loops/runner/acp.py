@@ -29,7 +29,7 @@ _MODEL, _EFFORT = "model", "thought_level"
 class AcpDialogue:
     """One run of an agent that speaks ACP; see `loops.runner.dialogue.Dialogue`."""
 
-    __slots__ = ("_approvals", "_calls", "_conversation", "_left", "_order", "_ready", "_waits")
+    __slots__ = ("_approvals", "_calls", "_closed", "_conversation", "_left", "_order", "_ready", "_waits")
 
     def __init__(self, order: RunOrder, known: Known) -> None:
         """Drive the run that *order* describes; nothing was said yet."""
@@ -42,7 +42,7 @@ class AcpDialogue:
         self._conversation = order.conversation
         self._left: deque[tuple[str, dict[str, Any]]] = deque()
         """What is to be set before the first message."""
-        self._ready = False
+        self._ready = self._closed = False
 
     # ---- what the runner asks for ------------------------------------------------------------------------------------
 
@@ -50,6 +50,11 @@ class AcpDialogue:
     def ready(self) -> bool:
         """Whether the conversation is open, with the model that was ordered."""
         return self._ready
+
+    @property
+    def closed(self) -> bool:
+        """Whether a step to it failed."""
+        return self._closed
 
     def open(self) -> Sequence[bytes]:
         """Introduce ourselves."""
@@ -66,7 +71,10 @@ class AcpDialogue:
         if method:
             return () if known_as is None else self._asked(known_as, method, table(message, "params"))
         done = self._waits.pop(known_as, "") if isinstance(known_as, int) else ""
-        if not done or "result" not in message:
+        if not done:
+            return ()
+        if "result" not in message:
+            self._closed = done != "session/prompt"
             return ()
         return self._answered(done, table(message, "result"))
 
@@ -97,7 +105,8 @@ class AcpDialogue:
 
     def _answered(self, method: str, result: dict[str, Any]) -> Sequence[bytes]:
         if method == "initialize":
-            return self._open_conversation(result) if result.get("protocolVersion") == VERSION else ()
+            self._closed = result.get("protocolVersion") != VERSION
+            return () if self._closed else self._open_conversation(result)
         if method in ("session/new", "session/resume", "session/load"):
             self._conversation = text(result, "sessionId") or self._order.conversation
             self._left = deque(self._wishes(result))
@@ -147,6 +156,7 @@ class AcpDialogue:
         if self._left:
             return [self._call(*self._left.popleft())]
         self._ready = bool(self._conversation)
+        self._closed = not self._ready
         return ()
 
     # ---- what we send ------------------------------------------------------------------------------------------------

@@ -32,6 +32,11 @@ class ClaudeDialogue:
         """Whether the program has answered at all: a conversation that cannot be resumed ends it before."""
         return self._ready
 
+    @property
+    def closed(self) -> bool:
+        """Never: the program ends by itself then."""
+        return False
+
     def heard(self, line: bytes) -> Sequence[bytes]:
         """Follow the control messages; everything else is the normaliser's."""
         if b'"control_' not in line:

@@ -23,12 +23,13 @@ _ALONE = "Nobody is here to answer. Decide yourself, and say what you decided an
 class CodexDialogue:
     """One run of codex; see `loops.runner.dialogue.Dialogue`."""
 
-    __slots__ = ("_approvals", "_calls", "_interrupted", "_order", "_thread", "_turn", "_waits")
+    __slots__ = ("_approvals", "_calls", "_closed", "_interrupted", "_order", "_thread", "_turn", "_waits")
 
     def __init__(self, order: RunOrder, known: Known) -> None:
         """Drive the run that *order* describes; nothing was said yet."""
         self._order = order
         self._calls = 0
+        self._closed = False
         self._waits: dict[int, str] = {}
         """Our requests without an answer: their method, by their id."""
         self._approvals: dict[str, tuple[Any, str, dict[str, Any]]] = {}
@@ -60,6 +61,11 @@ class CodexDialogue:
     def ready(self) -> bool:
         """Whether the thread is open."""
         return bool(self._thread)
+
+    @property
+    def closed(self) -> bool:
+        """Whether codex refused it, or opened another one."""
+        return self._closed
 
     def say(self, text: str) -> Sequence[bytes]:
         """Start a turn."""
@@ -95,6 +101,7 @@ class CodexDialogue:
         """Take in the response to one of our requests."""
         method = self._waits.pop(raw_id, "") if isinstance(raw_id, int) else ""
         if "result" not in message:
+            self._closed = self._closed or method in ("initialize", "thread/start", "thread/resume")
             return ()
         if method == "initialize":
             return [write({"method": "initialized"}), self._open_thread()]
@@ -102,6 +109,7 @@ class CodexDialogue:
             found = text(table(table(message, "result"), "thread"), "id")
             if not self._order.conversation or found == self._order.conversation:
                 self._thread = found
+            self._closed = not self._thread
         elif method == "turn/start":
             return self._turn_named(text(table(table(message, "result"), "turn"), "id"))
         return ()

@@ -23,6 +23,10 @@ class Dialogue(Protocol):
     def ready(self) -> bool:
         """Whether a message may be said: the conversation is open."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether the conversation could not be opened: nothing can be said in this run any more."""
+
     def say(self, text: str) -> Sequence[bytes]:
         """Start a turn with *text*.  Called only when ready and no turn runs."""
 

@@ -84,11 +84,13 @@ class Foreground:
                 os.killpg(self.pid, number)
 
     def _take_back(self) -> None:
-        with suppress(termios.error, OSError):
+        with suppress(OSError):
             os.tcsetpgrp(0, os.getpgrp())
-            if self._saved is not None:
+        if self._saved is not None:
+            with suppress(termios.error, OSError):
                 termios.tcsetattr(0, termios.TCSANOW, self._saved)
-            if self.ended is not None and self.ended.signal is not None:  # it had no time to do so itself
+        if self.ended is not None and self.ended.signal is not None and os.isatty(1):  # it had no time to do so itself
+            with suppress(OSError):
                 os.write(1, _RESET)
 
 

@@ -127,3 +127,13 @@ class HookSocket:
             return None
         self._asking.add(descriptor)
         return Payload(descriptor, bytes(received))
+
+
+_STREAMS = (b"out", b"in", b"runner")
+
+
+def line_of(data: bytes) -> tuple[str, bytes]:
+    """Return the stream and the line of one report: a hook's payload, or a line headed by its stream's name."""
+    head, newline, rest = data.partition(b"\n")
+    stream, line = (head.decode(), rest) if newline and head in _STREAMS else ("hook", data)
+    return stream, line.strip().replace(b"\n", b" ")  # JSON holds no raw newline but between its members

@@ -17,13 +17,13 @@ from loops.runner.link import NEVER
 
 HEALTH = 2.0
 """Seconds for an answer about health: a request sent during boot is never answered."""
-ANSWER = 60.0
+ANSWER = 120.0
 """Seconds for an answer to a request; the first prompt waits until the project is loaded."""
 SILENCE = 35.0
 """Seconds without a byte of events before connecting anew; a living server sends a heartbeat every 10."""
-BOOT = 60.0
-"""Seconds from the beginning to the first event."""
-LOST = 80.0
+BOOT = 180.0
+"""Seconds from the beginning to the first event: two, and half a minute where the machine is busy."""
+LOST = 150.0
 """Seconds without a byte of events after which the server counts as dead."""
 AGAIN = 0.1
 """Seconds between two attempts to connect."""

@@ -17,6 +17,8 @@ from loops.streams.reading import table, text
 
 REFUSED = "The operator refused this."
 """Said with every refusal: without a word opencode ends the turn, with one the agent may try something else."""
+NEWEST = 20
+"""Messages that are asked for after a lost connection: one for each step of the turn, as a rule."""
 TRIES = 3
 """Requests for the conversation that may stay without any answer."""
 
@@ -24,13 +26,13 @@ TRIES = 3
 class OpencodeDialogue:
     """One conversation (opencode: session), new or resumed; see `loops.runner.dialogue.Dialogue`."""
 
-    __slots__ = ("_connected", "_conversation", "_order", "_tries")
+    __slots__ = ("_closed", "_connected", "_conversation", "_order", "_tries")
 
     def __init__(self, order: RunOrder, known: Known) -> None:
         """Drive the run that *order* describes; nothing was said yet."""
         self._order = order
         self._conversation = ""
-        self._connected = False
+        self._closed = self._connected = False
         self._tries = 0
 
     # ---- what the runner asks for ------------------------------------------------------------------------------------
@@ -39,6 +41,11 @@ class OpencodeDialogue:
     def ready(self) -> bool:
         """Whether the conversation is open."""
         return bool(self._conversation)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server refused it, or did not answer."""
+        return self._closed
 
     @property
     def conversation(self) -> str:
@@ -97,14 +104,16 @@ class OpencodeDialogue:
             self._conversation = text(table(answer, "body"), "id")
         elif status == 0 and self._tries < TRIES:  # asked twice, at worst a conversation stays empty
             return self.open()
+        self._closed = not self._conversation
         return ()
 
     def _reconnected(self) -> Sequence[bytes]:
-        """Ask for what was missed: whether the turn still runs, and what waits for an approval."""
+        """Ask for what was missed: the newest messages, whether the turn still runs, and what waits for an approval."""
         before, self._connected = self._connected, True
         if not before or not self._conversation:
             return ()
-        return [_request("GET", "/session/status"), _request("GET", "/permission")]
+        newest = f"/session/{self._conversation}/message?limit={NEWEST}"
+        return [_request("GET", path) for path in (newest, "/session/status", "/permission")]
 
     def _questioned(self, question: dict[str, Any]) -> Sequence[bytes]:
         """Send a question back that came in spite of the permissions: nobody is here to answer."""

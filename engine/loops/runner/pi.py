@@ -22,12 +22,13 @@ _CHOICES = frozenset(("select", "input", "editor"))
 class PiDialogue:
     """One run of pi; see `loops.runner.dialogue.Dialogue`."""
 
-    __slots__ = ("_approvals", "_calls", "_order", "_session")
+    __slots__ = ("_approvals", "_calls", "_closed", "_order", "_session")
 
     def __init__(self, order: RunOrder, known: Known) -> None:
         """Drive the run that *order* describes; nothing was said yet."""
         self._order = order
         self._calls = 0
+        self._closed = False
         self._session = ""
         self._approvals: set[str] = set()
 
@@ -43,16 +44,22 @@ class PiDialogue:
         kind = text(message, "type")
         if kind == "extension_ui_request":
             return self._asked(text(message, "id"), text(message, "method"))
-        if kind == "response" and text(message, "command") == "get_state" and flag(message, "success"):
-            session = text(table(message, "data"), "sessionId")
+        if kind == "response" and text(message, "command") == "get_state":
+            session = text(table(message, "data"), "sessionId") if flag(message, "success") else ""
             if not self._order.conversation or session == self._order.conversation:
                 self._session = session
+            self._closed = not self._session
         return ()
 
     @property
     def ready(self) -> bool:
         """Whether the session is known, and is the one that was asked for."""
         return bool(self._session)
+
+    @property
+    def closed(self) -> bool:
+        """Whether pi has no session, or another one."""
+        return self._closed
 
     def say(self, text: str) -> Sequence[bytes]:
         """Start a turn.  A slash at the front would make a command of pi's own of it, which starts none."""

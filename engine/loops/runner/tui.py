@@ -18,20 +18,18 @@ from loops.runner import home, registry, tui_start
 from loops.runner.approvals import Answer, Approvals
 from loops.runner.argv import environment
 from loops.runner.foreground import Foreground
-from loops.runner.hook_socket import HookSocket, Left, Payload
+from loops.runner.hook_socket import HookSocket, Left, Payload, line_of
 from loops.runner.link import NEVER
 from loops.runner.live import Live
 from loops.runner.order import RunOrder
+from loops.runner.record import Record
 from loops.runner.recorder import Recorder
-from loops.runner.tail import Tail
 
 if TYPE_CHECKING:
     from loops.streams.event import Event
 
 KILL_AFTER = 5.0
 """Seconds from the polite request to end until SIGKILL."""
-LOOK = 0.1
-"""Seconds between two looks at a transcript while a turn runs."""
 FLUSH_AFTER = 1.0
 """Seconds between two tries to write what a full disk refused."""
 LAST_HOOKS = 0.2
@@ -65,7 +63,7 @@ class TuiRun:
         self._program = Foreground()
         self._asking: dict[str, int] = {}
         """Connections of hooks that wait, by the raw id of their request."""
-        self._tail: Tail | None = None
+        self._record = Record(bool(self._known.transcript), order.home, from_start=not order.conversation)
         self._opened = False
         """The agent has reported: its conversation is open."""
         self._turn = False
@@ -147,13 +145,12 @@ class TuiRun:
     def _due(self) -> float:
         now = time.monotonic()
         flush = now + FLUSH_AFTER if self._recorder.waits else NEVER
-        look = now + LOOK if self._tail is not None and self._turn else NEVER
-        return min(self._kill_at, self._approvals.due(now), flush, look)
+        return min(self._kill_at, self._approvals.due(now), flush, self._record.due(now, self._turn))
 
     def _tick(self, now: float) -> None:
         if self._recorder.waits:
             self._recorder.flush()
-        self._read_transcript()
+        self._read_record()
         for answer in self._approvals.expired(now):
             self._answer(answer, expired=True)
         for answer in self._approvals.answered():
@@ -168,29 +165,17 @@ class TuiRun:
         match self._hooks.serve(descriptor, events):
             case Payload(connection, data):
                 self._opened |= b'"SessionEnd"' not in data  # which comes also when nothing could be opened
-                stream, line = _line_of(data)
+                stream, line = line_of(data)
                 self._live.take(stream, line)
-                self._follow(line)
+                self._record.named(line)
                 self._settle(connection)
                 if connection not in self._asking.values():
                     self._hooks.close_connection(connection)
             case Left(connection):  # answered in the agent's own window, or its turn was ended
                 self._asking = {request: c for request, c in self._asking.items() if c != connection}
 
-    def _follow(self, data: bytes) -> None:
-        """Follow the transcript of the conversation, where it tells what no hook does."""
-        if not self._known.transcript or self._tail is not None:
-            return
-        from loops.streams.transcript import named
-
-        path = named(data)
-        if path:
-            self._tail = Tail(path, from_start=not self._order.conversation)
-
-    def _read_transcript(self) -> None:
-        if self._tail is None:
-            return
-        for line in self._tail.read():
+    def _read_record(self) -> None:
+        for line in self._record.read():
             self._live.take(self._known.transcript, line)
 
     def _settle(self, connection: int = -1) -> None:
@@ -209,10 +194,13 @@ class TuiRun:
                 return  # not for long: it is about to take the kickoff up
             case "turn.completed" | "turn.failed":
                 self._turn = False
+                self._record.turn_ended(now)
                 self._approvals.forget()
                 if self._order.task and self._result is None:
                     self._result = 0 if event.type == "turn.completed" else 1
                     self._end()
+            case "loop.suspected":
+                self._interrupt(str(event.data.get("pattern", "a loop")))
             case "approval.requested":
                 self._approvals.asked(event, now)
                 self._asking[str(event.data.get("request"))] = connection
@@ -228,6 +216,9 @@ class TuiRun:
             self._live.told_alive(now)
         elif self._turn:
             self._live.sign_of_life(now)
+
+    def _interrupt(self, reason: str) -> None:
+        """End a turn that goes nowhere; an interface that only a person can interrupt is left to the supervisor."""
 
     # ---- approvals -----------------------------------------------------------------------------------------------------
 
@@ -275,7 +266,7 @@ class TuiRun:
         assert ended is not None, "the loop has ended"
         self._program.signal(signal.SIGKILL)  # what it left behind in its group
         self._last_hooks()
-        self._read_transcript()
+        self._read_record()
         if self._order.conversation and not self._opened and ended.code:
             self._live.own("resume.failed", reason=f"{self._known.name} ended with {ended.code} before it was open")
         self._live.own("process.ended", code=ended.code, signal=ended.signal)
@@ -306,13 +297,3 @@ class TuiRun:
         code = NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_STARTED
         self._live.own("process.ended", code=code, reason=str(error))
         return code
-
-
-_STREAMS = (b"out", b"in", b"runner")
-
-
-def _line_of(data: bytes) -> tuple[str, bytes]:
-    """Return the stream and the line of one report: a hook's payload, or a line headed by its stream's name."""
-    head, newline, rest = data.partition(b"\n")
-    stream, line = (head.decode(), rest) if newline and head in _STREAMS else ("hook", data)
-    return stream, line.strip().replace(b"\n", b" ")  # JSON holds no raw newline but between its members

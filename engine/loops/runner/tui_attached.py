@@ -104,6 +104,10 @@ class AttachedRun(TuiRun):
     def _reply(self, answer: Answer) -> None:
         self._send(self._dialogue.answer(answer.request, answer.allow, answer.reason))
 
+    def _interrupt(self, reason: str) -> None:
+        self._live.own("interrupted", reason=reason, by="runner")
+        self._send(self._dialogue.interrupt())
+
     # ---- the end -------------------------------------------------------------------------------------------------------
 
     def _end(self) -> None:

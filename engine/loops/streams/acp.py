@@ -18,6 +18,8 @@ _QUIET_UPDATES = frozenset(
     {"available_commands_update", "current_mode_update", "config_option_update", "session_info_update"}
 )
 _OPENS = ("session/new", "session/load", "session/resume", "session/fork")
+_BEFORE = ("initialize", *_OPENS, "session/set_model", "session/set_config_option")
+"""Without these there is no conversation, or not with the model that was ordered."""
 _OPTIONS = frozenset({"allow_once", "allow_always", "reject_once", "reject_always"})
 _ERRORS = {
     "ContextOverflowError": Meaning.CONTEXT,
@@ -162,7 +164,10 @@ class Acp(Reader):
             given += read + written
         if total >= given + out + thought and thought:
             out += thought
-        usd, self._usd = max(0.0, self._spent - self._usd), max(self._spent, self._usd)
+        usd = max(0.0, self._spent - self._usd)
+        if self.is_resumed() and not self._usd:
+            usd = 0.0  # with all that was spent before this run
+        self._usd = max(self._spent, self._usd)
         tokens = Tokens(given, out, read, written, thought)
         return [used(tokens, usd=usd, model=self.model, scope="step")] if tokens.some() else []
 
@@ -212,7 +217,11 @@ class Acp(Reader):
             return self.resume_failed(words)
         if method == "session/prompt":
             return self._flushed() + self.turn.fail(failure)
-        return self.fails(failure) if method in _OPENS else [Fact("warning", _warned(failure))]
+        if method not in _BEFORE:
+            return [Fact("warning", _warned(failure))]
+        if failure.meaning is Meaning.OTHER and method.startswith("session/set_") and "model" in words.lower():
+            failure = failure._replace(meaning=Meaning.MODEL)
+        return self.opening_failed(failure)
 
     # ---- to the agent ------------------------------------------------------------------------------------------------
 

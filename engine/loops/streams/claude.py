@@ -8,6 +8,7 @@ from loops.known.claude import KNOWN
 from loops.known.model import Meaning
 from loops.streams import tools
 from loops.streams.claude_names import ERRORS, QUIET, QUIET_SYSTEM, STOPS
+from loops.streams.claude_transcript import STREAM, Transcript
 from loops.streams.claude_usage import Usage
 from loops.streams.event import Fact
 from loops.streams.hooks import Hooks
@@ -37,11 +38,16 @@ class Claude(Reader):
     def __init__(self, run: str, texts: Texts, conversation: str = "") -> None:
         super().__init__(run, texts, conversation)
         self._hooks = Hooks(self, KNOWN.resumes_itself)
+        self._transcript = Transcript(self)
         self._limit: Failure | None = None
         """The plan's limit, since an event of its own said it."""
-        self._usage = Usage()
+        self.usage = Usage()
 
     # ---- from the agent ----------------------------------------------------------------------------------------------
+
+    def read(self, stream: str, document: Document, now: float) -> Facts | None:
+        """Read one document of *stream*; claude has one more: its own record of the conversation."""
+        return self._transcript.read(document, now) if stream == STREAM else super().read(stream, document, now)
 
     def heard(self, document: Document, now: float) -> Facts | None:
         """Read one line of the stream."""
@@ -79,7 +85,7 @@ class Claude(Reader):
         for block in content if isinstance(content, list) else ():
             if isinstance(block, dict):
                 facts += self._block(block, message, parent, time)
-        return facts + self._usage.request(message, time)
+        return facts + self.usage.request(message, time)
 
     def _block(self, block: Document, message: Document, parent: str, time: float | None) -> Facts:
         base: dict[str, Any] = {"message_id": text(message, "id"), "model": text(message, "model")}
@@ -131,7 +137,7 @@ class Claude(Reader):
         failed = flag(document, "is_error") or subtype.startswith("error")
         # A conversation that could not be resumed is named by nothing but the failure.
         facts = [] if failed else self.named(text(document, "session_id"))
-        facts += self.turn.begin_itself() + self._usage.turn(document)
+        facts += self.turn.begin_itself() + self.usage.turn(document)
         for denial in rows(document, "permission_denials"):
             facts += self._denied(text(denial, "tool_use_id"), text(denial, "tool_name"))
         if subtype == "error_max_turns":
@@ -158,7 +164,7 @@ class Claude(Reader):
         match document.get("subtype"):
             case "init":
                 self.version = text(document, "claude_code_version") or self.version
-                self.model = self._usage.model = text(document, "model")
+                self.model = self.usage.model = text(document, "model")
                 return self.named(
                     text(document, "session_id"),
                     model=self.model,

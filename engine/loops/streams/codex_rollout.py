@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loops.streams.event import Fact
-from loops.streams.reading import Document, epoch, table, text
+from loops.streams.reading import Document, count, epoch, table, text
+from loops.streams.usage import NONE, Tokens, used
 
 if TYPE_CHECKING:
     from loops.streams.codex import Codex
@@ -17,6 +18,7 @@ class Rollout:
 
     def __init__(self, codex: Codex) -> None:
         self._codex = codex
+        self._total = NONE
 
     def read(self, document: Document, now: float) -> Facts | None:
         """Read one line: hooks say everything else, so only failures matter."""
@@ -39,5 +41,25 @@ class Rollout:
                 ]
             case "turn_aborted":
                 return codex.turn.complete("cancelled", text(payload, "turn_id"), time)
+            case "token_count":
+                return self._usage(table(payload, "info"), time)
             case _:
                 return []
+
+    def _usage(self, info: Document, time: float | None) -> Facts:
+        """Report a request's tokens: the thread's counter moves with each of them, and is told again without."""
+        total = _tokens(table(info, "total_token_usage"))
+        if not total.some() or total == self._total:
+            return []
+        self._total = total
+        return [used(_tokens(table(info, "last_token_usage")), model=self._codex.model, time=time)]
+
+
+def _tokens(part: Document) -> Tokens:
+    return Tokens(
+        count(part, "input_tokens"),
+        count(part, "output_tokens"),
+        count(part, "cached_input_tokens"),
+        count(part, "cache_write_input_tokens"),
+        count(part, "reasoning_output_tokens"),
+    )

@@ -47,6 +47,7 @@ class Hooks:
     def read(self, payload: Document, failure: Failure | None) -> Facts | None:
         """Read one payload.  *failure*: what a ``StopFailure`` means, which only the backend's mapping can tell."""
         reader, name = self._reader, text(payload, "hook_event_name")
+        reader.model = text(payload, "model") or reader.model
         session = text(payload, "session_id")
         if name == "SessionStart":
             return self._session(payload, session)

@@ -6,22 +6,16 @@ import json
 import re
 
 from loops.known.model import Meaning
+from loops.known.opencode import LISTENING
 from loops.streams import opencode_parts as parts
 from loops.streams import tools
 from loops.streams.event import Fact
+from loops.streams.opencode_errors import ERRORS, failure_of
 from loops.streams.reader import Facts, Reader
 from loops.streams.reading import Document, block_text, epoch, first_text, rows, table, text, texts, whole
-from loops.streams.texts import Failure, Texts
+from loops.streams.texts import Texts
 from loops.streams.turn import nudge_of, retry
 
-_ERRORS = {
-    "ProviderAuthError": Meaning.AUTH,
-    "ContextOverflowError": Meaning.CONTEXT,
-    "MessageOutputLengthError": Meaning.TRUNCATED,
-    "ProviderModelNotFoundError": Meaning.MODEL,
-    "FreeUsageLimitError": Meaning.LIMIT,
-    "GoUsageLimitError": Meaning.LIMIT,
-}
 _ABORTED = "MessageAbortedError"
 _QUIET = re.compile(
     r"server\.(?:connected|heartbeat|instance\.disposed)|global\.disposed|session\.(?:updated|diff|next\..*)"
@@ -41,6 +35,10 @@ class Opencode(Reader):
         self._parts = parts.Parts(self)
         self._busy = False
         """The server works on this turn: only then an ``idle`` is this turn's."""
+
+    def complain(self, line: str, now: float) -> Facts:
+        """Read a line that the server printed; that it listens is no complaint."""
+        return [] if re.search(LISTENING, line.encode()) else super().complain(line, now)
 
     # ---- from the server ---------------------------------------------------------------------------------------------
 
@@ -143,7 +141,7 @@ class Opencode(Reader):
 
     def _retry(self, status: Document, now: float) -> Facts:
         next_at, message = epoch(status.get("next")), text(status, "message")
-        named = _ERRORS.get(text(table(status, "action"), "reason"))
+        named = ERRORS.get(text(table(status, "action"), "reason"))
         failure = self.texts.failure(message, now, named=named)
         if failure.meaning is Meaning.OTHER:  # what opencode tries again is, as far as it knows, passing
             failure = failure._replace(meaning=Meaning.PROVIDER)
@@ -169,16 +167,7 @@ class Opencode(Reader):
             self.turn.interrupted = self.turn.interrupted or "interrupted"
             self.turn.failure = None
             return []
-        return self.fails(self.failure(error, now))
-
-    def failure(self, error: Document, now: float) -> Failure:
-        """Return what an error of opencode means."""
-        data, name = table(error, "data"), text(error, "name")
-        message = first_text(data, "message") or first_text(error, "message") or name
-        status, body = whole(data, "statusCode"), text(data, "responseBody")
-        named = _ERRORS.get(name) or self.texts.meaning(message) or self.texts.meaning(body)
-        resets = _resets(table(data, "responseHeaders"), body, now) if named is Meaning.LIMIT else None
-        return self.texts.failure(message, now, named=named, status=status, resets_at=resets)
+        return self.fails(failure_of(self.texts, error, now))
 
     def _asked(self, properties: Document) -> Facts:
         tool, call = first_text(properties, "permission", "type"), text(table(properties, "tool"), "callID")
@@ -244,7 +233,28 @@ class Opencode(Reader):
         if to == "POST /session" or _SESSION.fullmatch(path):
             self.version = text(body, "version") or self.version
             return self.named(text(body, "id"), model=self.model)
-        return []
+        return self._missed(path.partition("?")[0], response, now) if method == "GET" else []
+
+    def _missed(self, path: str, response: Document, now: float) -> Facts:
+        """Read what was asked for because the events had broken off: a part, or a question, counts once however it comes."""
+        if path == "/session/status" and self.conversation:
+            status = table(table(response, "body"), self.conversation) or {"type": "idle"}
+            return self._status({"sessionID": self.conversation, "status": status}, now)
+        if path == "/permission":
+            return [fact for asked in rows(response, "body") for fact in self._asked(asked)]
+        if not path.endswith("/message"):
+            return []
+        messages = rows(response, "body")
+        prompts = [i for i, each in enumerate(messages) if text(table(each, "info"), "role") == "user"]
+        facts: Facts = []
+        for message in messages[prompts[-1] + 1 if prompts else 0 :]:  # what is older is of other turns
+            info = table(message, "info")
+            facts += self._message(info)
+            for part in rows(message, "parts"):
+                facts += self._part({"part": part})
+            if table(info, "error") and self.turn.open and self.turn.failure is None:
+                facts += self._error({"sessionID": self.conversation, "error": table(info, "error")}, now)
+        return facts
 
     def _refused(self, method: str, path: str, status: int, response: Document, now: float) -> Facts:
         body = table(response, "body")
@@ -254,12 +264,14 @@ class Opencode(Reader):
         session = _SESSION.fullmatch(path)
         if status == 404 and session and method == "GET" and not self.conversation:
             return self.resume_failed(words or message)
-        failure = self.failure(body, now) if body else self.texts.failure(words, now)
+        failure = failure_of(self.texts, body, now) if body else self.texts.failure(words, now)
         if failure.meaning is Meaning.OTHER and (status == 0 or status >= 500):
             failure = failure._replace(meaning=Meaning.PROVIDER if status == 0 else Meaning.OTHER)
         failure = failure._replace(message=message)
         if path.endswith(("/prompt_async", "/message")):
             return self.turn.fail(failure)
+        if not self.conversation and status and (path == "/session" or (session and method == "GET")):
+            return self.opening_failed(failure)
         return [Fact("warning", {"class": failure.meaning.value, "message": message})]
 
     # ---- opencode run --format json ----------------------------------------------------------------------------------
@@ -270,25 +282,8 @@ class Opencode(Reader):
             return None
         facts = self.named(text(document, "sessionID"), time) + self.turn.begin_itself(time=time)
         if kind == "error":
-            return facts + self.turn.fail(self.failure(table(document, "error"), now), time=time)
+            return facts + self.turn.fail(failure_of(self.texts, table(document, "error"), now), time=time)
         facts += self._parts.read(part, True, time)
         if kind == "step_finish" and text(part, "reason") == "stop":
             facts += self.turn.complete(time=time)
         return facts
-
-
-def _resets(headers: Document, body: str, now: float) -> float | None:
-    """Return the reset time that a provider's response names."""
-    for name in ("anthropic-ratelimit-unified-reset", "x-ratelimit-reset"):
-        value = text(headers, name)
-        if value.isascii() and value.isdigit() and (found := epoch(int(value[:14]))) is not None:
-            return found
-    try:
-        document = json.loads(body) if body.startswith("{") else {}
-    except (ValueError, RecursionError):
-        document = {}
-    error = table(document, "error")
-    if (found := epoch(error.get("resets_at"))) is not None:
-        return found
-    wait = text(headers, "retry-after")
-    return now + int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 8 else None

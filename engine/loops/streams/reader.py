@@ -93,6 +93,9 @@ class Reader:
             case "approval.preseeded":
                 data = {"approval_id": f"{self._run}-{text(document, 'name')}", "by": "preseed", "decision": "allow"}
                 return [Fact("approval.granted", {**data, "text": text(document, "text")})]
+            case "recording.failed":
+                words = text(document, "message")
+                return [Fact("warning", {"class": "other", "code": "recording", "message": words})]
             case "resume.failed":
                 return self.resume_failed(text(document, "reason"))
             case "approval.expired":
@@ -191,6 +194,10 @@ class Reader:
         if window:
             data["window"] = window
         return [Fact("limit.reached", data, time)]
+
+    def opening_failed(self, failure: Failure, time: float | None = None) -> Facts:
+        """There is no conversation: the turn that was to begin has failed before it could."""
+        return self.turn.fail(failure, time=time) or [Fact("turn.failed", failed(failure), time)]
 
     def resume_failed(self, message: str, time: float | None = None) -> Facts:
         """The conversation that was to be resumed is not there."""

@@ -6,8 +6,8 @@ which they came; ``raw/run.json`` (a `Head`) what the normaliser was told.  ``ev
 these.  A line goes to its file first, then to the index, then through the normaliser: after a crash the end of a file
 may be missing in the next.
 
-Streams: ``out`` from the agent, ``in`` to it, ``err`` its complaints, ``hook`` payloads of its hooks, ``rollout`` lines
-of codex's own record, and ``runner``: what only the runner knows, one JSON object a line:
+Streams: ``out`` from the agent, ``in`` to it, ``err`` its complaints, ``hook`` payloads of its hooks, ``rollout`` and
+``transcript`` lines of codex's and claude's own records, and ``runner``: what only the runner knows, one JSON object a line:
 
 - ``{"type": "process.started", "pid", "argv", "cwd", "engine_version"}``: the agent's program runs (secrets left out);
 - ``{"type": "ready"}``: the first message may be said, and none is waiting;
@@ -16,6 +16,7 @@ of codex's own record, and ``runner``: what only the runner knows, one JSON obje
 - ``{"type": "approval.answered", "request", "allow", "by", "reason"}``: written before the answer itself, which does not
   say who gave it and why;
 - ``{"type": "approval.preseeded", "name", "text"}``: allowed before the start, so that no dialog asks it;
+- ``{"type": "recording.failed", "message"}``: a file could not be written for a while (a full disk), or any more;
 - ``{"type": "resume.failed", "reason"}``: the program ended without opening the conversation that it was to resume;
 - ``{"type": "approval.expired", "request", "reason"}``: nobody answered in time; written before the refusal;
 - ``{"type": "silence", "seconds"}``: a turn runs, no approval waits, and nothing has been heard for so long.

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from enum import Enum
 
-from loops.agents.registry import STRUCTURED
+from loops.agents.registry import STRUCTURED, names_its_conversations
 from loops.config.model import Backend, Backoff, Delivery, Kind
 from loops.supervisor import approvals
 from loops.supervisor import events as ev
@@ -165,7 +165,9 @@ def start(step: Step, name: str, *, why: str, rule: str) -> None:
             step.at,
             incarnation,
             conversation,
-            "" if conversation else _fresh_id(step, name, incarnation),
+            ""
+            if conversation or (backend and names_its_conversations(backend))
+            else _fresh_id(step, name, incarnation),
             phase,
             effective_model(step, name),
             backend.name if backend is not None else "",
