@@ -53,6 +53,15 @@ def test_a_first_start_shows_no_dialog_and_a_nudge_is_pasted_once(new_real: NewR
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_also_in_its_sandbox_it_reports(new_real: NewReal, backend: str):
+    project = begin(new_real, backend, options={"isolate": True})
+    project.wait_normalized("a", "turn.completed", SLOW)
+    assert greeting(project).read_text() == "hello-from-mock\n"
+    assert not project.events(ev.QuestionAsked), project.story()
+    assert project.events(ev.AgentConfined), project.story()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_killed_agent_goes_on_with_its_conversation(new_real: NewReal, backend: str):
     project = begin(new_real, backend)
     project.wait_normalized("a", "turn.completed", SLOW)
