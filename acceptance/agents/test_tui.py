@@ -150,10 +150,9 @@ def pin_of(text: str) -> str:
 
 def test_a_limit_after_which_claude_goes_on_by_itself_brings_no_nudge(new_real: NewReal):
     project = new_real("claude").write([Real("a", "claude", "limit", mode="tui", login="token")])
-    project.provider.control("claude", "limit", reset_in=5.0)
+    project.provider.control("claude", "limit", reset_in=30.0)
     project.loops("up")
     held = project.wait_event(ev.HoldBegan, "the limit", seconds=SLOW)
-    project.provider.control("claude", "ok")
 
     project.wait_event(
         ev.TurnCompleted, "claude goes on, 95 s after the reset", lambda e: e.at > held.at and not e.failed, 240.0
