@@ -39,7 +39,9 @@ def begin(
 ) -> RealProject:
     """A project with one agent, called one, that was started."""
     project = new_real("opencode")
-    home = dict.fromkeys(("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"), f"{project.root}/acp")
+    home = dict.fromkeys(
+        ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"), f"{project.root}/acp"
+    )
     provider = project._opencode(project.provider.url("acp", scenario))
     env = {**OPENCODE, **home, **ASKS, "OPENCODE_CONFIG_CONTENT": provider}
     told = ", ".join(f"{name} = {json.dumps(value)}" for name, value in env.items())

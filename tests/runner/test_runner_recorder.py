@@ -20,6 +20,8 @@ def test_a_full_disk_is_said_once_and_the_agent_goes_on(seat: Make, tmp_path: Pa
     assert one.ends() == 0
     assert one.shown.count("No space left on device") == 1
     assert one.received() == ["say one; say two"]
+    (told,) = [event["data"] for event in one.events("warning")]
+    assert told["code"] == "recording"
 
 
 def test_what_found_no_room_is_written_in_order_when_there_is_some(tmp_path: Path) -> None:

@@ -97,5 +97,5 @@ def test_a_question_about_a_change_of_files_names_them() -> None:
     ]
     events = [event for line in lines for event in normaliser.feed("out", json.dumps(line).encode(), 1795268627.0)]
     asked = next(event for event in events if event.type.endswith("approval.requested"))
-    assert asked.data["text"] == "change /repo/hello.txt"
-    assert asked.data["input"]["changes"] == [change]
+    assert asked.data["text"] == "/repo/hello.txt"
+    assert asked.data["input"]["paths"] == ["/repo/hello.txt"]

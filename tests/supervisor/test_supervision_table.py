@@ -782,6 +782,16 @@ def test_an_agent_with_a_protocol_of_its_own_has_its_kickoff_in_its_order_and_is
     assert world.sent("builder") == []
 
 
+def test_an_agent_that_names_its_conversations_itself_has_none_to_resume_before_it_has_named_one():
+    config = project(BUILDER)
+    own = {name: replace(b, adapter="codex") for name, b in config.backends.items()}
+    world = World(replace(config, backends=own))
+    world.exits("builder", code=1)
+    first, second = world.happened(ev.SessionStarting, "builder")
+    assert (first.fresh_id, first.conversation) == ("", "")
+    assert (second.fresh_id, second.conversation) == ("", "")
+
+
 def test_a_session_that_is_ended_on_request_has_lived_since_it_began_to_run():
     world = World(project(BUILDER))
     world.works("builder")

@@ -35,6 +35,15 @@ _ADAPTERS: Mapping[str, Callable[[Backend], Adapter]] = MappingProxyType(
 )
 
 
+def names_its_conversations(backend: Backend) -> bool:
+    """Whether the agent itself chooses the id of a fresh conversation: then there is none to resume before it has told."""
+    if backend.adapter not in STRUCTURED:
+        return False
+    from loops.known.all import KNOWN
+
+    return not KNOWN[backend.adapter].fresh
+
+
 def adapter(backend: Backend) -> Adapter:
     """Return the adapter that *backend* names.
 

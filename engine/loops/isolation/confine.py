@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from loops.agents.registry import STRUCTURED
-from loops.config.model import Agent, Backend, Config, Delivery, Kind, Mode, Network
+from loops.config.model import Agent, Backend, Config, Delivery, Kind, Mode, Network, Permissions
 from loops.errors import LoopsError
 from loops.isolation import pointers, surroundings
 from loops.isolation.able import ability
+from loops.isolation.pointers import Pointers
 from loops.isolation.sandbox import KEPT_BY_ITSELF, KEPT_BY_PARENT, Access, Link, Mount, View, mounts, within, words
 from loops.known.all import KNOWN
 from loops.places import Runtime
@@ -86,7 +87,14 @@ def confine(start: Start) -> Confinement | None:
             'network = "none", but opencode is spoken to over 127.0.0.1, which an isolated agent then has for itself: '
             'set network = "open", or another backend'
         )
-    view = _view(start)
+    clone = os.path.realpath(spec.dir)
+    found = _pointers(start, clone)
+    shared = _shared(start, clone, found)
+    if shared and spec.isolate:
+        raise LoopsError(f"isolate = true, but {shared}, or set isolate = false")
+    if shared:
+        return Confinement(lack=shared)
+    view = _view(start, clone, found)
     structured = start.backend.adapter in STRUCTURED
     seen = mounts(replace(view, tools=tuple(_project(start))))
     return Confinement(
@@ -119,14 +127,13 @@ def _login(backend: Backend) -> Iterator[str]:
 # ---- what it sees --------------------------------------------------------------------------------------------------
 
 
-def _view(start: Start) -> View:
+def _view(start: Start, clone: str, found: Pointers) -> View:
     config, spec = start.config, start.spec
-    clone = os.path.realpath(spec.dir)
     private = home(config, spec)
     os.makedirs(private, mode=0o700, exist_ok=True)
     os.close(os.open(start.signals, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600))
     shown = (*surroundings.system(), *surroundings.engine(), *_programs(start.backend), *_project(start))
-    declared = (*_declared(spec.reads, Access.READ), *_declared(spec.writes, Access.WRITE))
+    declared = (*_declared(spec, spec.reads, Access.READ), *_declared(spec, spec.writes, Access.WRITE))
     return View(
         agent=spec.name,
         directory=spec.dir,
@@ -137,7 +144,7 @@ def _view(start: Start) -> View:
             Mount(os.path.realpath(start.signals), Access.WRITE),
             *_of_mode(start),
         ),
-        granted=(*declared, *_pointed(start, clone)),
+        granted=(*declared, *found.mounts()),
         tools=tuple(each for each in shown if isinstance(each, Mount)),
         forbidden=tuple(_forbidden(start, clone)),
         links=(
@@ -145,14 +152,28 @@ def _view(start: Start) -> View:
             *_names((spec.dir, private, start.signals, *spec.reads, *spec.writes)),
         ),
         network=spec.network,
+        nests=start.backend.adapter == "codex" and spec.permissions is not Permissions.SKIP and os.geteuid() == 0,
     )
 
 
-def _declared(paths: Sequence[str], access: Access) -> Iterator[Mount]:
+def _declared(spec: Agent, paths: Sequence[str], access: Access) -> Iterator[Mount]:
     """A path that is not there (yet) is left out: nothing can be shown of it."""
     for path in paths:
+        if _escapes(spec, path):
+            raise LoopsError(
+                f"{path} leads to {os.path.realpath(path)}, through a link that {spec.name} itself could have made: "
+                "declare the place that it leads to"
+            )
         if os.path.exists(path):
             yield Mount(os.path.realpath(path), access)
+
+
+def _escapes(spec: Agent, path: str) -> bool:
+    """Whether *path* lies where the agent can write, and is a link to where it cannot."""
+    real = os.path.realpath(path)
+    writable = [place for each in (spec.dir, *spec.writes) for place in {os.path.abspath(each), os.path.realpath(each)}]
+    inside = [place for place in writable if within(os.path.abspath(path), place) and os.path.abspath(path) != place]
+    return bool(inside) and not any(within(real, os.path.realpath(place)) for place in inside)
 
 
 def _names(paths: Sequence[str]) -> Iterator[Link]:
@@ -160,12 +181,28 @@ def _names(paths: Sequence[str]) -> Iterator[Link]:
         yield from surroundings.links(path)
 
 
-def _pointed(start: Start, clone: str) -> Iterator[Mount]:
-    """Where the clone leads."""
+def _pointers(start: Start, clone: str) -> Pointers:
+    """Where the clone leads, and always led."""
     handoff = start.config.loop.handoff
     found = pointers.find(clone, handoff.remote if handoff is not None else "origin")
     record = os.path.join(StatePlaces(start.config.log_dir).isolation, f"{start.spec.name}.json")
-    return pointers.settled(found, clone, record).mounts()
+    return pointers.settled(found, clone, record)
+
+
+def _shared(start: Start, clone: str, found: Pointers) -> str:
+    """What the clone has together with another agent's, so that one cannot be shown without the other; else empty.
+
+    It is asked only after the pointers proved to be what they always were: an agent cannot free itself by changing them.
+    """
+    for agent in start.config.agents.values():
+        place = os.path.realpath(agent.dir)
+        common = "" if place == clone else pointers.common_directory(place)
+        if common and found.leads_into(common):
+            return (
+                f"{clone} takes its objects, or pushes, into {common}, which is the repository of {agent.name} as well: "
+                "give each agent a clone of its own with a remote of its own (git clone --no-local)"
+            )
+    return ""
 
 
 def _of_mode(start: Start) -> Iterator[Mount]:
@@ -190,7 +227,7 @@ def _project(start: Start) -> Iterator[Mount]:
     prompts = [agent.prompt_file for agent in config.agents.values() if agent.name == start.spec.name]
     plans = [os.path.join(config.root, phase.plan) for phase in loop.phases if phase.plan]
     for path in (config.path, loop.roles_dir, loop.kickoff_template, *prompts, *plans, *git_settings()):
-        if path and os.path.exists(path):
+        if path and os.path.exists(path) and not _escapes(start.spec, path):
             yield Mount(os.path.realpath(path), Access.READ)
 
 

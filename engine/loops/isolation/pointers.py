@@ -42,6 +42,15 @@ class Pointers:
             hooks = os.path.join(self.remote, "hooks")
             yield Mount(hooks, Access.READ if os.path.isdir(hooks) else Access.HIDE)
 
+    def leads_into(self, repository: str) -> bool:
+        """Whether the clone cannot work without showing the git directory *repository*."""
+        return any(within(place, repository) for place in (self.git, self.common, self.remote, *self.borrowed) if place)
+
+
+def common_directory(clone: str) -> str:
+    """The git directory that holds the objects and refs of the clone at *clone*; empty where there is none."""
+    return _git_directories(clone)[1]
+
 
 def find(clone: str, remote: str) -> Pointers:
     """Return where the clone at *clone* (a real path) leads; *remote* is the remote's name.

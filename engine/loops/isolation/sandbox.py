@@ -61,6 +61,8 @@ class View:
     """Directories that are never seen, and whose they are ("the clone of builder")."""
     links: tuple[Link, ...] = ()
     network: Network = Network.OPEN
+    nests: bool = False
+    """Whether the superuser's agent shall be able to make a sandbox of its own inside (codex); others always are."""
 
 
 _ALWAYS = (
@@ -80,6 +82,9 @@ _ALWAYS = (
         "/var/tmp",
     ),
 )
+_NESTS = ("--cap-add", "CAP_SETFCAP")
+"""Without it the kernel lets nobody map the superuser into a namespace below.  It gives rights to a program's file; who is
+the superuser and owns a clone can do the same by the file's mode (chmod u+s)."""
 _FRESH = ("/proc", "/dev", "/tmp", "/var/tmp")
 """Of the sandbox's own: what a mount finds above it there is empty."""
 _DEAF = 'trap "" TERM INT QUIT HUP; '
@@ -100,6 +105,8 @@ def words(view: View, *, bwrap: str, enter: Iterable[str]) -> tuple[str, ...]:
     found = [bwrap, *_ALWAYS]
     if view.network is Network.NONE:
         found.append("--unshare-net")
+    if view.nests:
+        found += _NESTS
     laid = mounts(view)
     for mount in laid:
         found += [mount.access.value, mount.path]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from loops.known.model import Known
+from loops.known.opencode_texts import TEXTS
 
 CLIENT: Mapping[str, str] = {"name": "loops", "version": "1"}
 
@@ -26,4 +27,5 @@ KNOWN = Known(
     tested=("1.18.33",),  # of opencode: ``command = ["opencode", "acp"]``
     headless=(),
     tui=(),
+    texts=TEXTS,  # a provider's words, as an agent passes them on
 )

@@ -67,6 +67,8 @@ def examine(config_path: str, *, agents: bool = False) -> Iterator[Finding]:
 
 
 def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
+    from loops.projects.doctor_isolation import isolation
+
     for problem in configuration.check_files(config):
         yield fail("files", str(problem), "write the file, or name another in agents.toml")
     yield log_directory(config.log_dir)
@@ -74,6 +76,7 @@ def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
     yield descriptors(sessions)
     yield terminals(sessions)
     yield from backends(config, runtime)
+    yield from isolation(config)
     yield from clones(config)
     yield journal(StatePlaces(config.log_dir))
     from loops.projects.doctor_running import running

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import time
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from loops.runner import argv, home, registry, words
+from loops.runner import argv, home, registry, waiting, words
 from loops.runner.ending import Ending
 from loops.runner.link import NEVER, Received
 from loops.runner.live import Live
@@ -50,10 +49,7 @@ class _Run:
         self._complaints: deque[str] = deque()
         self._recorder = Recorder(order.run_dir, order.signals, self._complaints.append)
         self._live = Live(order, self._recorder)
-        self._woken, wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-        for number in _SIGNALS:
-            signal.signal(number, lambda *_: None)
+        self._woken = waiting.wake_up(_SIGNALS)
         self._messages: deque[str] = deque([order.kickoff] if order.kickoff else [])
         self._begun = False
         """Whether anything was said, or the supervisor was told that it may say something."""
@@ -86,8 +82,8 @@ class _Run:
                 self._settle()
             return self._farewell()
         finally:
-            self._recorder.close()
             self._pass_on_complaints()
+            self._recorder.close()
             self._pane.close()
 
     def _start(self) -> OSError | None:
@@ -108,26 +104,16 @@ class _Run:
 
     def _wait(self) -> None:
         """Wait for the next thing and take it in."""
-        poll = select.poll()
-        poll.register(self._woken, select.POLLIN)
-        terminal = self._pane.terminal
-        if terminal.interactive:
-            poll.register(0, select.POLLIN)
-        if terminal.wants():
-            poll.register(1, terminal.wants())
-        for descriptor, events in self._link.descriptors():
-            poll.register(descriptor, events)
         now = time.monotonic()
         due = min(self._link.due(), self._ending.due, self._approvals.due(now), self._silent_at())
         due = min(due, now + FLUSH_AFTER) if self._recorder.waits else due
-        ready = poll.poll(None if due == NEVER else max(0.0, (due - now) * 1000 + 1))
-        for descriptor, events in ready:
+        for descriptor, events in waiting.ready(self._woken, self._pane.terminal, self._link, due):
             if descriptor == self._woken:
                 self._signalled()
             elif descriptor == 0:
                 self._typed()
             elif descriptor == 1:
-                terminal.write()
+                self._pane.terminal.write()
             else:
                 self._received(self._link.serve(descriptor, events))
 
@@ -240,15 +226,14 @@ class _Run:
     def _submitted(self, text: str) -> None:
         word, _, rest = text.strip().partition(" ")
         if word in ("/approve", "/deny"):
-            answer = self._approvals.first(word == "/approve", rest.strip())
-            if answer is None:
-                self._pane.note("nothing waits for an answer")
-            else:
+            if answer := self._approvals.first(word == "/approve", rest.strip()):
                 self._answer(answer)
+            else:
+                self._pane.note("nothing waits for an answer")
         elif text.strip():
             self._messages.append(text)
             if self._turn or not self._dialogue.ready:
-                self._pane.note(f"(kept until {'the turn has ended' if self._turn else 'the agent is ready'})")
+                self._pane.note("(kept until the turn has ended)" if self._turn else "(kept until the agent is ready)")
 
     # ---- interrupts and approvals --------------------------------------------------------------------------------------
 
@@ -269,11 +254,9 @@ class _Run:
 
     def _answer(self, answer: Answer, *, expired: bool = False) -> None:
         self._approvals.take(answer)
-        if expired:
-            self._live.own("approval.expired", request=answer.request, reason=answer.reason)
-        else:
-            facts = {"request": answer.request, "allow": answer.allow, "reason": answer.reason}
-            self._live.own("approval.answered", by="human", **facts)
+        facts = {} if expired else {"allow": answer.allow, "by": "human"}
+        what = "approval.expired" if expired else "approval.answered"
+        self._live.own(what, request=answer.request, reason=answer.reason, **facts)
         for line in self._dialogue.answer(answer.request, answer.allow, answer.reason):
             self._send(line)
 
@@ -318,4 +301,6 @@ class _Run:
 
     def _pass_on_complaints(self) -> None:
         while self._complaints:
-            self._pane.complain(self._complaints.popleft())
+            text = self._complaints.popleft()
+            self._pane.complain(text)
+            self._live.own("recording.failed", message=text)

@@ -137,6 +137,8 @@ class Transcript:
 
     def _warning(self, data: _Data, _now: float) -> str:
         text = shortened(_text(data, "message") or _text(data, "text"), 400)
+        if data.get("code") == "recording":  # the pane has said it
+            return ""
         mark = "■ interrupted:" if data.get("code") == "interrupted" else "!"
         return self.note(f"{mark} {text}", YELLOW) if text else ""
 

@@ -164,7 +164,10 @@ class Acp(Reader):
             given += read + written
         if total >= given + out + thought and thought:
             out += thought
-        usd, self._usd = max(0.0, self._spent - self._usd), max(self._spent, self._usd)
+        usd = max(0.0, self._spent - self._usd)
+        if self.is_resumed() and not self._usd:
+            usd = 0.0  # with all that was spent before this run
+        self._usd = max(self._spent, self._usd)
         tokens = Tokens(given, out, read, written, thought)
         return [used(tokens, usd=usd, model=self.model, scope="step")] if tokens.some() else []
 

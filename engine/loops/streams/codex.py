@@ -152,6 +152,12 @@ class Codex(Reader):
     def _item_completed(self, params: Document, now: float, time: float | None) -> Facts:
         return codex_items.completed(self, table(params, "item"), self._elsewhere(params), time)
 
+    def _typed(self, params: Document, now: float, time: float | None) -> Facts:
+        """Something was typed into a command that runs on, perhaps from an earlier turn."""
+        call, given = text(params, "itemId"), {"stdin": text(params, "stdin")}
+        data = {"tool_call_id": call, "tool": "exec_command", "kind": "execute", "input": given}
+        return [Fact("tool.updated", data, time)]
+
     def _plan(self, params: Document, now: float, time: float | None) -> Facts:
         items = [{"text": text(step, "step"), "status": text(step, "status")} for step in rows(params, "plan")]
         return [Fact("plan.updated", {"items": items}, time)]
@@ -161,7 +167,7 @@ class Codex(Reader):
         usage = table(params, "tokenUsage")
         total, last = _tokens(table(usage, "total")), _tokens(table(usage, "last"))
         if self._elsewhere(params):
-            return [used(last, model=self.model, time=time)] if last.some() else []
+            return [used(last, model=self.model, scope="step", time=time)] if last.some() else []
         before, self._total = self._total, total
         if before is None:
             ours = self.turn_id and text(params, "turnId") == self.turn_id
@@ -274,6 +280,7 @@ _READ: dict[str, _Read] = {
     "turn/plan/updated": Codex._plan,
     "item/started": Codex._item_started,
     "item/completed": Codex._item_completed,
+    "item/commandExecution/terminalInteraction": Codex._typed,
     "account/rateLimits/updated": Codex._rates,
     "error": Codex._error,
     "warning": Codex._warning,

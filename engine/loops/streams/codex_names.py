@@ -34,7 +34,6 @@ QUIET = frozenset(
         "process/outputDelta",
         "process/exited",
         "item/commandExecution/outputDelta",
-        "item/commandExecution/terminalInteraction",
         "item/fileChange/outputDelta",
         "item/fileChange/patchUpdated",
         "item/mcpToolCall/progress",

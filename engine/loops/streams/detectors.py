@@ -173,6 +173,11 @@ class Detectors:
             self._denied.add(call)
         return [fact]
 
+    def _updated(self, fact: Fact, now: float) -> list[Fact]:
+        if fact.data["tool_call_id"] not in self._started:
+            self._acted = True  # a tool of an earlier turn that still runs
+        return [fact]
+
     def _acts(self, fact: Fact, now: float) -> list[Fact]:
         self._acted = True
         return [fact]
@@ -219,6 +224,8 @@ _SEEN: dict[str, Callable[[Detectors, Fact, float], list[Fact]]] = {
     "approval.denied": Detectors._approval_denied,
     "approval.expired": Detectors._approval_denied,
     "plan.updated": Detectors._acts,
+    "tool.updated": Detectors._updated,
+    "input.requested": Detectors._acts,
     "context.compacted": Detectors._acts,
     "loop.suspected": Detectors._loop,
 }

@@ -97,6 +97,9 @@ class Normaliser:
             return []
         try:
             text = raw.decode()
+        except UnicodeDecodeError:
+            text = raw.decode("utf-8", "replace")  # the event cites the bytes as they are
+        try:
             if text[:1].isspace():
                 text = text.lstrip()
             document, end = _scan(text, 0)

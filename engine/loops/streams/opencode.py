@@ -10,19 +10,12 @@ from loops.known.opencode import LISTENING
 from loops.streams import opencode_parts as parts
 from loops.streams import tools
 from loops.streams.event import Fact
+from loops.streams.opencode_errors import ERRORS, failure_of
 from loops.streams.reader import Facts, Reader
 from loops.streams.reading import Document, block_text, epoch, first_text, rows, table, text, texts, whole
-from loops.streams.texts import Failure, Texts
+from loops.streams.texts import Texts
 from loops.streams.turn import nudge_of, retry
 
-_ERRORS = {
-    "ProviderAuthError": Meaning.AUTH,
-    "ContextOverflowError": Meaning.CONTEXT,
-    "MessageOutputLengthError": Meaning.TRUNCATED,
-    "ProviderModelNotFoundError": Meaning.MODEL,
-    "FreeUsageLimitError": Meaning.LIMIT,
-    "GoUsageLimitError": Meaning.LIMIT,
-}
 _ABORTED = "MessageAbortedError"
 _QUIET = re.compile(
     r"server\.(?:connected|heartbeat|instance\.disposed)|global\.disposed|session\.(?:updated|diff|next\..*)"
@@ -148,7 +141,7 @@ class Opencode(Reader):
 
     def _retry(self, status: Document, now: float) -> Facts:
         next_at, message = epoch(status.get("next")), text(status, "message")
-        named = _ERRORS.get(text(table(status, "action"), "reason"))
+        named = ERRORS.get(text(table(status, "action"), "reason"))
         failure = self.texts.failure(message, now, named=named)
         if failure.meaning is Meaning.OTHER:  # what opencode tries again is, as far as it knows, passing
             failure = failure._replace(meaning=Meaning.PROVIDER)
@@ -174,16 +167,7 @@ class Opencode(Reader):
             self.turn.interrupted = self.turn.interrupted or "interrupted"
             self.turn.failure = None
             return []
-        return self.fails(self.failure(error, now))
-
-    def failure(self, error: Document, now: float) -> Failure:
-        """Return what an error of opencode means."""
-        data, name = table(error, "data"), text(error, "name")
-        message = first_text(data, "message") or first_text(error, "message") or name
-        status, body = whole(data, "statusCode"), text(data, "responseBody")
-        named = _ERRORS.get(name) or self.texts.meaning(message) or self.texts.meaning(body)
-        resets = _resets(table(data, "responseHeaders"), body, now) if named is Meaning.LIMIT else None
-        return self.texts.failure(message, now, named=named, status=status, resets_at=resets)
+        return self.fails(failure_of(self.texts, error, now))
 
     def _asked(self, properties: Document) -> Facts:
         tool, call = first_text(properties, "permission", "type"), text(table(properties, "tool"), "callID")
@@ -280,7 +264,7 @@ class Opencode(Reader):
         session = _SESSION.fullmatch(path)
         if status == 404 and session and method == "GET" and not self.conversation:
             return self.resume_failed(words or message)
-        failure = self.failure(body, now) if body else self.texts.failure(words, now)
+        failure = failure_of(self.texts, body, now) if body else self.texts.failure(words, now)
         if failure.meaning is Meaning.OTHER and (status == 0 or status >= 500):
             failure = failure._replace(meaning=Meaning.PROVIDER if status == 0 else Meaning.OTHER)
         failure = failure._replace(message=message)
@@ -298,25 +282,8 @@ class Opencode(Reader):
             return None
         facts = self.named(text(document, "sessionID"), time) + self.turn.begin_itself(time=time)
         if kind == "error":
-            return facts + self.turn.fail(self.failure(table(document, "error"), now), time=time)
+            return facts + self.turn.fail(failure_of(self.texts, table(document, "error"), now), time=time)
         facts += self._parts.read(part, True, time)
         if kind == "step_finish" and text(part, "reason") == "stop":
             facts += self.turn.complete(time=time)
         return facts
-
-
-def _resets(headers: Document, body: str, now: float) -> float | None:
-    """Return the reset time that a provider's response names."""
-    for name in ("anthropic-ratelimit-unified-reset", "x-ratelimit-reset"):
-        value = text(headers, name)
-        if value.isascii() and value.isdigit() and (found := epoch(int(value[:14]))) is not None:
-            return found
-    try:
-        document = json.loads(body) if body.startswith("{") else {}
-    except (ValueError, RecursionError):
-        document = {}
-    error = table(document, "error")
-    if (found := epoch(error.get("resets_at"))) is not None:
-        return found
-    wait = text(headers, "retry-after")
-    return now + int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 8 else None

@@ -93,6 +93,9 @@ class Reader:
             case "approval.preseeded":
                 data = {"approval_id": f"{self._run}-{text(document, 'name')}", "by": "preseed", "decision": "allow"}
                 return [Fact("approval.granted", {**data, "text": text(document, "text")})]
+            case "recording.failed":
+                words = text(document, "message")
+                return [Fact("warning", {"class": "other", "code": "recording", "message": words})]
             case "resume.failed":
                 return self.resume_failed(text(document, "reason"))
             case "approval.expired":

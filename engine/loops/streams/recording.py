@@ -16,6 +16,7 @@ Streams: ``out`` from the agent, ``in`` to it, ``err`` its complaints, ``hook`` 
 - ``{"type": "approval.answered", "request", "allow", "by", "reason"}``: written before the answer itself, which does not
   say who gave it and why;
 - ``{"type": "approval.preseeded", "name", "text"}``: allowed before the start, so that no dialog asks it;
+- ``{"type": "recording.failed", "message"}``: a file could not be written for a while (a full disk), or any more;
 - ``{"type": "resume.failed", "reason"}``: the program ended without opening the conversation that it was to resume;
 - ``{"type": "approval.expired", "request", "reason"}``: nobody answered in time; written before the refusal;
 - ``{"type": "silence", "seconds"}``: a turn runs, no approval waits, and nothing has been heard for so long.

@@ -6,9 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from enum import Enum
 
-from loops.agents.registry import STRUCTURED
+from loops.agents.registry import STRUCTURED, names_its_conversations
 from loops.config.model import Backend, Backoff, Delivery, Kind
-from loops.known.all import KNOWN
 from loops.supervisor import approvals
 from loops.supervisor import events as ev
 from loops.supervisor.action import End, Notice, Start
@@ -166,7 +165,9 @@ def start(step: Step, name: str, *, why: str, rule: str) -> None:
             step.at,
             incarnation,
             conversation,
-            "" if conversation or _names_its_own(backend) else _fresh_id(step, name, incarnation),
+            ""
+            if conversation or (backend and names_its_conversations(backend))
+            else _fresh_id(step, name, incarnation),
             phase,
             effective_model(step, name),
             backend.name if backend is not None else "",
@@ -184,12 +185,6 @@ def _kickoff(kind: Kind, resuming: bool) -> str:
     if resuming:
         return "resume"
     return "kickoff" if kind is Kind.LOOP else "prompt"
-
-
-def _names_its_own(backend: Backend | None) -> bool:
-    """Whether the backend chooses the ids of its conversations: until it has named one there is none to resume."""
-    known = KNOWN.get(backend.adapter) if backend is not None else None
-    return known is not None and not known.fresh
 
 
 def _fresh_id(step: Step, name: str, incarnation: int) -> str:
