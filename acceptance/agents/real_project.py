@@ -92,7 +92,7 @@ class RealProject(Scratch):
             "PYTHONPATH": SOURCE_ROOT,
         }
         self._look_at = 0.0
-        self.room = Room(self.environment)
+        self.room = Room(self.environment, (top, self.runtime_root))
         try:
             self.provider = Provider(self.room, top / "requests.jsonl", *script)
         except BaseException:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 KEEPER = Path(__file__).with_name("room_keeper.py")
-WALLS = ("bwrap", "--dev-bind", "/", "/", "--unshare-net", "--die-with-parent", "--clearenv")
+WALLS = ("bwrap", "--dev-bind", "/", "/", "--unshare-net", "--clearenv")
 PATIENCE = 60.0
 GLANCE = 0.02
 
@@ -43,16 +43,21 @@ def no_room() -> str:
 class Room:
     """One room."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """Open it.  *environment*: all that its processes have unless they are told otherwise."""
+    def __init__(self, environment: Mapping[str, str], directories: Sequence[str | Path] = ()) -> None:
+        """Open it.
+
+        *environment*: all that its processes have unless they are told otherwise.  *directories*: removed when this
+        process ends without closing the room; its processes then end as well.
+        """
         self.environment = dict(environment)
         self._directory = Path(tempfile.mkdtemp(prefix="lr-", dir="/tmp"))  # sockets have 107 bytes
         self._socket = str(self._directory / "keeper")
         variables = [word for name, value in environment.items() for word in ("--setenv", name, value)]
+        more = map(str, directories)
         self._process = subprocess.Popen(
-            [*WALLS, *variables, sys.executable, "-I", "-S", str(KEEPER), self._socket],
+            [*WALLS, *variables, sys.executable, "-I", "-S", str(KEEPER), self._socket, str(self._directory), *more],
             env={"PATH": os.environ["PATH"]},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -145,10 +150,14 @@ class Room:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(GLANCE)
-        self._process.kill()
+        for pid in reversed(self.own):  # the keeper before its walls
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        self.own = ()
         shutil.rmtree(self._directory, ignore_errors=True)
 
 

@@ -1,6 +1,9 @@
 """The first process of a room: runs commands and opens connections in the room for whoever asks over a unix socket.
 
-    python room_keeper.py SOCKET
+    python room_keeper.py SOCKET [DIRECTORY...]
+
+When its standard input ends, whoever opened the room is gone, however that came: then the room is emptied, and the
+directories are removed.
 
 One request a connection, as one JSON message: ``{"run": ARGV, "env": {...}, "cwd": DIR}`` with the three standard files
 beside it, answered by ``{"pid": N}`` and, when that process has ended, ``{"code": N}``; or ``{"connect": PORT}``,
@@ -10,10 +13,13 @@ answered by ``{}`` with a connection to 127.0.0.1:PORT beside it.
 import contextlib
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 LARGEST = 1 << 20
 
@@ -23,6 +29,12 @@ def keep(path: str) -> None:
     listener.bind(path)
     listener.listen(64)
     print("open", flush=True)
+    threading.Thread(target=answer, args=(listener,), daemon=True).start()
+    while os.read(0, 1024):
+        pass
+
+
+def answer(listener: socket.socket) -> None:
     while True:
         client, _ = listener.accept()
         threading.Thread(target=serve, args=(client,), daemon=True).start()
@@ -70,5 +82,24 @@ def run(client: socket.socket, request: dict, files: list[int]) -> None:
     client.send(json.dumps({"code": process.wait()}).encode())
 
 
+def empty() -> None:
+    """End every other process of this network namespace; a second look catches what was just being started."""
+    ours = os.readlink("/proc/self/ns/net")
+    for _ in range(100):
+        left = 0
+        for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))):
+            with contextlib.suppress(OSError):
+                if pid != os.getpid() and os.readlink(f"/proc/{pid}/ns/net") == ours:
+                    os.kill(pid, signal.SIGKILL)
+                    left += 1
+        if not left:
+            return
+        time.sleep(0.02)
+
+
 if __name__ == "__main__":
     keep(sys.argv[1])
+    empty()
+    for directory in sys.argv[2:]:
+        shutil.rmtree(directory, ignore_errors=True)
+    os._exit(0)  # threads that wait for what was killed are no reason to stay

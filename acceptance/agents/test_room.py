@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,34 @@ def test_whatever_has_gone_its_own_way_is_seen_and_ended_with_the_room(room):
     (pid,) = (pid for pid, line in room.pids().items() if "sleep" in line)
     room.close()
     assert not alive(pid)
+
+
+def test_a_room_whose_owner_was_killed_empties_itself(tmp_path):
+    demand()
+    left = tmp_path / "left"
+    left.mkdir()
+    owner = f"""
+import os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from room import Room
+room = Room({{"PATH": os.environ["PATH"]}}, [{str(left)!r}])
+room.run(["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & exit 0"])
+print(next(pid for pid, line in room.pids().items() if "sleep" in line), flush=True)
+sys.stdin.read()
+"""
+    process = subprocess.Popen([sys.executable, "-c", owner], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pid = int(process.stdout.readline())
+    assert alive(pid)
+    process.kill()
+    process.communicate()
+    until(lambda: not alive(pid) and not left.exists())
+
+
+def until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "gave up waiting"
+        time.sleep(0.02)
 
 
 def test_the_provider_of_a_room_is_told_from_outside_what_to_play(room, tmp_path):

@@ -53,6 +53,15 @@ def test_a_first_start_shows_no_dialog_and_a_nudge_is_pasted_once(new_real: NewR
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_also_in_its_sandbox_it_reports(new_real: NewReal, backend: str):
+    project = begin(new_real, backend, options={"isolate": True})
+    project.wait_normalized("a", "turn.completed", SLOW)
+    assert greeting(project).read_text() == "hello-from-mock\n"
+    assert not project.events(ev.QuestionAsked), project.story()
+    assert project.events(ev.AgentConfined), project.story()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_killed_agent_goes_on_with_its_conversation(new_real: NewReal, backend: str):
     project = begin(new_real, backend)
     project.wait_normalized("a", "turn.completed", SLOW)
@@ -141,10 +150,9 @@ def pin_of(text: str) -> str:
 
 def test_a_limit_after_which_claude_goes_on_by_itself_brings_no_nudge(new_real: NewReal):
     project = new_real("claude").write([Real("a", "claude", "limit", mode="tui", login="token")])
-    project.provider.control("claude", "limit", reset_in=5.0)
+    project.provider.control("claude", "limit", reset_in=30.0)
     project.loops("up")
     held = project.wait_event(ev.HoldBegan, "the limit", seconds=SLOW)
-    project.provider.control("claude", "ok")
 
     project.wait_event(
         ev.TurnCompleted, "claude goes on, 95 s after the reset", lambda e: e.at > held.at and not e.failed, 240.0

@@ -75,7 +75,7 @@ class Seat:
 
     # ---- what is done ----------------------------------------------------------------------------------------------
 
-    def start(self, program: tuple[str, ...] = (str(PROGRAM),), terminal: bool = True) -> Seat:
+    def start(self, program: tuple[str, ...] = (str(PROGRAM),), *, terminal: bool = True, drained: bool = True) -> Seat:
         path = self.root / "order.json"
         path.write_bytes(encode(self.order))
         master, slave = pty.openpty() if terminal else os.pipe()
@@ -88,7 +88,8 @@ class Seat:
         self.master = master
         self.wake, self.waker = os.pipe()
         self.drainer = threading.Thread(target=self._drain, daemon=True)
-        self.drainer.start()
+        if drained:
+            self.drainer.start()
         return self
 
     def _drain(self) -> None:
@@ -162,7 +163,8 @@ class Seat:
         """Wait for the runner's end; return its exit status."""
         assert self.process is not None
         code = self.process.wait(DEADLINE)
-        self.drainer.join(DEADLINE)
+        if self.drainer.is_alive():
+            self.drainer.join(DEADLINE)
         return code
 
     def close(self) -> None:

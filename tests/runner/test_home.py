@@ -236,6 +236,15 @@ def test_what_the_seeds_allow_is_told_as_approvals_without_the_key(
     assert home.grants(order, KNOWN["opencode"]) == []
 
 
+def test_without_a_terminal_interface_nothing_is_allowed_beforehand(order: RunOrder) -> None:
+    headless = order._replace(mode="headless")
+    home.prepare(headless, CLAUDE)
+    assert "projects" not in config(order)
+    assert home.grants(headless, CLAUDE) == []
+    home.prepare(order, CLAUDE)
+    assert config(order)["projects"][order.directory] == {"hasTrustDialogAccepted": True}
+
+
 def test_an_agents_links_lead_nothing_out_of_its_home(order: RunOrder, own: Path) -> None:
     (own / "config").mkdir()
     (own / "config" / ".claude.json").write_text('{"mine": 1}')

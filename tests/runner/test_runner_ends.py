@@ -129,6 +129,12 @@ def test_signals_are_not_written_through_a_link_of_the_agents(seat: Make, tmp_pa
     assert (tmp_path / "precious").read_text() == ""
 
 
+def test_a_terminal_that_takes_nothing_keeps_neither_the_agent_nor_the_end(seat: Make) -> None:
+    one = seat(kickoff="long 3000000; tool touch made", task=True).start(drained=False)
+    until(lambda: (one.work / "made").exists(), "the tool")
+    assert one.ends() == 0
+
+
 def test_messages_that_nobody_took_are_counted_at_the_end(seat: Make) -> None:
     one = seat(kickoff="hang").start()
     one.sees("hanging")

@@ -47,6 +47,16 @@ def test_an_answer_is_journaled_with_who_gave_it_then_brought_to_the_agent(verb:
     assert not world.agent("builder").approvals
 
 
+@pytest.mark.parametrize(("verb", "held"), [("deny", False), ("", True)], ids=["by a person", "by a policy"])
+def test_a_turn_of_which_everything_was_denied_blocks_the_agent_unless_a_person_did_it(verb: str, held: bool):
+    world = asking()
+    if verb:
+        world.told(verb, "builder", approval=A1)
+    world.says("builder", port.ApprovalEnded(A1, "denied"))
+    world.says("builder", port.TurnEnded(failed=True), port.Blocked("denied", "every action was denied"))
+    assert (world.agent("builder").hold is not None) == held
+
+
 def test_an_answer_is_taken_once():
     world = asking()
     world.told("approve", "builder", approval=A1)

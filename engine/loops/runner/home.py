@@ -171,7 +171,8 @@ def _seeds(order: RunOrder, known: Known) -> list[Seed]:
     return [
         seed
         for seed in known.seeds
-        if (not seed.needs or os.environ.get(seed.needs))
+        if (order.mode == "tui" or not seed.grants)  # without a terminal nobody asks, so nothing need be allowed
+        and (not seed.needs or os.environ.get(seed.needs))
         and (not seed.permissions or order.permissions in seed.permissions)
     ]
 

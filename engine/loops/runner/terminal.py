@@ -15,6 +15,8 @@ from typing import Any
 MOST_WAITING = 1 << 18
 """Bytes of output that wait for the terminal."""
 READ_BYTES = 1 << 16
+PATIENCE = 1.0
+"""Seconds that a terminal which takes nothing is waited for at the end."""
 _CLEAR_LINE = "\r\x1b[K"
 _PASTE_ON, _PASTE_OFF = b"\x1b[?2004h", b"\x1b[?2004l"
 PROMPT = "› "
@@ -60,13 +62,20 @@ class Terminal:
             self._erase()
             self._put(_PASTE_OFF)
         try:
-            os.set_blocking(1, True)
-            self.write()
+            self._drain()
             if self._saved is not None:
                 termios.tcsetattr(0, termios.TCSANOW, self._saved)
+                os.set_blocking(0, True)
             os.set_blocking(1, self._blocking)
         except (OSError, termios.error):  # the terminal has gone
             self._gone = True
+
+    def _drain(self) -> None:
+        """Write what waits, as long as the terminal takes some of it now and then."""
+        poll = select.poll()
+        poll.register(1, select.POLLOUT)
+        while self._waiting and poll.poll(PATIENCE * 1000):
+            self.write()
 
     def resized(self) -> None:
         """Learn the width."""

@@ -53,6 +53,7 @@ def _turn_started(work: Fold, e: ev.TurnStarted) -> None:
         last_output=0.0,
         resuming=False,
         resume_failed=False,
+        denied_by_hand=False,
         last_hold="",
     )
 
@@ -122,7 +123,8 @@ def _question_ended(work: Fold, e: ev.QuestionEnded) -> None:
         work.change(e.agent, question="", last_output=max(agent.last_output, e.at))
         return
     left = tuple(each for each in agent.approvals if each.id != e.id)
-    work.change(e.agent, approvals=left, last_output=max(agent.last_output, e.at))
+    by_hand = agent.denied_by_hand or (e.outcome == "denied" and e.by == "human")
+    work.change(e.agent, approvals=left, denied_by_hand=by_hand, last_output=max(agent.last_output, e.at))
 
 
 @on(ev.SignalsRead)

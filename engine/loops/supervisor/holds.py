@@ -110,6 +110,8 @@ def block(step: Step, name: str, signal: port.Blocked) -> None:
     agent = step.agent(name)
     if agent.turn is not Turn.IDLE:
         step.emit(ev.TurnCompleted(name, step.at, failed=True))
+    if signal.kind == "denied" and agent.denied_by_hand:
+        return  # a person knows it already: they did it
     kind = signal.kind if signal.kind in REMEDIES else "other"
     _hold(
         step, name, kind, step.at + probe_interval(step.config, kind), signal.text, short(signal.text), rule="blocked"

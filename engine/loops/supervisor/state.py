@@ -201,6 +201,8 @@ class AgentState:
     question: str = ""
     """The text of an unknown dialog."""
     approvals: tuple[Approval, ...] = ()
+    denied_by_hand: bool = False
+    """A person has denied something in the present turn."""
     nudges: tuple[Nudge, ...] = ()
     wake_at: float = 0.0
     signals_offset: int = 0
