@@ -178,3 +178,11 @@ def test_a_file_with_dos_line_ends_and_a_byte_order_mark_is_read(tmp_path: Path)
 def test_what_is_accepted_and_not_used_is_noted(shipped: Shipped) -> None:
     assert any("heavy_interval" in note for note in shipped("full").notes)
     assert shipped("new").notes == ()
+
+
+def test_a_command_of_a_name_that_is_not_built_in_speaks_acp_and_resumes(tmp_path: Path) -> None:
+    agents = '[[agent]]\nname = "one"\nkind = "persistent"\nbackend = "mine"\n'
+    head = '[defaults]\nsession_prefix = "x-"\nlog_dir = ".loops"\n'
+    (tmp_path / "agents.toml").write_text(f'{head}[backend.mine]\ncommand = ["opencode", "acp"]\n{agents}')
+    mine = config.load(str(tmp_path / "agents.toml")).backends["mine"]
+    assert (mine.adapter, mine.bin, mine.flags, mine.supports_resume) == ("acp", "opencode", ("acp",), True)

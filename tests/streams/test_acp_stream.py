@@ -69,7 +69,7 @@ def test_a_turn_of_which_the_only_action_was_refused_was_denied() -> None:
     acp.line("in", id=0, result={"outcome": {"outcome": "selected", "optionId": "n"}})
     acp.update("tool_call_update", toolCallId="t1", status="failed")
     acp.end()
-    assert [data["by"] for data in acp.of("approval.denied")] == ["human"]
+    assert [data["by"] for data in acp.of("approval.denied")] == ["policy"]
     assert [data["status"] for data in acp.of("tool.completed")] == ["declined"]
     assert [data["class"] for data in acp.of("turn.failed")] == ["denied"]
 

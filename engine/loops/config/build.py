@@ -207,10 +207,11 @@ class _Builder:
         program: str = table.get("bin", command[0] if command else usual.bin)
         if delivery is not Delivery.EXEC and "/" in program:
             program = os.path.normpath(os.path.join(self._root, program))
+        # Of a name that is not built in, `command` starts an agent that speaks the Agent Client Protocol.
+        adapter: str = table.get("adapter", "acp" if command and name not in BUILT_IN else usual.adapter)
         return Backend(
             name=name,
-            # Of a name that is not built in, `command` starts an agent that speaks the Agent Client Protocol.
-            adapter=table.get("adapter", "acp" if command and name not in BUILT_IN else usual.adapter),
+            adapter=adapter,
             bin=program,
             flags=table.words("flags", command[1:] if command else usual.flags),
             session_flags=table.words("session_flags", usual.session_flags),
@@ -225,7 +226,7 @@ class _Builder:
             ready_re=table.get("ready_re", usual.ready_re),
             dialog_re=table.get("dialog_re", usual.dialog_re),
             remote_control=table.get("remote_control", usual.remote_control),
-            supports_resume=table.get("supports_resume", usual.supports_resume),
+            supports_resume=table.get("supports_resume", usual.supports_resume or adapter == "acp"),
             preamble=table.get("preamble", usual.preamble),
             mode=Mode(table.get("mode", usual.mode.value)),
             home=self._home(table),

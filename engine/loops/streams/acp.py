@@ -251,7 +251,8 @@ class Acp(Reader):
         outcome = table(result, "outcome")
         chosen = self._choices.pop(request, {}).get(text(outcome, "optionId"), "")
         allowed = outcome.get("outcome") == "selected" and chosen.startswith("allow")
-        ended = self.approvals.end(request, "granted" if allowed else "denied", "human")
+        # A person's answer was told by the runner before: what still waits is answered by the permissions of the agent.
+        ended = self.approvals.end(request, "granted" if allowed else "denied", "policy")
         return ended + self.state("working", "runner") if ended else []
 
 
