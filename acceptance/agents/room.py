@@ -229,14 +229,14 @@ class Provider:
 
     PORT = 8099
     """Always the same: every room has all ports to itself."""
-    REFUSED = 8098
-    """Where nobody listens."""
 
     def __init__(self, room: Room, log: Path, *words: str) -> None:
         """Start it.  *words*: more options of ``loops mock-llm``."""
         self._room = room
         self._log = log
         self._words = words
+        self._refused: dict[str, int] = {}
+        """By path: a port of its own, where nobody listens yet."""
         self._started = [self._start(self.PORT)]
 
     def _start(self, port: int) -> Started:
@@ -253,14 +253,15 @@ class Provider:
     def pids(self) -> tuple[int, ...]:
         return tuple(each.pid for each in self._started)
 
-    def listen_too(self) -> None:
-        """Listen where connections were refused so far."""
-        if len(self._started) == 1:
-            self._started.append(self._start(self.REFUSED))
+    def listen_too(self, path: str) -> None:
+        """Listen where connections to *path* were refused so far."""
+        self._started.append(self._start(self._refused.pop(path)))
 
     def url(self, path: str, scenario: str = "") -> str:
         """The base URL of *path*, without ``/v1``."""
-        port = self.REFUSED if scenario == "refused" else self.PORT
+        port = self.PORT
+        if scenario == "refused":
+            port = self._refused.setdefault(path, self.PORT - 1 - len(self._refused))
         return f"http://127.0.0.1:{port}/{path}"
 
     def control(self, path: str, scenario: str, **more: Any) -> None:

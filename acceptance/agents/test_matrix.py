@@ -211,7 +211,7 @@ def _on_again(project: RealProject, row: Row, name: str, began: float) -> None:
     if row.name == "denied":
         return  # the provider has done nothing wrong
     if row.name == "refused":
-        project.provider.listen_too()
+        project.provider.listen_too(name)
     if row.reset_in is None or cell.hold != "limit":
         project.provider.control(name, "ok")
     if cell.nudged:
