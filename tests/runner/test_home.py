@@ -70,6 +70,14 @@ def test_the_home_and_all_in_it_belong_to_the_run_alone(order: RunOrder, own: Pa
 
 
 @pytest.mark.parametrize("name", ["claude", "codex", "opencode", "pi"])
+def test_every_directory_that_a_variable_names_is_there(name: str, order: RunOrder) -> None:
+    env = home.prepare(order._replace(mode="headless"), KNOWN[name])
+    places = [value for value in env.values() if value.startswith(order.home)]
+    assert places
+    assert all(os.path.isdir(place) and mode(place) == 0o700 for place in places)
+
+
+@pytest.mark.parametrize("name", ["claude", "codex", "opencode", "pi"])
 def test_a_second_time_changes_nothing(name: str, order: RunOrder, own: Path) -> None:
     for below in KNOWN[name].login:
         (own / below).parent.mkdir(parents=True)

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -36,6 +36,9 @@ def prepare(order: RunOrder, known: Known) -> dict[str, str]:
     lock = os.open(order.home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)  # of two at a time each sees what the other has written
+        for value in known.env.values():  # codex wants its own to be there
+            if value.startswith(f"{_HOME_SLOT}/"):
+                _directory(order.home, value.removeprefix(f"{_HOME_SLOT}/").split("/"))
         for place, source, named in _files(order, known):
             _copy(order.home, place, source, named)
         for below, place in known.files.items():
@@ -124,8 +127,12 @@ def _within(home: str, place: str) -> str:
     words = place.split("/")
     if not place or os.path.isabs(place) or ".." in words:
         raise ConfigError(f"home: {place!r} is no path inside the private home; write it relative, without ..")
+    return os.path.join(_directory(home, words[:-1]), words[-1])
+
+
+def _directory(home: str, words: Sequence[str]) -> str:
     directory = os.path.realpath(home)
-    for word in words[:-1]:
+    for word in words:
         directory = os.path.join(directory, word)
         about = _lstat(directory)
         if about is not None and not stat.S_ISDIR(about.st_mode):
@@ -133,7 +140,7 @@ def _within(home: str, place: str) -> str:
             about = None
         if about is None:
             os.mkdir(directory, 0o700)
-    return os.path.join(directory, words[-1])
+    return directory
 
 
 def _lstat(path: str) -> os.stat_result | None:
