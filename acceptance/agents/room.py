@@ -116,8 +116,7 @@ class Room:
             try:
                 code = started.wait(timeout)
             except TimeoutError:
-                with suppress(ProcessLookupError):
-                    os.kill(started.pid, signal.SIGKILL)
+                started.kill()
                 raise subprocess.TimeoutExpired(list(words), timeout, _text(out), _text(err)) from None
             return subprocess.CompletedProcess(list(words), code, _text(out), _text(err))
 
@@ -171,10 +170,15 @@ class Started:
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end; return its exit code.  TimeoutError: it did not end."""
         self._client.settimeout(timeout)
-        try:
-            return int(_answer(self._client)["code"])
-        finally:
-            self._client.close()
+        code = int(_answer(self._client)["code"])
+        self._client.close()
+        return code
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self.wait()
 
 
 def _descriptor(file: int | IO[Any]) -> int:

@@ -19,7 +19,7 @@ from real_project import BACKENDS, Real, RealProject, Times
 PROMPT = 45.0
 """Seconds from the beginning of the first turn to the state that it must bring: real times are 1 to 10, unloaded."""
 RECOVERY = 90.0
-HANG_AFTER = 60.0
+HANG_AFTER = 45.0
 """A third of it without a word of the provider fails the turn; a busy machine must have started an agent by then."""
 SLOWLY = 120.0
 """For a backend that retries by itself what no retry mends."""
