@@ -180,7 +180,12 @@ def test_a_shell_that_takes_a_list_gets_one(server):
 
 
 @pytest.mark.parametrize(
-    "text", ["<system-reminder>\nno</system-reminder>", "<environment_context>x</environment_context>"]
+    "text",
+    [
+        "<system-reminder>\nno</system-reminder>",
+        "<environment_context>x</environment_context>",
+        "The request was refused: no",
+    ],
 )
 @pytest.mark.parametrize("wire", WIRES)
 def test_what_a_client_adds_by_itself_begins_no_turn(server, wire, text):

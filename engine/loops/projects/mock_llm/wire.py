@@ -131,7 +131,8 @@ TOKENS_REASONING = 10
 
 _numbers = itertools.count(1)
 _INJECTED = re.compile(r"<(system-reminder|environment_context|user_instructions|turn_aborted)>.*?</\1>", re.DOTALL)
-_PREAMBLE = "# AGENTS.md instructions"
+_NO_TURN = ("# AGENTS.md instructions", "The request was refused: ")
+"""How texts begin that are no turn either: codex' preamble, and what the runner steers into a turn with a refusal."""
 
 
 def fresh_id(prefix: str) -> str:
@@ -145,9 +146,9 @@ def halves(text: str) -> tuple[str, str]:
 
 
 def from_user(text: str) -> list[Heard]:
-    """A user's text without what command lines add on their own account; nothing when nothing is left."""
+    """A user's text without what is added to it on the way; nothing when nothing is left."""
     own = _INJECTED.sub("", text).strip()
-    return [Heard(Speaker.USER, own)] if own and not own.startswith(_PREAMBLE) else []
+    return [Heard(Speaker.USER, own)] if own and not own.startswith(_NO_TURN) else []
 
 
 def from_tool(text: object) -> list[Heard]:
