@@ -137,6 +137,13 @@ def test_a_login_is_found_where_the_users_own_variable_has_it(
     assert env["CODEX_HOME"] == f"{order.home}/.codex"
 
 
+def test_private_settings_still_hold_the_users_own_of_git(order: RunOrder, own: Path) -> None:
+    (own / ".config/git").mkdir(parents=True)
+    (own / ".config/git/config").write_text("[user]\n\tname = Grace\n")
+    variables = home.prepare(order._replace(backend="opencode"), KNOWN["opencode"])
+    assert (Path(variables["XDG_CONFIG_HOME"]) / "git/config").read_text() == "[user]\n\tname = Grace\n"
+
+
 def test_files_named_in_agents_toml_replace_the_login(order: RunOrder, own: Path, tmp_path: Path) -> None:
     (own / ".codex").mkdir()
     (own / ".codex" / "auth.json").write_text("mine")

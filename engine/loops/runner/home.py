@@ -21,6 +21,7 @@ from loops.runner.order import RunOrder
 TAIL = 20
 """Characters of a key by which claude knows it again."""
 _HOME_SLOT = "{home}"
+_SETTINGS = "XDG_CONFIG_HOME"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -41,6 +42,8 @@ def prepare(order: RunOrder, known: Known) -> dict[str, str]:
                 _directory(order.home, value.removeprefix(f"{_HOME_SLOT}/").split("/"))
         for place, source, named in _files(order, known):
             _copy(order.home, place, source, named)
+        if known.env.get(_SETTINGS, "").startswith(_HOME_SLOT):
+            _show_git(order.home, known.env[_SETTINGS].removeprefix(f"{_HOME_SLOT}/"))
         for below, place in known.files.items():
             _put(order.home, place, os.path.join(_PACKAGE, below))
         seeds = _seeds(order, known)
@@ -120,6 +123,14 @@ def _put(home: str, place: str, source: str) -> None:
     path = _within(home, place)
     if _read(path) != content:
         _write(path, content)
+
+
+def _show_git(home: str, settings: str) -> None:
+    """Link the user's git settings into private ones: git looks for them below the same variable."""
+    own = os.path.join(os.environ.get(_SETTINGS) or os.path.expanduser("~/.config"), "git")
+    link = _within(home, f"{settings}/git")
+    if os.path.isdir(own) and _lstat(link) is None:
+        os.symlink(own, link)
 
 
 def _within(home: str, place: str) -> str:
