@@ -43,6 +43,7 @@ def prepare(order: RunOrder, known: Known) -> dict[str, str]:
             _copy(order.home, place, source, named)
         for below, place in known.files.items():
             _put(order.home, place, os.path.join(_PACKAGE, below))
+        _keep_git_settings(order, known)
         seeds = _seeds(order, known)
         for file in dict.fromkeys(seed.file for seed in seeds):
             _plant(order, file, [seed for seed in seeds if seed.file == file])
@@ -120,6 +121,16 @@ def _put(home: str, place: str, source: str) -> None:
     path = _within(home, place)
     if _read(path) != content:
         _write(path, content)
+
+
+def _keep_git_settings(order: RunOrder, known: Known) -> None:
+    """Let git find the user's own settings (their name, say) where a private XDG_CONFIG_HOME would hide them."""
+    private = known.env.get("XDG_CONFIG_HOME", "").removeprefix(f"{_HOME_SLOT}/")
+    own = os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "git", "config")
+    if private and os.path.isfile(own):
+        path = own.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        include = os.fsencode(f'[include]\n\tpath = "{path}"\n')
+        change(order, f"{private}/git/config", lambda before: before or include)
 
 
 def _within(home: str, place: str) -> str:
