@@ -90,7 +90,7 @@ def test_class_13_after_a_reboot_in_the_middle_of_something_nothing_is_repeated(
     scratch.create([checked("1"), checked("2")], interval=1.0)
     scratch.loops("up", LOOPS_BOOT_ID="0" * 32)
     scratch.wait_for(lambda: len(scratch.events(kind)) >= number, moment)
-    _power_cut(scratch)
+    power_cut(scratch)
 
     scratch.loops("up", LOOPS_BOOT_ID="1" * 32)
     scratch.wait_event(ev.SequenceCompleted, "all phases done")
@@ -115,7 +115,7 @@ def _fresh_kickoffs(messages: list[Message]) -> list[str]:
     return list(dict.fromkeys(phases))
 
 
-def _power_cut(scratch: Scratch) -> None:
+def power_cut(scratch: Scratch) -> None:
     """Everything ends at once: what starts others is stopped first, so that nobody sees anybody die."""
     for _ in range(20):
         victims = sorted(scratch.pids(), key=lambda pid: pid not in (scratch.holder, scratch.supervisor))

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import sys
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 from loops.supervisor import events as ev
 from scratch import Scratch, alive
+from test_faults_of_surroundings import power_cut
 
 STANDIN = Path(__file__).parents[1] / "tests" / "runner" / "standin_claude.py"
 
@@ -25,7 +28,7 @@ bin = {bin}
 
 [[agent]]
 name = "{name}"
-kind = "persistent"
+kind = "{kind}"
 backend = "claude"
 model = "some-model"
 resume = true
@@ -38,13 +41,15 @@ dir = "."
 class Agent:
     """One agent of a scratch project, driven by its protocol."""
 
-    def __init__(self, scratch: Scratch, prompt: str = "say hello", more: str = "", name: str = "solo") -> None:
+    def __init__(
+        self, scratch: Scratch, prompt: str = "say hello", more: str = "", name: str = "solo", kind: str = "persistent"
+    ) -> None:
         self.scratch, self.name = scratch, name
         program = scratch.root / "claude"
         program.write_text(f"#!{sys.executable} -IS\n{STANDIN.read_text()}")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
         (scratch.root / f"{name}.md").write_text(prompt)
-        scratch.create(more=AGENT.format(bin=json.dumps(str(program)), name=name, more=more))
+        scratch.create(more=AGENT.format(bin=json.dumps(str(program)), name=name, kind=kind, more=more))
         self.memory = scratch.log_dir / "state" / "homes" / name / ".claude"
 
     def up(self) -> Agent:
@@ -126,6 +131,79 @@ def test_a_killed_supervisor_changes_nothing_for_it(scratch: Scratch) -> None:
     scratch.loops("nudge", "solo", "say after")
     agent.hears("after")
     assert len(agent.starts) == 1
+
+
+@pytest.mark.parametrize("prompt", ["say hello", "hang"], ids=["idle", "in a turn"])
+def test_after_a_reboot_it_goes_on_in_the_same_conversation(scratch: Scratch, prompt: str) -> None:
+    agent = Agent(scratch, prompt)
+    scratch.loops("up", LOOPS_BOOT_ID="0" * 32)
+    scratch.wait_for(lambda: agent.received, "the prompt")
+    if prompt != "hang":
+        agent.turns()
+    conversation = agent.conversation
+    power_cut(scratch)
+    shutil.rmtree(scratch.runtime_root)  # as it goes at a reboot
+
+    scratch.loops("up", LOOPS_BOOT_ID="1" * 32)
+    scratch.wait_for(lambda: len(agent.starts) == 2, "another start")
+    assert "--resume" in agent.starts[1]["words"]
+    assert agent.conversation == conversation
+    assert agent.hears("this conversation goes on")
+    assert scratch.events(ev.ConversationDropped) == []
+
+
+def test_a_task_runs_once_when_it_is_asked_for(scratch: Scratch) -> None:
+    agent = Agent(scratch, "tool touch made", kind="task").up()
+    assert agent.starts == []
+    scratch.loops("up", "solo")
+    ended = scratch.wait_event(ev.SessionEnded, "its end")
+    assert (ended.code, ended.rule) == (0, "clean-task")
+    assert (scratch.root / "made").exists()
+    assert len(agent.starts) == 1
+
+
+def test_a_wake_is_a_message_of_its_own(scratch: Scratch) -> None:
+    (scratch.root / "wake.md").write_text("say awake")
+    agent = Agent(scratch, more='wake = { interval = 0.5, prompt_file = "wake.md" }').up()
+    assert agent.hears("say awake").startswith("[nudge ")
+
+
+def test_what_a_person_types_becomes_a_turn_that_is_no_nudges(scratch: Scratch) -> None:
+    agent = Agent(scratch).up()
+    agent.turns()
+    words = scratch.command("attach", "solo")
+    seat = pexpect.spawn(words[0], words[1:], env=scratch.environment, cwd=scratch.root, dimensions=(30, 100))
+    try:
+        seat.expect("hello")
+        seat.send("say typed by hand")
+        seat.expect("typed by hand")
+        assert agent.received == ["say hello"]
+        seat.send("\r")
+        agent.turns(2)
+        seat.send("\x1c\x1c")
+        seat.expect(pexpect.EOF)
+    finally:
+        seat.close(force=True)
+    assert agent.received == ["say hello", "say typed by hand"]
+    assert [event.nudge for event in scratch.events(ev.TurnStarted)] == ["", ""]
+
+
+def test_a_budget_ends_it_at_the_request_that_reaches_it_in_the_middle_of_its_turn(scratch: Scratch) -> None:
+    turn = "; ".join(["say on"] * 5) + "; hang"
+    agent = Agent(scratch, turn, more="budget = { tokens = 250 }").up()
+    over = scratch.wait_event(ev.BudgetExceeded, "the budget")
+    assert (over.scope, over.measure) == ("agent", "tokens")
+    assert "202 tokens and 101 in flight of 250" in over.why
+    scratch.wait_event(ev.SessionEnded, "its end")
+    assert not alive(agent.starts[0]["pid"])
+
+
+def test_its_cost_is_known_when_its_turn_has_ended(scratch: Scratch) -> None:
+    agent = Agent(scratch, "say one; say two").up()
+    agent.turns()
+    [row] = json.loads(scratch.loops("tokens", "--by", "agent", "--json").out)["tokens"]
+    assert (row["input_tokens"], row["cached_tokens"], row["output_tokens"]) == (200, 180, 5)
+    assert (row["usd"], row["unpriced"]) == (0.01, 0)
 
 
 def test_a_conversation_that_is_gone_is_dropped_and_one_fresh_start_is_made(scratch: Scratch) -> None:

@@ -128,6 +128,11 @@ class State:
         return os.path.join(self.root, "memory")
 
     @property
+    def runs(self) -> str:
+        """Recordings: a directory an agent, in it one an incarnation; old ones go (`loops.supervisor.past_runs`)."""
+        return os.path.join(self.root, "runs")
+
+    @property
     def homes(self) -> str:
         """One private home an agent."""
         return os.path.join(self.root, "homes")

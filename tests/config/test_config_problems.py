@@ -44,6 +44,18 @@ RULES = [
     ("[loop]\nphases = [\n{},\n]\n", 7, "loop.phases[0].id", 'is missing: add id = "1"'),
     (f"{AGENT}wake = {{ interval = 1 }}\n", 7, "agent.a.wake.prompt_file", "is missing: add prompt_file"),
     ("[backend.mine]\nflags = []\n", 5, "backend.mine.bin", 'is missing: add bin = "program"'),
+    ("[prices.m]\ninput = 1\n", 5, "prices.m.output", "is missing: add output = 15.0  (USD for a million output"),
+    ("[prices.m]\noutput = 1\n", 5, "prices.m.input", "is missing: add input = 3.0  (USD for a million input"),
+    ("[backend.mine]\nadapter = 'acp'\n", 5, "backend.mine.command", 'is missing: add command = ["the-agent", "acp"]'),
+    # -- what real agents are told
+    (f"{AGENT}mode = 'gui'\n", 7, "agent.a.mode", 'must be "headless" or "tui", not "gui"'),
+    (f"{AGENT}permissions = 'yolo'\n", 7, "agent.a.permissions", '"read", "ask", "edits" or "skip", not "yolo"'),
+    (f"{AGENT}network = 'host'\n", 7, "agent.a.network", 'must be "open" or "none", not "host"'),
+    ("[prices]\nm = 5\n", 6, "prices.m", "must be a table with input, cached and output, not 5"),
+    ("[backend.claude]\nhome = { '/a' = 'x' }\n", 6, 'backend.claude.home."/a"', "must be a path in the private home"),
+    ("[backend.mine]\ncommand = []\n", 6, "backend.mine.command", "must be not empty, not an empty list"),
+    ("[backend.mine]\ncommand = ['x']\nmode = 'tui'\n", 7, "backend.mine.mode", 'cannot be "tui": the Agent Client'),
+    (f"[backend.mine]\ncommand = 'x'\n{AGENT}backend = 'mine'\nmode = 'tui'\n", 10, "agent.a.mode", 'cannot be "tui"'),
     # -- wrong types
     ("[agent]\nname = 'a'\n", 5, "agent", "must be a list, not a table: write [[agent]] with two brackets"),
     (f"{AGENT}enabled = 'yes'\n", 7, "agent.a.enabled", 'must be true or false, not "yes": write it without quotes'),

@@ -42,6 +42,12 @@ def test_every_key_has_a_title_and_a_description() -> None:
     assert [path for path, about in keys() if not about.get("title") or not about.get("description")] == []
 
 
+def test_every_key_that_must_be_there_has_an_example_to_show_who_left_it_out() -> None:
+    needed = [(path, table["properties"][key]) for path, table in tables(SCHEMA) for key in table.get("required", ())]
+    assert [path for path, about in needed if "examples" not in about and "$ref" not in about] == []
+    assert [about["title"] for _, about in needed if "examples" not in about] == ["Defaults"]
+
+
 def test_every_table_is_closed() -> None:
     assert [path for path, table in tables(SCHEMA) if table.get("additionalProperties") is not False] == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import threading
 import tomllib
 from pathlib import Path
@@ -137,11 +138,29 @@ def test_a_login_is_found_where_the_users_own_variable_has_it(
     assert env["CODEX_HOME"] == f"{order.home}/.codex"
 
 
-def test_private_settings_still_hold_the_users_own_of_git(order: RunOrder, own: Path) -> None:
-    (own / ".config/git").mkdir(parents=True)
-    (own / ".config/git/config").write_text("[user]\n\tname = Grace\n")
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in ~/.config", "where XDG_CONFIG_HOME has them"])
+def test_a_private_config_directory_hides_no_git_settings_of_the_user(
+    elsewhere: bool, order: RunOrder, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    above = own / 'the "other"' if elsewhere else own / ".config"
+    if elsewhere:
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(above))
+    (above / "git").mkdir(parents=True)
+    (above / "git" / "config").write_text("[user]\n\tname = Somebody\n")
+    (own / ".gitconfig").write_text("[user]\n\temail = somebody@example.invalid\n")
     variables = home.prepare(order._replace(backend="opencode"), KNOWN["opencode"])
-    assert (Path(variables["XDG_CONFIG_HOME"]) / "git/config").read_text() == "[user]\n\tname = Grace\n"
+
+    def asked(*words: str) -> str:
+        env = {"PATH": os.environ["PATH"], "HOME": str(own), "GIT_CONFIG_NOSYSTEM": "1", **variables}
+        return subprocess.run(
+            ["git", "config", *words], env=env, cwd=own, capture_output=True, text=True
+        ).stdout.strip()
+
+    assert (asked("user.name"), asked("user.email")) == ("Somebody", "somebody@example.invalid")
+    (Path(order.home) / ".config" / "git" / "config").write_text("[user]\n\tname = The agent\n")
+    home.prepare(order._replace(backend="opencode"), KNOWN["opencode"])
+    assert asked("user.name") == "The agent"
+    assert (above / "git" / "config").read_text() == "[user]\n\tname = Somebody\n"
 
 
 def test_files_named_in_agents_toml_replace_the_login(order: RunOrder, own: Path, tmp_path: Path) -> None:

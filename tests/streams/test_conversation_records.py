@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from loops.streams.event import Event
 from loops.streams.normaliser import Normaliser
 
@@ -104,3 +105,12 @@ def test_codex_counter_tells_each_requests_tokens_once():
     (second,) = told("rollout", **count(2500, 1300))
     assert [event.data["usage"]["input_tokens"] for event in (first, second)] == [1200, 1300]
     assert first.data["model"] == "m"
+
+
+@pytest.mark.parametrize(("hooks", "outcome"), [(True, "logout"), (False, "completed")], ids=["said", "unsaid"])
+def test_the_end_of_a_conversation_is_one_event_whether_or_not_the_agent_says_it_first(hooks: bool, outcome: str):
+    told = claude()
+    events = told("hook", hook_event_name="SessionEnd", session_id="s", reason="logout") if hooks else []
+    events += told("runner", type="process.ended", code=0, signal=None)
+    assert [event.data["outcome"] for event in events if event.type.endswith("session.ended")] == [outcome]
+    assert "run.ended" in types(events)

@@ -34,6 +34,7 @@ def test_usage_tells_tokens_cache_model_and_no_price_where_there_is_none() -> No
 def test_the_parts_of_a_usage_add_up_to_the_backend_s_own_price() -> None:
     used = [signal for signal in signals("claude-ok") if isinstance(signal, port.UsageReported)]
     assert sum(signal.usd or 0.0 for signal in used) == pytest.approx(0.00423)
+    assert [(signal.turn, signal.usd is None) for signal in used][-2:] == [(False, True), (True, False)]
 
 
 def test_what_a_rule_refused_without_a_question_is_no_approval() -> None:

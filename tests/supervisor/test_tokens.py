@@ -17,6 +17,7 @@ from loops.config.model import Config, Granularity, Price
 from loops.supervisor import events as ev
 from loops.supervisor import spending
 from loops.supervisor.action import LogTokens
+from loops.supervisor.state import Usage
 from loops.supervisor.token_log import TokenLog, document
 
 PRICES = {"small": Price(input=2.0, cached=0.2, output=10.0)}
@@ -64,6 +65,60 @@ def test_a_cost_that_nobody_knows_is_not_nothing():
     used(world, "builder", 10, 0.5)
     [both] = spending.together(spending.metered(world.journal), ("agent",))
     assert spending.cost_text(both.usd, both.unpriced) == "0.50+?"
+
+
+# ---- a cost that is told with the turn's end ---------------------------------------------------------------------------
+
+
+def turn_of(world: World, *requests: int, usd: float | None, model: str = "") -> None:
+    """What claude says: the tokens of each request, then the rest of the turn with the money for all of it."""
+    world.says("builder", port.TurnStarted())
+    for tokens in requests:
+        world.says("builder", port.UsageReported(tokens, 1, None, model=model))
+    world.says("builder", port.UsageReported(0, 40, usd, model=model, turn=True), port.TurnEnded())
+
+
+def cost_of(world: World) -> str:
+    [row] = spending.together(spending.metered(world.journal), ("agent",))
+    return spending.cost_text(row.usd, row.unpriced)
+
+
+def test_a_cost_that_is_told_with_the_turns_end_is_that_of_its_requests_too():
+    world = World(project(BUILDER))
+    turn_of(world, 100, 200, usd=0.5)
+    turn_of(world, 300, usd=0.25)
+    assert cost_of(world) == "0.75"
+
+
+def test_the_price_table_speaks_until_the_backend_does_and_nothing_is_counted_twice():
+    world = World(priced())
+    world.says("builder", port.TurnStarted(), port.UsageReported(100_000, 0, None))
+    assert cost_of(world) == "0.20"
+    world.says("builder", port.UsageReported(0, 40, 0.5, turn=True), port.TurnEnded())
+    assert cost_of(world) == "0.50"
+
+
+def test_a_turn_that_was_cut_off_stays_at_an_unknown_cost():
+    world = World(project(BUILDER))
+    world.says("builder", port.TurnStarted(), port.UsageReported(100, 0, None), port.TurnEnded(failed=True))
+    turn_of(world, 100, usd=0.5)
+    assert cost_of(world) == "0.50+?"
+
+
+def test_a_backend_that_tells_nothing_but_turns_has_them_for_requests():
+    world = World(project(BUILDER))
+    world.says("builder", port.TurnStarted(), port.UsageReported(700, 40, 0.5, turn=True), port.TurnEnded())
+    assert world.agent("builder").last_request == Usage(700, 40, 0.5)
+
+
+def test_what_is_in_flight_is_a_request_and_not_the_rest_of_a_turn():
+    world = World(project(BUILDER))
+    turn_of(world, 100, 200, usd=0.5)
+    last = world.agent("builder").last_request
+    assert (last.tokens, last.usd) == (201, 0.5)
+    world.says("builder", port.TurnStarted(), port.UsageReported(300, 1, None))
+    last = world.agent("builder").last_request
+    assert (last.tokens, last.usd) == (301, 0.5)
 
 
 # ---- gates -------------------------------------------------------------------------------------------------------------

@@ -137,6 +137,7 @@ def _usage(facts: _Facts) -> Signal | None:
         _number(usd),
         _count(tokens, "cached_tokens") or _count(tokens, "cache_read_input_tokens"),
         _text(facts, "model"),
+        facts.get("scope") == "step",
     )
 
 

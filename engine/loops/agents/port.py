@@ -194,6 +194,8 @@ class UsageReported:
     cached_tokens: int = 0
     """Of the input: read from the provider's cache."""
     model: str = ""
+    turn: bool = False
+    """Told at the end of a turn: what its requests left out, if they were told.  ``usd`` is the whole turn's."""
 
 
 Signal = (

@@ -34,7 +34,7 @@ _SAID = (
 def events(args: argparse.Namespace) -> Answer | int:
     """Print the normalized events of a run, its raw lines, or whether normalizing again gives the same."""
     config = of(args).config()
-    runs = os.path.join(StatePlaces(config.log_dir).root, "runs")
+    runs = StatePlaces(config.log_dir).runs
     if not args.name:
         return _runs(runs)
     check_names([args.name], [*config.agents, *_listed(runs)])

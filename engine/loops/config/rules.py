@@ -15,6 +15,7 @@ SUPERVISOR = "watchdog"
 """The supervisor's own row in ``loops status``, and its session."""
 
 _REGEXES = ("active_re", "limit_re", "fatal_re", "ready_re", "dialog_re")
+_NO_TUI = 'cannot be "tui": the Agent Client Protocol is all that is known of this agent; leave mode out'
 _UNUSABLE = re.compile(r"[:.\s\x00-\x1f\x7f-\x9f]")
 
 
@@ -103,13 +104,11 @@ class _Project:
                     yield (*path, key), f"is not a regular expression: {error}"
             for key in ("flags", "resume_flags", "session_flags"):
                 yield from _words(table.get(key), (*path, key))
-            bare = name not in BUILT_IN and table.get("adapter", "command") == "command"
             named = "bin" in table or "command" in table
-            if bare and not named and not {(*path, "bin"), (*path, "command")} & set(self._misread):
-                yield (
-                    (*path, "bin"),
-                    'is missing: add bin = "program", for nothing is built in for a backend of this name',
-                )
+            if not named and not {(*path, "bin"), (*path, "command")} & set(self._misread):
+                yield from _no_program(name, table, path)
+            if table.get("mode") == "tui" and self._speaks_acp(name):
+                yield (*path, "mode"), _NO_TUI
 
     def uses_of_backends(self) -> Iterator[Breach]:
         refused = {str(path[1]) for path in self._misread if path[:1] == ("backend",) and path[1:]}
@@ -121,10 +120,15 @@ class _Project:
                 continue
             if "backend" in table:
                 yield from _unknown(table["backend"], known, "backend", (*path, "backend"))
-            elif "backend" not in self._defaults and not {(*path, "backend"), ("defaults", "backend")} & set(
-                self._misread
-            ):
+            if table.get("mode") == "tui" and self._speaks_acp(table.get("backend", self._defaults.get("backend"))):
+                yield (*path, "mode"), _NO_TUI
+            places = {(*path, "backend"), ("defaults", "backend")}
+            if "backend" not in table and "backend" not in self._defaults and not places & set(self._misread):
                 yield (*path, "backend"), 'is missing: name a backend here or in [defaults], such as backend = "claude"'
+
+    def _speaks_acp(self, name: object) -> bool:
+        table = self._backends.get(name) if isinstance(name, str) and name not in BUILT_IN else None
+        return table is not None and table.get("adapter", "acp" if "command" in table else "command") == "acp"
 
     def phases(self) -> Iterator[Breach]:
         seen: set[str] = set()
@@ -182,6 +186,14 @@ class _Project:
             yield place, f'"{name}" is a service, and only an agent can stand here'
         else:
             yield from _unknown(name, agents, "agent", place)
+
+
+def _no_program(name: str, table: Mapping[str, Any], path: DocPath) -> Iterator[Breach]:
+    adapter = table.get("adapter", "command")
+    if adapter == "acp":
+        yield (*path, "command"), 'is missing: add command = ["the-agent", "acp"], the program that speaks the protocol'
+    elif adapter == "command" and name not in BUILT_IN:
+        yield (*path, "bin"), 'is missing: add bin = "program", for nothing is built in for a backend of this name'
 
 
 def _unknown(name: str, known: Collection[str], what: str, place: DocPath) -> Iterator[Breach]:

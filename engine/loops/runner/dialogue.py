@@ -17,7 +17,10 @@ class Dialogue(Protocol):
         """What to send first, before anything was heard."""
 
     def heard(self, line: bytes) -> Sequence[bytes]:
-        """Take in one line; return what to send in answer to it (never an answer to an approval: see `answer`)."""
+        """Take in one line; return what to send in answer to it.
+
+        An approval is answered here only where the permissions decide it by themselves; else see `answer`.
+        """
 
     @property
     def ready(self) -> bool:

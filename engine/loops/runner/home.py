@@ -21,7 +21,6 @@ from loops.runner.order import RunOrder
 TAIL = 20
 """Characters of a key by which claude knows it again."""
 _HOME_SLOT = "{home}"
-_SETTINGS = "XDG_CONFIG_HOME"
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -42,10 +41,9 @@ def prepare(order: RunOrder, known: Known) -> dict[str, str]:
                 _directory(order.home, value.removeprefix(f"{_HOME_SLOT}/").split("/"))
         for place, source, named in _files(order, known):
             _copy(order.home, place, source, named)
-        if known.env.get(_SETTINGS, "").startswith(_HOME_SLOT):
-            _show_git(order.home, known.env[_SETTINGS].removeprefix(f"{_HOME_SLOT}/"))
         for below, place in known.files.items():
             _put(order.home, place, os.path.join(_PACKAGE, below))
+        _keep_git_settings(order, known)
         seeds = _seeds(order, known)
         for file in dict.fromkeys(seed.file for seed in seeds):
             _plant(order, file, [seed for seed in seeds if seed.file == file])
@@ -125,12 +123,14 @@ def _put(home: str, place: str, source: str) -> None:
         _write(path, content)
 
 
-def _show_git(home: str, settings: str) -> None:
-    """Link the user's git settings into private ones: git looks for them below the same variable."""
-    own = os.path.join(os.environ.get(_SETTINGS) or os.path.expanduser("~/.config"), "git")
-    link = _within(home, f"{settings}/git")
-    if os.path.isdir(own) and _lstat(link) is None:
-        os.symlink(own, link)
+def _keep_git_settings(order: RunOrder, known: Known) -> None:
+    """Let git find the user's own settings (their name, say) where a private XDG_CONFIG_HOME would hide them."""
+    private = known.env.get("XDG_CONFIG_HOME", "").removeprefix(f"{_HOME_SLOT}/")
+    own = os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "git", "config")
+    if private and os.path.isfile(own):
+        path = own.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        include = os.fsencode(f'[include]\n\tpath = "{path}"\n')
+        change(order, f"{private}/git/config", lambda before: before or include)
 
 
 def _within(home: str, place: str) -> str:

@@ -51,7 +51,6 @@ class Codex(Reader):
         """The thread's counter, which goes on where an earlier run left it."""
         self._resets: float | None = None
         self._warned = False
-        """The change of files that is under way: its question names neither files nor content."""
         self.exec = codex_exec.Exec(self)
         self._rollout = codex_rollout.Rollout(self)
 
@@ -207,9 +206,7 @@ class Codex(Reader):
         return [Fact("warning", {"class": "other", "message": message}, time)]
 
     def _closed(self, params: Document, now: float, time: float | None) -> Facts:
-        if self._elsewhere(params):
-            return []
-        return [Fact("session.ended", {"conversation": self.conversation, "outcome": "closed"}, time)]
+        return [] if self._elsewhere(params) else self.leaves("closed", time)
 
     # ---- approvals ---------------------------------------------------------------------------------------------------
 

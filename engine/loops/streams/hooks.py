@@ -94,9 +94,7 @@ class Hooks:
                 return [Fact("context.compacted", {"reason": text(payload, "trigger")})]
             case "SessionEnd":
                 reader.turn.open = False
-                data = {"conversation": reader.conversation, "outcome": text(payload, "reason") or "completed"}
-                ended = [Fact("session.ended", data)] if reader.conversation else []
-                return [*self._unanswered("expired"), *ended]
+                return [*self._unanswered("expired"), *reader.leaves(text(payload, "reason") or "completed")]
             case _:
                 return [] if name in _QUIET else None
 

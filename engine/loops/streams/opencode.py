@@ -65,8 +65,7 @@ class Opencode(Reader):
                 return self._created(table(properties, "info"))
             case "session.deleted":
                 gone = text(table(properties, "info"), "id") or text(properties, "sessionID")
-                ended = Fact("session.ended", {"conversation": gone, "outcome": "deleted"})
-                return [ended] if gone and gone == self.conversation else []
+                return self.leaves("deleted") if gone and gone == self.conversation else []
             case "session.compacted":
                 return [Fact("context.compacted", {"reason": "context window"})]
             case "permission.asked" | "permission.updated":

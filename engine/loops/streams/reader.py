@@ -29,6 +29,8 @@ class Reader:
         self.approvals = Approvals(run)
         self.conversation = ""
         """The backend's id, once it said it: the subject of the events."""
+        self._open = False
+        """That conversation was named, and nobody has said its end yet."""
         self.version = ""
         self.model = ""
         self._resumed = conversation
@@ -123,8 +125,7 @@ class Reader:
             facts += self.approvals.end(request, "expired", "runner", "the agent ended")
         code, signal = whole(document, "code"), whole(document, "signal")
         outcome = "completed" if code == 0 else "killed" if signal else "failed"
-        if self.conversation:
-            facts.append(Fact("session.ended", {"conversation": self.conversation, "outcome": outcome}))
+        facts += self.leaves(outcome)
         data: dict[str, Any] = {"outcome": outcome, "exit_code": code}
         if signal:
             data["signal"] = signal
@@ -142,12 +143,19 @@ class Reader:
         """The backend named its conversation: a fact when it is new."""
         if not conversation or conversation == self.conversation:
             return []
-        self.conversation = conversation
+        self.conversation, self._open = conversation, True
         type_ = "session.resumed" if conversation == self._resumed else "session.started"
         data = {"conversation": conversation, **{name: value for name, value in more.items() if value}}
         if self.version:
             data["engine_version"] = self.version
         return [Fact(type_, data, time)]
+
+    def leaves(self, outcome: str, time: float | None = None) -> Facts:
+        """The run is out of its conversation: a fact once, though the agent says it and then its process ends."""
+        if not self._open:
+            return []
+        self._open = False
+        return [Fact("session.ended", {"conversation": self.conversation, "outcome": outcome}, time)]
 
     def resumes(self, conversation: str) -> None:
         """*conversation* is being resumed."""

@@ -12,7 +12,6 @@ from contextlib import suppress
 from functools import partial
 
 from loops.agents import port
-from loops.config.model import Config
 from loops.errors import LoopsError, SessionError
 from loops.isolation.confine import Confinement
 from loops.places import Runtime
@@ -20,7 +19,7 @@ from loops.places import State as StatePlaces
 from loops.sessions import client as held
 from loops.sessions import send as verified
 from loops.sessions import tree
-from loops.supervisor import commission
+from loops.supervisor import commission, past_runs
 from loops.supervisor.action import End, Look, RunChecks, Send, Start
 from loops.supervisor.clock import Clock
 from loops.supervisor.decide import CHECK_SESSION
@@ -111,17 +110,8 @@ class Sessions:
             return
         if confined is not None:
             self._see(_confined(self._clock.now(), act, confined))
-        self._drop_signals(state.config, act.agent, act.incarnation)
+        past_runs.drop(StatePlaces(state.config.log_dir), act.agent, act.incarnation, self._clock.now())
         self.holder.spawn(order)
-
-    def _drop_signals(self, config: Config, name: str, incarnation: int) -> None:
-        """Only the living incarnation's signals are of use."""
-        places = StatePlaces(config.log_dir)
-        for old in (incarnation - 1, incarnation - 2):
-            path = commission.signals_file(places, name, old)
-            if old > 0:
-                with suppress(OSError):
-                    os.unlink(path)
 
     # ---- ending ----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from loops.supervisor import events as ev
 from loops.supervisor.folding import Fold, on
-from loops.supervisor.state import KNOWN_CONVERSATIONS, AgentState, Approval, Hold, Turn
+from loops.supervisor.state import KNOWN_CONVERSATIONS, AgentState, Approval, Hold, Turn, Usage
 
 REAL_WORK = 120.0
 """Seconds of a turn that was more than an answer to a stall nudge: the next silence is a new one."""
@@ -51,6 +51,7 @@ def _turn_started(work: Fold, e: ev.TurnStarted) -> None:
         turn_since=e.at,
         waiting_until=0.0,
         last_output=0.0,
+        uncosted=Usage(),
         resuming=False,
         resume_failed=False,
         denied_by_hand=False,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from loops.supervisor import events as ev
 from loops.supervisor.folding import Fold, on
-from loops.supervisor.state import Over, Spend, State, Usage
+from loops.supervisor.state import AgentState, Over, Spend, State, Usage
 
 
 def begin_running(work: Fold, name: str, at: float) -> None:
@@ -30,8 +30,8 @@ def end_running(work: Fold, name: str, at: float) -> None:
 
 
 def used(e: ev.UsageUpdated) -> Usage:
-    """What one request used."""
-    unpriced = e.input_tokens + e.output_tokens if e.usd is None else 0
+    """What one request used.  ``unpriced`` is below zero for the end of a turn that tells its requests' cost."""
+    unpriced = e.input_tokens + e.output_tokens if e.usd is None else -e.covers
     return Usage(e.input_tokens, e.output_tokens, e.usd or 0.0, e.cached_tokens, unpriced)
 
 
@@ -69,11 +69,19 @@ def _usage(work: Fold, e: ev.UsageUpdated) -> None:
     work.change(
         e.agent,
         usage={**agent.usage, e.phase: agent.usage.get(e.phase, Usage()).plus(more)},
-        last_request=more,
+        last_request=_last_request(agent, e),
+        uncosted=Usage() if e.rest or e.basis == "backend" else agent.uncosted.plus(more),
         since_row=agent.since_row.plus(more),
         hangs=0,
     )
     work.state = replace(work.state, spent=work.state.spent.plus(more))
+
+
+def _last_request(agent: AgentState, e: ev.UsageUpdated) -> Usage:
+    """The agent's last request, *e* told: the rest of a turn is none, and money that is not told yet is as before."""
+    last = agent.last_request
+    tokens = last if e.rest else Usage(e.input_tokens, e.output_tokens, cached_tokens=e.cached_tokens)
+    return replace(tokens, usd=last.usd if e.usd is None else e.usd)
 
 
 @on(ev.TokensMeasured)

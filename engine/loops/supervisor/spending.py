@@ -141,7 +141,7 @@ def cost_text(usd: float | None, unpriced: int) -> str:
     """USD for people: "?" when nobody knows, "1.20+?" when it is more than that."""
     if usd is None:
         return "?"
-    return f"{usd:.2f}+?" if unpriced else f"{usd:.2f}"
+    return f"{usd:.2f}+?" if unpriced > 0 else f"{usd:.2f}"
 
 
 def _logged(path: str) -> Iterator[Spent]:

@@ -126,7 +126,7 @@ class Usage:
     @property
     def cost(self) -> float | None:
         """USD; None: nobody knows it of any part (never 0 for that)."""
-        return None if self.unpriced and not self.usd else self.usd
+        return None if self.unpriced > 0 and not self.usd else self.usd
 
     def plus(self, other: Usage) -> Usage:
         return Usage(
@@ -211,7 +211,10 @@ class AgentState:
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """By phase id ("" outside any phase)."""
     last_request: Usage = Usage()
-    """Its last request: what the next one of an open turn may well use."""
+    """Its last request: what the next one of an open turn may well use.  Its money where only whole turns are priced: the
+    last turn's."""
+    uncosted: Usage = Usage()
+    """The requests of the open turn whose cost the backend has not told, ``usd`` being that of the price table."""
     since_row: Usage = Usage()
     """Used since the last row of the token log that is about this agent."""
     row_at: float = 0.0

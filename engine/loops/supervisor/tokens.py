@@ -66,6 +66,6 @@ def _share(step: Step, name: str, usage: Usage) -> Share:
         "cached": usage.cached_tokens,
         "output": usage.output_tokens,
         "usd": usage.cost,
-        "unpriced": usage.unpriced,
+        "unpriced": max(0, usage.unpriced),
         "model": step.agent(name).model,
     }

@@ -165,7 +165,7 @@ class QuestionEnded(AboutAgent):
 
 @dataclass(frozen=True, slots=True)
 class UsageUpdated(AboutAgent):
-    """One request.  ``usd`` None: neither the backend nor the price table says what it cost."""
+    """One request, or the rest of a turn.  ``usd`` None: neither the backend nor the price table says what it cost."""
 
     type = "usage.updated"
     at: float
@@ -177,6 +177,10 @@ class UsageUpdated(AboutAgent):
     model: str = ""
     basis: str = "backend"
     """Who says the cost: backend, prices or nobody ("")."""
+    rest: bool = False
+    """Not a request: what the requests of this turn, which were told before, left out."""
+    covers: int = 0
+    """Of their tokens, those that were told at an unknown cost: ``usd`` is theirs too."""
 
 
 @dataclass(frozen=True, slots=True)
