@@ -202,3 +202,22 @@ def test_every_known_agent_can_be_looked_for_without_a_project(env: Env, install
         "agent pi": Level.WARN,
     }
     assert "made-up" not in json.dumps([finding.text for finding in found])
+
+
+@pytest.mark.parametrize(
+    ("backend", "more", "prices", "warned"),
+    [
+        ("codex", "budget = { usd = 5 }", "", True),
+        ("codex", 'budget = { usd = 5 }\nmodel = "m"', '[prices."m"]\ninput = 1\noutput = 2\n', False),
+        ("codex", "budget = { tokens = 5 }", "", False),
+        ("claude", "budget = { usd = 5 }", "", False),
+        ("claude", 'budget = { usd = 5 }\nmode = "tui"', "", True),
+        ("pi", 'budget = { usd = 5 }\nmode = "tui"', "", False),
+    ],
+)
+def test_a_budget_in_usd_wants_a_price(
+    backend: str, more: str, prices: str, warned: bool, env: Env, install: Callable[..., Path], tmp_path: Path
+):
+    install(backend)
+    found = bad(used(project(tmp_path, backend, agent=f"{more}\n{prices}"), env))
+    assert any("does not tell what it costs" in text for text in found) == warned

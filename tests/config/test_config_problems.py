@@ -50,6 +50,7 @@ RULES = [
     # -- what real agents are told
     (f"{AGENT}mode = 'gui'\n", 7, "agent.a.mode", 'must be "headless" or "tui", not "gui"'),
     (f"{AGENT}permissions = 'yolo'\n", 7, "agent.a.permissions", '"read", "ask", "edits" or "skip", not "yolo"'),
+    (f"{AGENT}permissions = 'ask'\n", 7, "agent.a.permissions", 'cannot be "ask": nothing but its own flags'),
     (f"{AGENT}network = 'host'\n", 7, "agent.a.network", 'must be "open" or "none", not "host"'),
     ("[prices]\nm = 5\n", 6, "prices.m", "must be a table with input, cached and output, not 5"),
     ("[backend.claude]\nhome = { '/a' = 'x' }\n", 6, 'backend.claude.home."/a"', "must be a path in the private home"),

@@ -13,9 +13,9 @@ from brain_world import ADVERSARY, BUILDER, World, project
 from hypothesis import given
 from hypothesis import strategies as st
 from loops.agents import port
-from loops.config.model import Config, Granularity, Price
+from loops.config.model import Budget, Config, Granularity, Price
 from loops.supervisor import events as ev
-from loops.supervisor import spending
+from loops.supervisor import spending, table
 from loops.supervisor.action import LogTokens
 from loops.supervisor.state import Usage
 from loops.supervisor.token_log import TokenLog, document
@@ -119,6 +119,17 @@ def test_what_is_in_flight_is_a_request_and_not_the_rest_of_a_turn():
     world.says("builder", port.TurnStarted(), port.UsageReported(300, 1, None))
     last = world.agent("builder").last_request
     assert (last.tokens, last.usd) == (301, 0.5)
+
+
+def test_status_says_that_a_budget_in_usd_does_not_see_what_nobody_prices():
+    world = World(project(replace(BUILDER, budget=Budget(usd=5.0))))
+    turn_of(world, 1000, usd=0.5)
+    world.says("builder", port.TurnStarted(), port.UsageReported(5000, 0, None))
+    assert table.notes(world.state) == []  # its cost comes with the turn's end
+    world.says("builder", port.TurnEnded(failed=True))
+    [note] = table.notes(world.state)
+    assert "5,000 tokens of builder" in note
+    assert "[prices]" in note
 
 
 # ---- gates -------------------------------------------------------------------------------------------------------------

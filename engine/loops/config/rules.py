@@ -16,6 +16,9 @@ SUPERVISOR = "watchdog"
 
 _REGEXES = ("active_re", "limit_re", "fatal_re", "ready_re", "dialog_re")
 _NO_TUI = 'cannot be "tui": the Agent Client Protocol is all that is known of this agent; leave mode out'
+_NO_PERMISSIONS = (
+    "nothing but its own flags restrains an agent of this backend; leave it out, and put them in [backend] flags"
+)
 _UNUSABLE = re.compile(r"[:.\s\x00-\x1f\x7f-\x9f]")
 
 
@@ -107,7 +110,7 @@ class _Project:
             named = "bin" in table or "command" in table
             if not named and not {(*path, "bin"), (*path, "command")} & set(self._misread):
                 yield from _no_program(name, table, path)
-            if table.get("mode") == "tui" and self._speaks_acp(name):
+            if table.get("mode") == "tui" and self._adapter(name) == "acp":
                 yield (*path, "mode"), _NO_TUI
 
     def uses_of_backends(self) -> Iterator[Breach]:
@@ -120,15 +123,28 @@ class _Project:
                 continue
             if "backend" in table:
                 yield from _unknown(table["backend"], known, "backend", (*path, "backend"))
-            if table.get("mode") == "tui" and self._speaks_acp(table.get("backend", self._defaults.get("backend"))):
+            adapter = self._adapter(table.get("backend", self._defaults.get("backend")))
+            if table.get("mode") == "tui" and adapter == "acp":
                 yield (*path, "mode"), _NO_TUI
+            limits = table.get("permissions", "skip")
+            if limits != "skip" and adapter in ("command", "demo"):
+                yield (*path, "permissions"), f'cannot be "{limits}": {_NO_PERMISSIONS}'
             places = {(*path, "backend"), ("defaults", "backend")}
             if "backend" not in table and "backend" not in self._defaults and not places & set(self._misread):
                 yield (*path, "backend"), 'is missing: name a backend here or in [defaults], such as backend = "claude"'
 
-    def _speaks_acp(self, name: object) -> bool:
-        table = self._backends.get(name) if isinstance(name, str) and name not in BUILT_IN else None
-        return table is not None and table.get("adapter", "acp" if "command" in table else "command") == "acp"
+    def _adapter(self, name: object) -> str:
+        """What drives a backend, as far as the file says; empty: that cannot be told."""
+        usual = BUILT_IN.get(name) if isinstance(name, str) else None
+        table = self._backends.get(name) if isinstance(name, str) else None
+        if ("backend", name, "adapter") in self._misread:
+            return ""
+        if table is None:
+            return usual.adapter if usual else ""
+        if table.get("prompt_delivery") == "exec" and "adapter" not in table:
+            return "command"
+        adapter = usual.adapter if usual else "acp" if "command" in table else "command"
+        return str(table.get("adapter", adapter))
 
     def phases(self) -> Iterator[Breach]:
         seen: set[str] = set()

@@ -28,4 +28,5 @@ KNOWN = Known(
     headless=(),
     tui=(),
     texts=TEXTS,  # a provider's words, as an agent passes them on
+    costs=("headless",),
 )

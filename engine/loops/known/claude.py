@@ -103,4 +103,5 @@ KNOWN = Known(
     ready=r"^\u276f\s*$",
     # 2.1.329 [run]: about 95 s after the reset, with a prompt of its own.  2.1.197 asks in a dialog what to do.
     resumes_itself=r"hit your (?!session)[\w-]+ limit\b.*\bresets\b",
+    costs=("headless",),
 )

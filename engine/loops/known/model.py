@@ -96,7 +96,7 @@ class Known(NamedTuple):
     """npm package."""
     bin: str
     tested: tuple[str, ...]
-    """Versions that the acceptance tests ran on, oldest first."""
+    """Versions on which what stands here was observed, oldest first; the acceptance tests run on the newest."""
     headless: tuple[str, ...]
     """Words after the program that start its structured protocol."""
     tui: tuple[str, ...]
@@ -125,6 +125,8 @@ class Known(NamedTuple):
     """The user's own login files: the path in the private home, by the path below the user's home."""
     keys: tuple[str, ...] = ()
     """Variables of the environment that stand for a login, as far as they are known."""
+    costs: tuple[str, ...] = ()
+    """By `loops.config.model.Mode` value: where it tells what its requests or turns cost, for the models that it knows."""
     hooks: tuple[str, ...] = ()
     """The events of its terminal interface that a hook reports (claude's shape)."""
     hooks_file: str = ""

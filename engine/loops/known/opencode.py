@@ -62,4 +62,5 @@ KNOWN = Known(
     keys=("OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY", "GEMINI_API_KEY"),
     ready=r"Ask anything",
     dialogs=(Dialog("update", r"Update Available", "OPENCODE_DISABLE_AUTOUPDATE", "1.18.33 [bin]"),),
+    costs=("headless", "tui"),
 )

@@ -57,4 +57,5 @@ KNOWN = Known(
     ),
     ready=r"^\d+\.\d%/\d+k\b",
     dialogs=(Dialog("trust", r"Trust project folder\?", "trust", "0.87.1 [run]"),),
+    costs=("headless", "tui"),
 )

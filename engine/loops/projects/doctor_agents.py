@@ -65,6 +65,7 @@ def used_backend(config: Config, backend: Backend, runtime: Runtime, env: Mappin
         yield _login(check, known, backend, env, agents)
     for agent in agents:
         yield from _unattended(config, backend, agent, runtime)
+        yield from _uncounted(config, backend, agent)
 
 
 # ---- the program -------------------------------------------------------------------------------------------------------
@@ -204,6 +205,20 @@ def _unattended(config: Config, backend: Backend, agent: Agent, runtime: Runtime
     if isolated and (url := _push_url(agent.dir, config)) and _SSH.match(url):
         text = f"isolated, and pushes to {url} by ssh, whose keys it cannot see"
         yield warn(check, text, "a remote by path or https, or reads = [...] with a key that is for this alone")
+
+
+def _uncounted(config: Config, backend: Backend, agent: Agent) -> Iterator[Finding]:
+    """A budget in USD of what nobody prices would never be used up."""
+    mode, known = agent.mode or backend.mode, KNOWN[backend.adapter]
+    shared = config.watchdog.budget.usd or (agent.kind is Kind.LOOP and any(p.budget.usd for p in config.loop.phases))
+    models = {agent.model, *(phase.models.get(agent.name, "") for phase in config.loop.phases)} - {""}
+    if not (agent.budget.usd or shared) or mode.value in known.costs or (models and models <= config.prices.keys()):
+        return
+    lack = sorted(models - config.prices.keys())
+    text = f"has a budget in USD, and {backend.adapter} in mode {mode.value} does not tell what it costs"
+    yield warn(
+        f"agent {agent.name}", text, f'add [prices."{lack[0] if lack else "THE MODEL"}"], or give it a budget of tokens'
+    )
 
 
 def _is_isolated(agent: Agent, backend: Backend) -> bool:

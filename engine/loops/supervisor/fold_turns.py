@@ -77,6 +77,7 @@ def _turn_completed(work: Fold, e: ev.TurnCompleted) -> None:
         turn=Turn.IDLE,
         turn_since=e.at,
         waiting_until=e.waiting_until,
+        uncosted=Usage(),
         stalled_at=0.0 if worked or parked else agent.stalled_at,
         stall_rounds=0 if worked else agent.stall_rounds,
         hangs=0 if agent.turn is Turn.WORKING else agent.hangs,

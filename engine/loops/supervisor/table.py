@@ -35,6 +35,10 @@ class Row:
     """What it is left alone for: limit_reached, provider_unavailable, or the kind of its block (`remedies.REMEDIES`)."""
 
 
+UNPRICED_PART = 0.1
+"""Of an agent's tokens: more than this at an unknown cost is said beside a budget in USD."""
+
+
 def rows(state: State, now: float, *, supervisor_pid: int = 0, started: float = 0.0) -> list[Row]:
     """One row an agent and service, in the order of the file; the supervisor itself is the service ``watchdog``."""
     config = state.config
@@ -166,6 +170,7 @@ def notes(state: State) -> list[str]:
     if state.refused_config:
         found.append("agents.toml was changed and refused; the last good one is in force: see `loops validate`")
     found.extend(_without_isolation(state))
+    found.extend(_uncounted(state))
     if state.loop.refused:
         found.append(f"done was refused: {'; '.join(state.loop.refused[1:])}")
     check = state.loop.check
@@ -180,6 +185,25 @@ def _without_isolation(state: State) -> list[str]:
         if agent.alive and agent.not_isolated:
             names.setdefault(agent.not_isolated, []).append(agent.name)
     return [f"not isolated: {', '.join(those)}: {why}" for why, those in names.items()]
+
+
+def _uncounted(state: State) -> list[str]:
+    """A budget in USD does not see what nobody prices.  What one turn that was cut off leaves is not worth a line."""
+    if state.config is None:
+        return []
+    shared = state.config.watchdog.budget.usd or any(phase.budget.usd for phase in state.config.loop.phases)
+    names, tokens = [], 0
+    for name, spec in state.config.agents.items():
+        agent = state.agents.get(name)
+        if agent is None or not (spec.budget.usd or shared):
+            continue
+        unpriced = sum(usage.unpriced for usage in agent.usage.values()) - agent.uncosted.unpriced
+        if unpriced > UNPRICED_PART * sum(usage.tokens for usage in agent.usage.values()):
+            names.append(name)
+            tokens += unpriced
+    if not names:
+        return []
+    return [f"no budget in USD counts {tokens:,} tokens of {', '.join(names)}: nobody knows their cost; see [prices]"]
 
 
 def as_json(state: State, now: float, supervisor_pid: int = 0, started: float = 0.0) -> dict[str, Any]:
