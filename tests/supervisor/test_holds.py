@@ -254,3 +254,14 @@ def test_one_that_says_it_would_and_does_not_is_ended_as_any_hang():
     world.says("builder", port.LimitReached("limit", world.now + HOUR, structured=True, retries=True))
     world.tick(2 * HOUR)
     assert world.rules("builder").count("hang") == 1
+
+
+@pytest.mark.parametrize("signal", [port.ProviderUnavailable("reset by peer"), port.Blocked("other", "cut off")])
+def test_what_an_agent_says_of_a_turn_that_its_end_cut_off_holds_nothing_back(signal: port.Signal):
+    world = World(project(BUILDER))
+    world.works("builder")
+    world.ends = False
+    world.told("down", "builder")
+    world.says("builder", port.TurnEnded(failed=True), signal)
+    assert world.agent("builder").life is Life.ENDING
+    assert world.agent("builder").hold is None

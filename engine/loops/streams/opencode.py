@@ -264,10 +264,9 @@ class Opencode(Reader):
         if status == 404 and session and method == "GET" and not self.conversation:
             return self.resume_failed(words or message)
         failure = failure_of(self.texts, body, now) if body else self.texts.failure(words, now)
-        if failure.meaning is Meaning.OTHER and (status == 0 or status >= 500):
-            failure = failure._replace(meaning=Meaning.PROVIDER if status == 0 else Meaning.OTHER)
         failure = failure._replace(message=message)
-        if path.endswith(("/prompt_async", "/message")):
+        # No answer is no word of the provider: our server ends, and the run with it, or its events will tell.
+        if status and path.endswith(("/prompt_async", "/message")):
             return self.turn.fail(failure)
         if not self.conversation and status and (path == "/session" or (session and method == "GET")):
             return self.opening_failed(failure)

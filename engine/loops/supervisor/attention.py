@@ -10,7 +10,7 @@ from loops.supervisor import approvals, budgets, conversations, costs, holds
 from loops.supervisor import events as ev
 from loops.supervisor.action import Notice
 from loops.supervisor.observation import Signalled
-from loops.supervisor.state import AgentState, NudgeKind, Turn
+from loops.supervisor.state import AgentState, Life, NudgeKind, Turn
 from loops.supervisor.step import Step
 
 WORKS_AGAIN = 30.0
@@ -41,6 +41,8 @@ def read(step: Step, name: str, signals: tuple[port.Signal, ...]) -> None:
     """Take in *signals* of a living agent, in order."""
     for signal in signals:
         handler = _READ.get(type(signal))
+        if isinstance(signal, _OF_ITS_END) and step.agent(name).life is Life.ENDING:
+            continue
         if handler is not None:
             handler(step, name, signal)
 
@@ -139,6 +141,8 @@ def _usage(step: Step, name: str, signal: port.UsageReported) -> None:
     budgets.check(step, name)
 
 
+_OF_ITS_END = (port.ProviderUnavailable, port.Blocked)
+"""What an agent that is being ended says of its cut-off turn; it must not hold back the next session."""
 _READ: dict[type, Callable[[Step, str, Any], None]] = {
     port.TurnStarted: _turn_started,
     port.TurnEnded: _turn_ended,
