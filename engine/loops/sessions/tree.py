@@ -20,6 +20,8 @@ MARKER = "LOOPS_SESSION"
 """In the environment of every process of a session: PROJECT/NAME/INCARNATION."""
 ROUNDS = 20
 """Looks at most in one step.  Each finds what the processes that were not yet stopped forked meanwhile."""
+CALM_LOOKS = 2
+"""Calm looks in a row before nothing counts as left: both readings of one look can skip the same process."""
 STEP_PAUSE = 0.02
 """Seconds that are worth waiting between two steps of an `Ending`."""
 
@@ -215,11 +217,14 @@ class Ending:
             self.killed += send(process, signal.SIGKILL)
 
     def _find(self) -> list[Process]:
-        """Look until something is found, or until a look was calm."""
+        """Look until something is found, or until several looks in a row were calm."""
+        calm = 0
         for _ in range(ROUNDS):
-            found, self._calm = self._look()
-            if found or self._calm:
+            found, quiet = self._look()
+            calm = calm + 1 if quiet else 0
+            if found or calm == CALM_LOOKS:
                 break
+        self._calm = calm == CALM_LOOKS
         self._known = found
         return list(found)
 
