@@ -10,7 +10,7 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,8 +123,8 @@ def _kickoffs(scratch: Scratch, name: str) -> list[str]:
     return [text.partition(":")[0].removeprefix("Phase ") for text in texts]
 
 
-def assert_nothing_lost_or_doubled(scratch: Scratch, overtaken: Collection[str] = ()) -> None:
-    """Hold the journal against what the agents received.  *overtaken*: nudges whose work was done before their turn came."""
+def assert_nothing_lost_or_doubled(scratch: Scratch) -> None:
+    """Hold the journal against what the agents received."""
     journal = scratch.journal()
     queued = {e.id: e for e in journal if isinstance(e, ev.NudgeQueued)}
     delivered = Counter(e.id for e in journal if isinstance(e, ev.NudgeDelivered))
@@ -133,7 +133,7 @@ def assert_nothing_lost_or_doubled(scratch: Scratch, overtaken: Collection[str] 
     doubled = {id: queued[id].text[:90] for id, times in (received + delivered).items() if received[id] > 1}
     assert not doubled, f"typed twice: {doubled}"
     assert max(delivered.values()) == 1, f"journaled as delivered twice: {delivered}"
-    lost = {id: queued[id].text[:90] for id in queued if id not in {*received, *dropped, *overtaken}}
+    lost = {id: queued[id].text[:90] for id in queued if id not in {*received, *dropped}}
     assert not lost, f"neither received nor dropped with their reason: {lost}"
     assert set(delivered) <= set(received), f"journaled as delivered, not received: {set(delivered) - set(received)}"
     causes = Counter((e.agent, e.kind, e.cause) for e in queued.values())

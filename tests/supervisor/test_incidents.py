@@ -426,6 +426,20 @@ def test_incident_13_completion_is_said_once_and_restarts_nothing():
     assert world.starts("builder") == starts
 
 
+def test_after_completion_nobody_waits_to_be_told_of_a_phase_that_is_over():
+    world = World(project(BUILDER, ADVERSARY))
+    world.rests("builder", "adversary")
+    world.finish_phase("D1")
+    world.works("adversary")  # busy: what it should be told of the next claim waits, and is overtaken
+    world.finish_phase("E1")
+    assert world.state.loop.complete
+    queued = {e.id for e in world.happened(ev.NudgeQueued) if e.agent == "adversary"}
+    told = {e.id for e in world.happened(ev.NudgeDelivered) if e.agent == "adversary"}
+    dropped = {e.id for e in world.happened(ev.NudgeDropped) if e.agent == "adversary"}
+    assert queued - told == dropped != set()
+    assert not world.agent("adversary").nudges
+
+
 def test_incident_14_nothing_is_journaled_after_completion_while_nothing_happens():
     world = completed()
     world.told("down", "orchestrator")

@@ -222,6 +222,7 @@ def _complete(step: Step) -> None:
     task = step.config.loop.on_complete
     tokens.phase_ended(step)
     step.emit(ev.SequenceCompleted(step.at, len(step.config.loop.phases), task))
+    _drop_nudges(step, "all phases are done")
     step.act(Notice("all phases are done"))
     if task:
         step.touch(task)
@@ -233,13 +234,17 @@ def begin(step: Step, index: int, why: str, rule: str) -> None:
     phase = step.config.loop.phases[index]
     tokens.phase_ended(step)
     step.emit(ev.PhaseStarted(phase.id, step.at, index, why, rule))
-    for name in step.loop_agents():
-        for nudge in step.agent(name).nudges:
-            if nudge.kind is NudgeKind.OPERATOR:
-                continue  # a person's words are about more than a phase
-            step.emit(ev.NudgeDropped(name, step.at, nudge.id, f"phase {phase.id} began", "nudge-stale"))
+    _drop_nudges(step, f"phase {phase.id} began")
     step.act(ReadHistory())
     _touch_loop(step)
+
+
+def _drop_nudges(step: Step, why: str) -> None:
+    """What waits for the loop's agents is about a phase that is over, but for a person's words."""
+    for name in step.loop_agents():
+        for nudge in step.agent(name).nudges:
+            if nudge.kind is not NudgeKind.OPERATOR:
+                step.emit(ev.NudgeDropped(name, step.at, nudge.id, why, "nudge-stale"))
 
 
 def _touch_loop(step: Step) -> None:
