@@ -12,26 +12,23 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from loops.runner.child import death_signal, find
 from loops.runner.link import Ended
+from loops.runner.process import Process, start
 
-_PR_SET_PDEATHSIG = 1
 _IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN)
 """Keys' signals are the agent's; and we set the foreground from the background."""
 _RESET = b"\x1b[?1049l\x1b[?2004l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[<u\x1b[?25h\x1b[0m\r\n"
 """Out of the alternate screen, no marked pastes, no mouse, no focus reports, plain keys, a cursor."""
 
 
-class Foreground:
-    """A program that has our terminal.  ``pidfd`` is readable when it has ended."""
+class Foreground(Process):
+    """A program that has our terminal."""
 
-    __slots__ = ("_saved", "ended", "pid", "pidfd")
+    __slots__ = ("_saved",)
 
     def __init__(self) -> None:
         """Nothing runs."""
-        self.pid = 0
-        self.pidfd = -1
-        self.ended: Ended | None = None
+        super().__init__()
         self._saved: list[Any] | None = None
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], directory: str) -> None:
@@ -44,20 +41,8 @@ class Foreground:
             signal.signal(number, signal.SIG_IGN)
         with suppress(termios.error, OSError):
             self._saved = termios.tcgetattr(0)
-        program = find(argv[0], env.get("PATH", os.defpath), directory)
-        dying, ours = death_signal(), os.getpid()
-        told, failed = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
-        if pid == 0:
-            _become(program, argv, env, directory, failed, dying, ours)
-        os.close(failed)
-        with open(told, "rb") as file:
-            report = file.read()
-        if report:
-            os.waitpid(pid, 0)
-            reason = int(report[1:])
-            raise OSError(reason, os.strerror(reason), directory if report[:1] == b"d" else program)
-        self.pid, self.pidfd = pid, os.pidfd_open(pid)
+        self.pid = start(argv, env, directory, _take_the_terminal)
+        self.pidfd = os.pidfd_open(self.pid)
 
     def waken(self) -> None:
         """Let it go on if it has stopped itself (Ctrl-Z): nobody has a shell here to do that."""
@@ -68,20 +53,11 @@ class Foreground:
 
     def reap(self) -> Ended:
         """Take in the end, and give the terminal a usable state again; to be called when ``pidfd`` is readable."""
-        if self.ended is None:
-            _, status = os.waitpid(self.pid, 0)
-            code = os.waitstatus_to_exitcode(status)
-            self.ended = Ended(code=code) if code >= 0 else Ended(signal=-code)
-            os.close(self.pidfd)
-            self.pidfd = -1
+        first = self.ended is None
+        ended = super().reap()
+        if first:
             self._take_back()
-        return self.ended
-
-    def signal(self, number: int) -> None:
-        """Signal the whole group, also what the program left in it."""
-        if self.pid:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
+        return ended
 
     def _take_back(self) -> None:
         with suppress(OSError):
@@ -94,25 +70,10 @@ class Foreground:
                 os.write(1, _RESET)
 
 
-def _become(
-    program: str, argv: Sequence[str], env: Mapping[str, str], directory: str, failed: int, dying: object, parent: int
-) -> None:
-    """In the child: turn into the program.  Never returns."""
-    stage = b"d"
-    try:
-        if callable(dying):
-            dying(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != parent:  # killed before we could ask to be told
-                os._exit(1)
-        os.setpgid(0, 0)
-        with suppress(OSError):  # no terminal: a test's pipe
-            os.tcsetpgrp(0, os.getpid())
-        for number in (*_IGNORED, signal.SIGPIPE, signal.SIGXFSZ):  # ignored signals stay ignored across exec(2)
-            signal.signal(number, signal.SIG_DFL)
-        os.chdir(directory)
-        stage = b"p"
-        os.execve(program, list(argv), dict(env))
-    except OSError as error:
-        os.write(failed, stage + str(error.errno or 0).encode())
-    finally:
-        os._exit(127)
+def _take_the_terminal() -> None:
+    """In the child."""
+    os.setpgid(0, 0)
+    with suppress(OSError):  # no terminal: a test's pipe
+        os.tcsetpgrp(0, os.getpid())
+    for number in _IGNORED:  # ignored signals stay ignored across exec(2)
+        signal.signal(number, signal.SIG_DFL)
