@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
 
 import pytest
 from loops.supervisor import events as ev
+from one_agent import NewReal, conversations, turns, wrote
 from pinned import pin
 from real_project import OPENCODE, RealProject, Times
 
-NewReal = Callable[..., RealProject]
 SLOW = 180.0
 """Seconds for a turn: on a busy machine opencode alone takes half a minute to start."""
 ASKS = {"OPENCODE_PERMISSION": '{"*": "ask"}'}
@@ -60,30 +59,9 @@ def begin(
     return project
 
 
-def turns(project: RealProject, count: int) -> list[ev.TurnCompleted]:
-    """Wait until so many turns have ended."""
-
-    def ended() -> list[ev.TurnCompleted]:
-        found = project.events(ev.TurnCompleted)
-        return found if len(found) >= count else []
-
-    return project.wait_for(ended, f"{count} turns ended", SLOW)
-
-
-def conversations(project: RealProject) -> list[tuple[str, str]]:
-    """How each run named its conversation: (started or resumed, id)."""
-    kinds = ("session.started", "session.resumed")
-    events = [event for event in project.normalized("one") if event["type"] in kinds]
-    return [(event["type"].removeprefix("session."), event["data"]["conversation"]) for event in events]
-
-
-def wrote(project: RealProject) -> bool:
-    return (project.clone("one") / "hello.txt").exists()
-
-
 def test_a_turn_is_driven_to_its_end_with_the_model_that_was_ordered(new_real: NewReal) -> None:
     project = begin(new_real, model="mock/mock-large")
-    turns(project, 1)
+    turns(project, 1, SLOW)
     assert wrote(project)
     assert {request["model"] for request in project.provider.requests("acp") if request["tools"]} == {"mock-large"}
     assert project.wait_event(ev.UsageUpdated, "tokens").input_tokens >= 1200
@@ -97,14 +75,14 @@ def test_an_approval_is_answered_by_the_operator(new_real: NewReal, word: str, o
     assert "hello.txt" in project.wait_event(ev.QuestionAsked, "the question").text
     project.loops(word, "one")
     assert project.wait_event(ev.QuestionEnded, "its end").outcome == outcome
-    turns(project, 1)
+    turns(project, 1, SLOW)
     assert wrote(project) is (outcome == "granted")
 
 
 def test_an_agent_that_may_only_read_is_refused_all_else_at_once(new_real: NewReal) -> None:
     project = begin(new_real, permissions="read")
     project.wait_normalized("one", "approval.denied")
-    turns(project, 1)
+    turns(project, 1, SLOW)
     assert not wrote(project)
 
 
@@ -113,13 +91,13 @@ def test_a_killed_agent_goes_on_in_its_conversation_without_telling_its_history_
     new_real: NewReal, victim: str
 ) -> None:
     project = begin(new_real)
-    turns(project, 1)
+    turns(project, 1, SLOW)
     ((_, conversation),) = conversations(project)
     os.kill(project.program("one") if victim == "program" else project.runner("one"), signal.SIGKILL)
     project.wait_for(lambda: len(conversations(project)) == 2, "the second run's conversation")
     assert conversations(project)[1] == ("resumed", conversation)
     project.loops("nudge", "one", "go on")
-    turns(project, 2)
+    turns(project, 2, SLOW)
     answers = [event for event in project.normalized("one") if event["type"] == "message.assistant"]
     assert len(answers) == 2
 

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from loops.streams.recording import compare
 from loops.supervisor import events as ev
-from real_project import Real, RealProject, Times
-
-NewReal = Callable[..., RealProject]
-
-
-def begin(new_real: NewReal, *, times: Times | None = None, **facts: Any) -> RealProject:
-    """A project with one agent, called one, that was started."""
-    project = new_real("claude")
-    project.write([Real("one", "claude", **facts)], times=times)
-    project.loops("up")
-    return project
+from one_agent import NewReal, begin, sent, wrote
+from real_project import RealProject, Times
 
 
 def turns(project: RealProject, count: int) -> None:
@@ -35,16 +23,11 @@ def turns(project: RealProject, count: int) -> None:
 
 def prompts(project: RealProject) -> list[str]:
     """Every message that the agent was given."""
-    lines = [line for path in project.run_files("one", "raw/in.jsonl") for line in path.read_bytes().splitlines()]
-    return [m["message"]["content"] for m in map(json.loads, lines) if m["type"] == "user"]
-
-
-def wrote(project: RealProject) -> bool:
-    return (project.clone("one") / "hello.txt").exists()
+    return [message["message"]["content"] for message in sent(project) if message["type"] == "user"]
 
 
 def test_a_turn_is_driven_to_its_end_and_its_recording_is_sound(new_real: NewReal) -> None:
-    project = begin(new_real)
+    project = begin(new_real, "claude")
     turns(project, 1)
     assert wrote(project)
     assert b"MOCK-DONE" in project.log("one")
@@ -59,7 +42,7 @@ def test_a_turn_is_driven_to_its_end_and_its_recording_is_sound(new_real: NewRea
 @pytest.mark.parametrize("outcome", ["granted", "denied", "expired"])
 def test_an_approval_has_three_outcomes(new_real: NewReal, outcome: str) -> None:
     times = Times(approval_timeout=1 if outcome == "expired" else 120)
-    project = begin(new_real, permissions="ask", times=times)
+    project = begin(new_real, "claude", permissions="ask", times=times)
     asked = project.wait_event(ev.QuestionAsked, "the question")
     assert "hello.txt" in asked.text
     assert not wrote(project)
@@ -74,7 +57,7 @@ def test_an_approval_has_three_outcomes(new_real: NewReal, outcome: str) -> None
 
 @pytest.mark.parametrize("victim", ["program", "runner"])
 def test_a_killed_agent_goes_on_in_its_conversation(new_real: NewReal, victim: str) -> None:
-    project = begin(new_real)
+    project = begin(new_real, "claude")
     turns(project, 1)
     before = project.wait_event(ev.SessionStarting, "the first start").fresh_id
     os.kill(project.program("one") if victim == "program" else project.runner("one"), signal.SIGKILL)
@@ -86,7 +69,7 @@ def test_a_killed_agent_goes_on_in_its_conversation(new_real: NewReal, victim: s
 
 
 def test_a_conversation_that_is_lost_is_begun_afresh_once_and_it_is_said(new_real: NewReal) -> None:
-    project = begin(new_real)
+    project = begin(new_real, "claude")
     turns(project, 1)
     project.loops("down", "one")
     shutil.rmtree(project.log_dir / "state" / "homes" / "one" / ".claude" / "projects")
@@ -98,7 +81,7 @@ def test_a_conversation_that_is_lost_is_begun_afresh_once_and_it_is_said(new_rea
 
 
 def test_an_agent_that_may_only_read_writes_nothing_and_is_never_asked(new_real: NewReal) -> None:
-    project = begin(new_real, permissions="read")
+    project = begin(new_real, "claude", permissions="read")
     project.wait_event(ev.TurnCompleted, "the end of the turn")
     assert not wrote(project)
     assert project.events(ev.QuestionAsked) == []

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from loops.supervisor import events as ev
-from real_project import Real, RealProject, Times
+from one_agent import NewReal, begin, conversations, sent, turns, worked, wrote
+from real_project import RealProject, Times
 
-NewReal = Callable[..., RealProject]
 PROMPTS = {"codex": "turn/start", "pi": "prompt"}
 
 
 @pytest.fixture(params=("codex", "pi"))
 def backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-def begin(new_real: NewReal, backend: str, *, times: Times | None = None, **facts: Any) -> RealProject:
-    """A project with one agent, called one, that was started."""
-    project = new_real(backend)
-    project.write([Real("one", backend, **facts)], times=times)
-    project.loops("up")
-    return project
-
-
-def worked(new_real: NewReal, backend: str, **facts: Any) -> RealProject:
-    """The same, when the agent's first turn has ended."""
-    project = begin(new_real, backend, **facts)
-    turns(project, 1)
-    return project
-
-
-def turns(project: RealProject, count: int) -> list[ev.TurnCompleted]:
-    """Wait until so many turns have ended."""
-
-    def ended() -> list[ev.TurnCompleted]:
-        found = project.events(ev.TurnCompleted)
-        return found if len(found) >= count else []
-
-    return project.wait_for(ended, f"{count} turns ended")
-
-
-def sent(project: RealProject) -> list[dict[str, Any]]:
-    """Every line that was ever sent to the agent's program."""
-    lines = [line for path in project.run_files("one", "raw/in.jsonl") for line in path.read_bytes().split(b"\n")[:-1]]
-    return [json.loads(line) for line in lines]
 
 
 def prompts(project: RealProject) -> list[str]:
@@ -61,17 +27,6 @@ def prompts(project: RealProject) -> list[str]:
         elif message.get("type") == "prompt":
             found.append(message["message"].strip())
     return found
-
-
-def conversations(project: RealProject) -> list[tuple[str, str]]:
-    """How each run named its conversation: (started or resumed, id)."""
-    kinds = ("session.started", "session.resumed")
-    events = [event for event in project.normalized("one") if event["type"] in kinds]
-    return [(event["type"].removeprefix("session."), event["data"]["conversation"]) for event in events]
-
-
-def wrote(project: RealProject) -> bool:
-    return (project.clone("one") / "hello.txt").exists()
 
 
 def test_a_turn_is_driven_to_its_end_and_its_conversation_is_known(new_real: NewReal, backend: str) -> None:

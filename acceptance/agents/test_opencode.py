@@ -5,57 +5,20 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from loops.supervisor import events as ev
-from real_project import Real, RealProject, Times
+from one_agent import NewReal, begin, conversations, turns, worked, wrote
+from real_project import Real, RealProject
 
-NewReal = Callable[..., RealProject]
 SLOW = 180.0
 """Seconds for a turn: on a busy machine opencode alone takes half a minute to start."""
 PORT = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)")
 
 
-def begin(new_real: NewReal, *, times: Times | None = None, **facts: object) -> RealProject:
-    """A project with one agent, called one, that was started."""
-    project = new_real("opencode")
-    project.write([Real("one", "opencode", **facts)], times=times)
-    project.loops("up")
-    return project
-
-
-def worked(new_real: NewReal, **facts: object) -> RealProject:
-    """The same, when the agent's first turn has ended."""
-    project = begin(new_real, **facts)
-    turns(project, 1)
-    return project
-
-
-def turns(project: RealProject, count: int) -> list[ev.TurnCompleted]:
-    """Wait until so many turns have ended."""
-
-    def ended() -> list[ev.TurnCompleted]:
-        found = project.events(ev.TurnCompleted)
-        return found if len(found) >= count else []
-
-    return project.wait_for(ended, f"{count} turns ended", SLOW)
-
-
 def prompts(project: RealProject) -> list[str]:
     return [message.text.strip() for message in project.received("one")]
-
-
-def conversations(project: RealProject) -> list[tuple[str, str]]:
-    """How each run named its conversation: (started or resumed, id)."""
-    kinds = ("session.started", "session.resumed")
-    events = [event for event in project.normalized("one") if event["type"] in kinds]
-    return [(event["type"].removeprefix("session."), event["data"]["conversation"]) for event in events]
-
-
-def wrote(project: RealProject, name: str = "one") -> bool:
-    return (project.clone(name) / "hello.txt").exists()
 
 
 def recorded(project: RealProject, name: str) -> list[Path]:
@@ -65,7 +28,7 @@ def recorded(project: RealProject, name: str) -> list[Path]:
 
 
 def test_a_turn_is_driven_to_its_end_and_its_conversation_is_known(new_real: NewReal) -> None:
-    project = worked(new_real)
+    project = worked(new_real, "opencode", seconds=SLOW)
     assert wrote(project)
     assert prompts(project)[0].endswith("Write the greeting file.")
     ((how, conversation),) = conversations(project)
@@ -77,45 +40,45 @@ def test_a_turn_is_driven_to_its_end_and_its_conversation_is_known(new_real: New
 
 
 def test_a_nudge_is_a_message_that_waits_for_the_end_of_a_turn(new_real: NewReal) -> None:
-    project = begin(new_real, scenario="slow")
+    project = begin(new_real, "opencode", scenario="slow")
     project.wait_event(ev.TurnStarted, "the first turn")
     project.loops("nudge", "one", "look at the second file")
     delivered = project.wait_event(ev.NudgeDelivered, "the nudge")
-    turns(project, 2)
+    turns(project, 2, SLOW)
     assert "look at the second file" in prompts(project)[1]
     assert any(turn.nudge == delivered.id for turn in project.events(ev.TurnStarted))
 
 
 def test_what_was_approved_is_done(new_real: NewReal) -> None:
-    project = begin(new_real, permissions="ask")
+    project = begin(new_real, "opencode", permissions="ask")
     assert "hello.txt" in project.wait_event(ev.QuestionAsked, "the question").text
     assert not wrote(project)
     project.loops("approve", "one")
-    turns(project, 1)
+    turns(project, 1, SLOW)
     assert wrote(project)
     assert project.wait_event(ev.QuestionEnded, "its end").outcome == "granted"
 
 
 def test_what_was_denied_is_not_done_and_the_agent_hears_why(new_real: NewReal) -> None:
-    project = begin(new_real, permissions="ask")
+    project = begin(new_real, "opencode", permissions="ask")
     project.wait_event(ev.QuestionAsked, "the question")
     project.loops("deny", "one", "--reason", "use the other file")
     assert project.wait_event(ev.QuestionEnded, "its end").outcome == "denied"
     done = project.wait_normalized("one", "tool.completed", status="declined")
     assert "use the other file" in done["data"]["output"]
-    turns(project, 1)
+    turns(project, 1, SLOW)
     assert not wrote(project)
 
 
 def test_an_agent_that_may_only_read_writes_nothing_and_is_never_asked(new_real: NewReal) -> None:
-    project = worked(new_real, permissions="read")
+    project = worked(new_real, "opencode", seconds=SLOW, permissions="read")
     assert not wrote(project)
     assert project.events(ev.QuestionAsked) == []
 
 
 @pytest.mark.parametrize("victim", ["server", "runner"])
 def test_a_killed_agent_goes_on_in_its_conversation(new_real: NewReal, victim: str) -> None:
-    project = worked(new_real)
+    project = worked(new_real, "opencode", seconds=SLOW)
     ((_, conversation),) = conversations(project)
     server = project.program("one")
     os.kill(server if victim == "server" else project.runner("one"), signal.SIGKILL)
@@ -125,11 +88,11 @@ def test_a_killed_agent_goes_on_in_its_conversation(new_real: NewReal, victim: s
     assert conversations(project)[1] == ("resumed", conversation)
     project.loops("nudge", "one", "go on")
     project.wait_for(lambda: any("go on" in text for text in prompts(project)), "the nudge as a message")
-    turns(project, 2)
+    turns(project, 2, SLOW)
 
 
 def test_a_server_that_is_killed_in_a_turn_loses_no_work_and_repeats_no_message(new_real: NewReal) -> None:
-    project = begin(new_real, scenario="slow")
+    project = begin(new_real, "opencode", scenario="slow")
     project.wait_event(ev.TurnStarted, "the first turn")
     os.kill(project.program("one"), signal.SIGKILL)
     project.wait_event(ev.SessionStarting, "a second start", lambda event: event.incarnation == 2)
@@ -138,7 +101,7 @@ def test_a_server_that_is_killed_in_a_turn_loses_no_work_and_repeats_no_message(
 
 
 def test_a_conversation_that_is_lost_is_begun_afresh_once_and_it_is_said(new_real: NewReal) -> None:
-    project = worked(new_real)
+    project = worked(new_real, "opencode", seconds=SLOW)
     ((_, conversation),) = conversations(project)
     project.loops("down", "one")
     for kept in project.log_dir.glob("state/homes/one/.local/share/opencode/opencode.db*"):
@@ -150,23 +113,23 @@ def test_a_conversation_that_is_lost_is_begun_afresh_once_and_it_is_said(new_rea
     how, fresh = conversations(project)[1]
     assert how == "started"
     assert fresh != conversation
-    turns(project, 2)
+    turns(project, 2, SLOW)
 
 
 def test_another_model_takes_effect_in_the_resumed_conversation(new_real: NewReal) -> None:
-    project = worked(new_real)
+    project = worked(new_real, "opencode", seconds=SLOW)
     ((_, conversation),) = conversations(project)
     project.loops("down", "one")
     project.loops("up", "one", "--model", "mock/mock-large")
     project.wait_for(lambda: len(conversations(project)) == 2, "the resumed conversation")
     assert conversations(project)[1] == ("resumed", conversation)
     project.loops("nudge", "one", "go on")
-    turns(project, 2)
+    turns(project, 2, SLOW)
     assert project.provider.requests("opencode")[-1]["model"] == "mock-large"
 
 
 def test_an_endless_loop_of_steps_that_were_cut_is_ended_by_the_engine(new_real: NewReal) -> None:
-    project = begin(new_real, scenario="cut")
+    project = begin(new_real, "opencode", scenario="cut")
     project.wait_normalized("one", "loop.suspected", pattern="finish_unknown")
     assert project.wait_event(ev.HoldBegan, "a hold").kind == "provider"
     asked = len(project.provider.requests("opencode"))
