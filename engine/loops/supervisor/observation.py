@@ -162,7 +162,9 @@ class CheckEnded:
 @dataclass(frozen=True, slots=True)
 class Told:
     """The operator's word.  ``verb``: up, down, estop, phase (``detail``: an id, a number from 1, or "next"),
-    nudge (``detail``: the text), answered (a dialog), approve and deny (``approval``: its id; ``detail``: the reason)."""
+    nudge (``detail``: the text), answered (a dialog), approve and deny (``approval``: its id; ``detail``: the reason),
+    run (``detail``: words for the agent; ``fresh``: never what runs already, or a conversation from before), due (a timer
+    of the service manager's: the task's time has come, at the wall time ``wall``)."""
 
     at: float
     verb: str
@@ -171,6 +173,21 @@ class Told:
     model: str = ""
     backend: str = ""
     approval: str = ""
+    fresh: bool = False
+    wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """The wall clock was looked at for a scheduled task.  ``wall``: what it said.  ``following``: the first time of
+    ``schedule`` after that, 0: never.  ``ours``: it is we who run the task then, and not a timer of a service manager."""
+
+    at: float
+    agent: str
+    schedule: str
+    wall: float
+    following: float
+    ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,5 +213,6 @@ Observation = (
     | Pushed
     | CheckEnded
     | Told
+    | Timed
     | Tick
 )

@@ -51,5 +51,9 @@ RULES: dict[str, str] = {
     "stall-restart": "an agent that is idle again after that nudge, or takes up no nudge at all, is started again and resumes",
     "hang": "a turn without any output or event for hang_after seconds is ended, and the conversation resumed",
     "wake": "a wake is due every interval; a missed one is not made up for",
+    "schedule": "a scheduled task is run when its time comes; a time that was missed is made up for, once; in a limit window "
+    "it waits",
+    "schedule-running": "a task that still runs when its time comes again is not started a second time",
+    "unread": "what a task was told and did not read before it ended is the prompt of one more run",
     "nudge-stale": "a nudge whose reason has gone is dropped",
 }

@@ -12,6 +12,7 @@ from typing import Any
 from loops.config.model import Agent, Config, Kind
 from loops.supervisor.approvals import waiting
 from loops.supervisor.remedies import remedy
+from loops.supervisor.scheduling import hindrance, window
 from loops.supervisor.state import AgentState, Hold, Life, NudgeKind, State, Turn
 
 HEAD = ("NAME", "KIND", "BACKEND", "MODEL", "WATCH", "STATE", "SINCE", "RESTARTS", "DOING")
@@ -31,6 +32,12 @@ class Row:
     doing: str
     session: str
     pid: int
+    incarnation: int = 0
+    """How often it was started."""
+    code: int | None = None
+    """With what its last session ended; None: with nothing, for a signal ended it, or none has ended yet."""
+    due: float = 0.0
+    """When a scheduled task is due next (epoch seconds); 0: never."""
     hold: str = ""
     """What it is left alone for: limit_reached, provider_unavailable, or the kind of its block (`remedies.REMEDIES`)."""
 
@@ -71,9 +78,12 @@ def _row(config: Config, state: State, spec: Agent, now: float) -> Row:
         state=word,
         since=max(0.0, now - agent.since) if agent.since else 0.0,
         restarts=agent.restarts,
-        doing=_doing(config, agent, now),
+        doing=_with_schedule(state, spec, agent, _doing(config, agent, now)),
         session=spec.session,
         pid=agent.pid,
+        incarnation=agent.incarnation,
+        code=agent.last_exit.code if agent.last_exit is not None else None,
+        due=agent.due if spec.schedule else 0.0,
         hold=_NAMES.get(agent.hold.kind, agent.hold.kind) if agent.hold is not None else "",
     )
 
@@ -132,6 +142,21 @@ def _doing(config: Config, agent: AgentState, now: float) -> str:
         until = f"waits until {_clock(agent.waiting_until)}" if agent.waiting_until > now else "idle"
         return f"{until} ({span(now - agent.turn_since)}){told}"
     return told.removeprefix("; ")
+
+
+def _with_schedule(state: State, spec: Agent, agent: AgentState, doing: str) -> str:
+    """When a scheduled task runs next, before what else is said of it."""
+    if not spec.schedule:
+        return doing
+    hindered = hindrance(state, spec, agent)
+    if agent.owed:
+        until, whose = window(state, spec, agent)
+        due = f"due since {wall(agent.owed)}: " + (hindered or f"waits for the limit of {whose} until {_clock(until)}")
+    elif agent.due and agent.schedule == spec.schedule:
+        due = f"next {wall(agent.due)}" + (f" (but {hindered})" if hindered and state.up else "")
+    else:
+        due = f"by {spec.schedule!r}" if agent.schedule != spec.schedule else f"never again by {spec.schedule!r}"
+    return f"{due}; {doing}" if doing else due
 
 
 def _held(hold: Hold, turn: Turn) -> str:
@@ -281,6 +306,11 @@ def span(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
     return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
+
+
+def wall(moment: float) -> str:
+    """A wall time (epoch seconds), as a person on this machine says it."""
+    return time.strftime("%a %Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
 def _clock(steady: float) -> str:
