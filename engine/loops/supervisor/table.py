@@ -36,6 +36,8 @@ class Row:
     """How often it was started."""
     code: int | None = None
     """With what its last session ended; None: with nothing, for a signal ended it, or none has ended yet."""
+    wanted: bool = False
+    """A run of a task that was asked for is not over yet."""
     due: float = 0.0
     """When a scheduled task is due next (epoch seconds); 0: never."""
     hold: str = ""
@@ -83,6 +85,7 @@ def _row(config: Config, state: State, spec: Agent, now: float) -> Row:
         pid=agent.pid,
         incarnation=agent.incarnation,
         code=agent.last_exit.code if agent.last_exit is not None else None,
+        wanted=agent.task_wanted,
         due=agent.due if spec.schedule else 0.0,
         hold=_NAMES.get(agent.hold.kind, agent.hold.kind) if agent.hold is not None else "",
     )
@@ -145,7 +148,7 @@ def _doing(config: Config, agent: AgentState, now: float) -> str:
 
 
 def _with_schedule(state: State, spec: Agent, agent: AgentState, doing: str) -> str:
-    """When a scheduled task runs next, before what else is said of it."""
+    """*doing*, and when a scheduled task runs next."""
     if not spec.schedule:
         return doing
     hindered = hindrance(state, spec, agent)
@@ -156,7 +159,7 @@ def _with_schedule(state: State, spec: Agent, agent: AgentState, doing: str) -> 
         due = f"next {wall(agent.due)}" + (f" (but {hindered})" if hindered and state.up else "")
     else:
         due = f"by {spec.schedule!r}" if agent.schedule != spec.schedule else f"never again by {spec.schedule!r}"
-    return f"{due}; {doing}" if doing else due
+    return f"{doing}; {due}" if doing else due
 
 
 def _held(hold: Hold, turn: Turn) -> str:
