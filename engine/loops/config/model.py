@@ -157,7 +157,7 @@ class Backend:
     preamble: str = ""
     mode: Mode = Mode.HEADLESS
     home: Mapping[str, str] | None = None
-    """Files for the private home, by their path there; None: the backend's own login file."""
+    """Files for the private home, by their path there: a path, or ``credential:NAME``.  None: the backend's own login."""
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -200,6 +200,8 @@ class Agent:
     writes: tuple[str, ...] = ()
     network: Network = Network.OPEN
     env_keep: tuple[str, ...] = ()
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Variables whose values are credentials, by the names of these (`loops.secrets.credentials`)."""
 
 
 @dataclass(frozen=True, slots=True)
