@@ -278,8 +278,8 @@ class Report:
         return sum(phase.count(*marks) for phase in self.phases)
 
 
-EDGES = ("claim", "verdict", "message", "inbox")
-"""Kinds of nudges of which one push may cause only one."""
+EDGES = ("claim", "verdict", "message", "inbox", "reboot")
+"""Kinds of nudges of which one push, or one reboot, may cause only one."""
 
 
 def doubles(lane: Lane) -> list[NudgeLife]:

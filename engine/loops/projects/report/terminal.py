@@ -47,7 +47,9 @@ def _lines(report: Report) -> Iterator[str]:
     if report.tokens:
         yield f"  tokens    {report.tokens:,}" + f", {report.cost}"
     if report.approvals:
-        yield "  approvals " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.approvals.items()))
+        yield "  approvals " + ", ".join(
+            f"{count} {shown(outcome, 20)}" for outcome, count in sorted(report.approvals.items())
+        )
     yield f"  journal   {report.records} records{_verified(report)}; {_supervisors(report)}"
     for completion in report.completions[-1:]:
         if completion.task:
