@@ -110,7 +110,11 @@ def _verified(report: Report) -> str:
 
 def _supervisors(report: Report) -> str:
     count = len(report.watches)
-    return f"{count} supervisor start{_s(count)}" + (f", {report.takeovers} after a crash" if report.takeovers else "")
+    return (
+        f"{count} supervisor start{_s(count)}"
+        + (f", {report.takeovers} after a crash" if report.takeovers else "")
+        + (f", {report.reboots} after a reboot" if report.reboots else "")
+    )
 
 
 def _s(count: int) -> str:
