@@ -219,7 +219,7 @@ class World:
         """Let time go by; every timer that falls due is seen at its time."""
         end = self.now + seconds
         for _ in range(10_000):
-            timers = [(when, name) for name in self.state.agents if (when := due(self.state, name)) is not None]
+            timers = [(when, name) for name in ("", *self.state.agents) if (when := due(self.state, name)) is not None]
             when, name = min(timers, default=(end + 1, ""))
             if when > end:
                 self.now = end

@@ -34,7 +34,9 @@ def locate(name: str, env: Mapping[str, str]) -> str:
     for path in looked:
         if os.path.exists(path):
             return path
-    raise LoopsError(f"{name}: there is no file {' or '.join(looked)}; write it, readable by its owner alone (chmod 600)")
+    raise LoopsError(
+        f"{name}: there is no file {' or '.join(looked)}; write it, readable by its owner alone (chmod 600)"
+    )
 
 
 def strangers(path: str, env: Mapping[str, str]) -> int:

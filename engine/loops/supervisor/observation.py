@@ -162,7 +162,8 @@ class CheckEnded:
 @dataclass(frozen=True, slots=True)
 class Told:
     """The operator's word.  ``verb``: up, down, estop, phase (``detail``: an id, a number from 1, or "next"),
-    nudge (``detail``: the text), answered (a dialog), approve and deny (``approval``: its id; ``detail``: the reason)."""
+    nudge (``detail``: the text), notify (a test), answered (a dialog), approve and deny (``approval``: its id;
+    ``detail``: the reason)."""
 
     at: float
     verb: str
@@ -174,8 +175,27 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeTried:
+    """A notice was sent, or not.  ``failed``: channels that did not take it, and why; ``unknown``: that may have."""
+
+    at: float
+    ids: tuple[str, ...]
+    delivered: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Departs:
+    """The supervisor ends in good order; its sessions go on.  ``why``: at whose word."""
+
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
-    """A timer of these agents is due ("" stands for the loop itself)."""
+    """A timer of these agents is due ("" stands for the project itself)."""
 
     at: float
     agents: tuple[str, ...]
@@ -196,5 +216,7 @@ Observation = (
     | Pushed
     | CheckEnded
     | Told
+    | NoticeTried
+    | Departs
     | Tick
 )
