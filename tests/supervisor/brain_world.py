@@ -118,6 +118,8 @@ class World:
         self.events: list[ev.Event] = []
         """Those of the last step."""
         self.spawns = self.ends = True
+        self.unsure: tuple[str, ...] = ()
+        """Notices that were being sent when the last supervisor ended."""
         self.screens: dict[str, tuple[port.Signal, ...]] = {}
         self.outputs: dict[str, float] = {}
         self.held: dict[str, ob.Adopted] = {}
@@ -162,10 +164,12 @@ class World:
         """A supervisor comes (again); what the holder holds is in ``held``."""
         self.epoch += 1
         self.boot = boot or self.boot
-        return self.see(ob.Began(self.now, 7, self.epoch, self.boot, "1", tuple(self.held.values()), up))
+        unsure, self.unsure = self.unsure, ()
+        return self.see(ob.Began(self.now, 7, self.epoch, self.boot, "1", tuple(self.held.values()), up, unsure))
 
     def crash(self) -> None:
         """The supervisor is killed: what comes back is the fold of its journal."""
+        self.unsure = tuple(notice.id for notice in self.state.notices.waiting if notice.sending)
         self.state = fold(State(), (decoded(event) for event in self.journal))
 
     def reboot(self) -> None:

@@ -68,6 +68,7 @@ def examine(config_path: str, *, agents: bool = False) -> Iterator[Finding]:
 
 def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
     from loops.projects.doctor_isolation import isolation
+    from loops.projects.doctor_notify import notify
 
     for problem in configuration.check_files(config):
         yield fail("files", str(problem), "write the file, or name another in agents.toml")
@@ -78,6 +79,7 @@ def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
     yield from backends(config, runtime)
     yield from isolation(config)
     yield from clones(config)
+    yield from notify(config, os.environ)
     yield journal(StatePlaces(config.log_dir))
     from loops.projects.doctor_running import running
 

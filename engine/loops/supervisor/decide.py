@@ -78,11 +78,9 @@ def due(state: State, name: str) -> float | None:
 def _began(step: Step, seen: Began) -> None:
     rebooted = bool(step.state.boot_id) and seen.boot_id != step.state.boot_id
     alive = sum(1 for session in seen.sessions if session.alive)
-    another = step.state.epoch != seen.epoch
-    killed = another and step.state.watching
+    killed = step.state.watching and step.state.epoch != seen.epoch
     step.emit(ev.SupervisorStarted(step.at, seen.pid, seen.epoch, seen.boot_id, seen.version, alive))
-    if another:
-        notices.abandon(step)
+    notices.abandon(step, seen.unsure)
     if killed and not rebooted:
         text = f"a supervisor took over: the one before it ended without a word; sessions that go on: {alive}"
         step.notice(NoticeKind.TAKEOVER, f"epoch {seen.epoch}", text)
@@ -251,7 +249,7 @@ def _told_answered(step: Step, seen: Told) -> None:
 
 
 def _told_notify(step: Step, seen: Told) -> None:
-    step.notice(NoticeKind.TEST, f"{step.at:.3f}", "this is a test: notices of this project arrive here")
+    step.notice(NoticeKind.TEST, f"{step.at:.3f}", notices.TEST)
 
 
 def _departs(step: Step, seen: Departs) -> None:

@@ -169,13 +169,15 @@ def _notice_sending(e: ev.NoticeSending) -> str:
 
 
 def _notice_sent(e: ev.NoticeSent) -> str:
-    doubt = f"; nobody knows whether it arrived by {e.trouble}" if e.trouble else ""
-    return f"{', '.join(e.ids)} went out by {', '.join(e.channels) or 'no other channel'}{doubt}"
+    doubt = f"; nobody knows whether it arrived by {ev.spoken(e.unknown)}" if e.unknown else ""
+    return f"{', '.join(e.ids)} went out by {', '.join(e.delivered) or 'no other channel'}{doubt}"
 
 
 def _notice_failed(e: ev.NoticeFailed) -> str:
+    reasons = ev.spoken((*e.failed, *e.unknown))
+    said = f" ({reasons})" if reasons else ""
     after = f"tried there again in {span(e.retry_at - e.at)}" if e.retry_at else "it is not sent again"
-    return f"{', '.join(e.ids)} did not get through ({e.reason}); {after}"
+    return f"{', '.join(e.ids)} did not get through{said}; {after}"
 
 
 def _used(e: ev.UsageUpdated) -> str:

@@ -48,15 +48,17 @@ def _sent(work: Fold, e: ev.NoticeSent) -> None:
 @on(ev.NoticeFailed)
 def _failed(work: Fold, e: ev.NoticeFailed) -> None:
     known = work.state.notices
+    reason = ev.spoken((*e.failed, *e.unknown)) or e.why
+    gone = tuple(_settled(n, e, reason) for n in known.waiting if n.id in e.ids)
+    others = tuple(n for n in known.waiting if n.id not in e.ids)
     if e.retry_at:
-        waiting = tuple(
-            replace(n, sending=False, retry_at=e.retry_at, settled=e.settled, reason=e.reason) if n.id in e.ids else n
-            for n in known.waiting
-        )
-        _put(work, replace(known, waiting=waiting))
+        _put(work, replace(known, waiting=(*gone, *others)))
         return
-    gone = tuple(replace(n, sending=False, reason=e.reason) for n in known.waiting if n.id in e.ids)
-    waiting = tuple(n for n in known.waiting if n.id not in e.ids)
     lost = tuple(n for n in gone if n.kind is not NoticeKind.TEST)
     kept = (*known.lost, *lost)[-LOST_NOTICES:]
-    _put(work, replace(known, waiting=waiting, lost=kept, lost_count=known.lost_count + len(lost)))
+    _put(work, replace(known, waiting=others, lost=kept, lost_count=known.lost_count + len(lost)))
+
+
+def _settled(notice: Notice, e: ev.NoticeFailed, reason: str) -> Notice:
+    settled = (*notice.settled, *e.delivered, *(pair[0] for pair in e.unknown))
+    return replace(notice, sending=False, retry_at=e.retry_at, settled=settled, reason=reason)

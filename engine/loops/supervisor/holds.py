@@ -187,7 +187,9 @@ def tell(step: Step, name: str) -> None:
     known = any(_same_cause(step.agent(name), other) for other in step.agents.values() if other.name != name)
     step.emit(ev.HoldTold(name, step.at, hold.kind, hold.began, "hold-told"))
     if not known:
-        step.notice(_NOTICES.get(hold.kind, NoticeKind.BLOCKED), f"{name} {hold.began:.3f}", _told(step, name, hold))
+        kind = _NOTICES.get(hold.kind, NoticeKind.BLOCKED)
+        said = "" if blocked(hold) else None  # the log had it when the block began
+        step.notice(kind, f"{name} {hold.began:.3f}", _told(step, name, hold), said)
 
 
 def _same_cause(agent: AgentState, other: AgentState) -> bool:

@@ -324,8 +324,8 @@ class _Fate:
     failures: int = 0
     parked: bool = False
     notice: str = ""
-    said: str = ""
-    """What the log gets instead of the notice."""
+    said: str | None = None
+    """What the log gets instead of the notice; None: the same."""
 
 
 def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) -> _Fate:
@@ -335,7 +335,7 @@ def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) 
             return _Fate(-1.0, agent.why, "not-wanted")
         most = step.config.watchdog.restart_backoff.park_after
         parked = agent.failures >= most
-        notice, said = _crash_loop(agent, "it has to be ended", agent.why) if agent.failures == most else ("", "")
+        notice, said = _crash_loop(agent, "it has to be ended", agent.why) if agent.failures == most else ("", None)
         return _Fate(max(0.0, agent.restart_at - step.at), agent.why, "wanted", agent.failures, parked, notice, said)
     if lost:  # with its holder, or in a reboot: no fault of the agent, whatever it is
         return _Fate(0.0, lost, "lost", agent.failures)
@@ -352,12 +352,12 @@ def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) 
     delay = _pause(step, agent, failures)
     if failures < backoff.park_after:
         return _Fate(delay, how, "heal", failures)
-    notice, said = _crash_loop(agent, how, how) if failures == backoff.park_after else ("", "")
+    notice, said = _crash_loop(agent, how, how) if failures == backoff.park_after else ("", None)
     why = f"{failures} quick ends in a row, the last: {how}"
     return _Fate(delay, why, "crash-loop", failures, True, notice, said)
 
 
-def _crash_loop(agent: AgentState, how: str, why: str) -> tuple[str, str]:
+def _crash_loop(agent: AgentState, how: str, why: str) -> tuple[str, str | None]:
     """The notice and the log's line; *why* may hold what an agent said."""
     again = "it is tried again once an hour"
     return f"{agent.name} is in a crash loop: {how}; {again}", f"{agent.name} is in a crash loop: {why}; {again}"

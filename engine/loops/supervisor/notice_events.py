@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from loops.supervisor.event import Event
@@ -42,23 +43,30 @@ class NoticeSending(AboutNotices):
 
 @dataclass(frozen=True, slots=True)
 class NoticeSent(AboutNotices):
-    """``channels``: those that took it in this try.  ``trouble``: where nobody knows whether it arrived."""
+    """``delivered``: the channels that took it in this try.  ``unknown``: that may have; each with the reason."""
 
     type = "notice.sent"
     at: float
     ids: tuple[str, ...]
-    channels: tuple[str, ...]
-    trouble: str = ""
+    delivered: tuple[str, ...]
+    unknown: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class NoticeFailed(AboutNotices):
-    """A channel did not take it.  ``retry_at`` 0: it is not sent again.  ``settled``: channels that get it no more."""
+    """Not every channel took it.  ``retry_at`` 0: it is not sent again, else only to those that ``failed``."""
 
     type = "notice.failed"
     at: float
     ids: tuple[str, ...]
-    reason: str
     retry_at: float
-    settled: tuple[str, ...]
+    why: str
     rule: str
+    delivered: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+
+
+def spoken(pairs: Iterable[Iterable[str]]) -> str:
+    """Return channels and reasons in words (from the journal a pair comes as a list)."""
+    return "; ".join(": ".join(pair) for pair in pairs)

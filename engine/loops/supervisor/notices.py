@@ -14,6 +14,7 @@ from loops.supervisor.observation import NoticeTried
 from loops.supervisor.state import Notice, Notices, State
 from loops.supervisor.step import Step
 
+TEST = "this is a test: notices of this project arrive here"
 PAUSES = (60.0, 300.0, 1800.0, 7200.0)
 """Seconds before each further try of a notice that a channel did not take; then it is given up."""
 
@@ -22,15 +23,15 @@ PAUSES = (60.0, 300.0, 1800.0, 7200.0)
 
 
 def settle(step: Step) -> None:
-    """Send what may be sent: one at a time."""
+    """Send what may be sent, one at a time; a supervisor that departs sends nothing more."""
     notices = step.state.notices
-    if not notices.waiting or any(notice.sending for notice in notices.waiting):
+    if not step.state.watching or not notices.waiting or any(notice.sending for notice in notices.waiting):
         return
     notify = step.config.notify
     if not notify.channels:
         ids = tuple(notice.id for notice in notices.waiting)
         why = "agents.toml names no way to send it any more"
-        step.emit(ev.NoticeFailed(step.at, ids, why, 0.0, (), "notice-given-up"))
+        step.emit(ev.NoticeFailed(step.at, ids, 0.0, why, "notice-given-up"))
         return
     batch, rule = _batch(notices, notify.per_hour, step.at)
     if batch:
@@ -62,7 +63,7 @@ def _batch(notices: Notices, per_hour: int, at: float) -> tuple[tuple[Notice, ..
 def due(state: State) -> float | None:
     """When `settle` has something to send next, steady seconds; None: nothing waits, or its outcome is waited for."""
     notices, config = state.notices, state.config
-    if config is None or not notices.waiting or any(notice.sending for notice in notices.waiting):
+    if config is None or not state.watching or not notices.waiting or any(notice.sending for notice in notices.waiting):
         return None
     per_hour = config.notify.per_hour
     free = notices.recent[-per_hour] + HOUR if len(notices.recent) >= per_hour else 0.0
@@ -78,31 +79,26 @@ def tried(step: Step, seen: NoticeTried) -> None:
     if not batch:
         return
     ids = tuple(notice.id for notice in batch)
-    settled = (*batch[0].settled, *seen.delivered, *(channel for channel, _ in seen.unknown))
-    doubt = "; ".join(f"{channel}: {why}" for channel, why in seen.unknown)
     if not seen.failed and (seen.delivered or batch[0].settled):
-        step.emit(ev.NoticeSent(step.at, ids, seen.delivered, doubt))
-        return
-    reason = "; ".join(f"{channel}: {why}" for channel, why in seen.failed)
-    if not seen.failed:
-        step.emit(ev.NoticeFailed(step.at, ids, doubt, 0.0, settled, "notice-unknown"))
+        step.emit(ev.NoticeSent(step.at, ids, seen.delivered, seen.unknown))
         return
     tries = max(notice.tries for notice in batch)
-    if tries > len(PAUSES) or batch[0].kind is NoticeKind.TEST:
-        step.emit(ev.NoticeFailed(step.at, ids, reason, 0.0, settled, "notice-given-up"))
-        step.say(f"{_listed(ids)} could not be sent: {reason}")
-    else:
-        step.emit(ev.NoticeFailed(step.at, ids, reason, step.at + PAUSES[tries - 1], settled, "notice-retry"))
+    retry_at, why, rule = 0.0, f"{len(PAUSES) + 1} tries failed", "notice-given-up"
+    if not seen.failed:
+        why, rule = "no channel said that it took it", "notice-unknown"
+    elif batch[0].kind is NoticeKind.TEST:
+        why = "a test is tried once"
+    elif tries <= len(PAUSES):
+        retry_at, why, rule = step.at + PAUSES[tries - 1], f"try {tries} failed", "notice-retry"
+    step.emit(ev.NoticeFailed(step.at, ids, retry_at, why, rule, seen.delivered, seen.failed, seen.unknown))
+    if not retry_at:
+        step.say(f"{', '.join(ids)} did not get through: {ev.spoken((*seen.failed, *seen.unknown))}")
 
 
-def _listed(ids: tuple[str, ...]) -> str:
-    return ", ".join(ids)
-
-
-def abandon(step: Step) -> None:
-    """A supervisor was killed while it sent: nobody knows what arrived."""
-    under_way = [notice for notice in step.state.notices.waiting if notice.sending]
+def abandon(step: Step, unsure: tuple[str, ...]) -> None:
+    """A supervisor ended while it sent these: nobody knows what arrived."""
+    under_way = [notice for notice in step.state.notices.waiting if notice.id in unsure and notice.sending]
     if under_way:
         why = "the supervisor ended while it was being sent, so nobody knows whether it arrived"
         ids = tuple(notice.id for notice in under_way)
-        step.emit(ev.NoticeFailed(step.at, ids, why, 0.0, under_way[0].settled, "notice-unknown"))
+        step.emit(ev.NoticeFailed(step.at, ids, 0.0, why, "notice-unknown"))

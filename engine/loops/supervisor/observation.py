@@ -23,7 +23,10 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The supervisor has started (again) and knows what the holder holds.  ``up``: the operator asked for the project."""
+    """The supervisor has started (again) and knows what the holder holds.
+
+    ``up``: the operator asked for the project.  ``unsure``: notices that were being sent when an earlier one ended.
+    """
 
     at: float
     pid: int
@@ -32,6 +35,7 @@ class Began:
     version: str
     sessions: tuple[Adopted, ...] = ()
     up: bool = False
+    unsure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

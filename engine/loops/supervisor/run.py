@@ -24,6 +24,7 @@ from loops.sessions import client as held
 from loops.sessions.view import View
 from loops.supervisor import action, answering, commission, notify, watching
 from loops.supervisor.acts import Sessions
+from loops.supervisor.announcing import Announcer
 from loops.supervisor.blinding import Blindfolds
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.config_file import ConfigFile, compiled, last_good
@@ -32,6 +33,7 @@ from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
 from loops.supervisor.events import (
     AboutAgent,
+    AboutNotices,
     AboutPhase,
     ConfigLoaded,
     EvidenceTaken,
@@ -42,7 +44,7 @@ from loops.supervisor.events import (
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
-from loops.supervisor.observation import Adopted, Began, Observation, Tick
+from loops.supervisor.observation import Adopted, Began, Departs, Observation, Tick
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
@@ -119,7 +121,8 @@ class Supervisor:
         self._reactor = Reactor(self._clock.now)
         self._seen: deque[Observation] = deque()
         self._acts: deque[action.Action] = deque()
-        self._touched: set[str] = set()
+        self._touched: set[str] = {""}
+        self._unsure = tuple(notice.id for notice in self.state.notices.waiting if notice.sending)
         self._ticked: dict[str, float] = {}
         self._leaving: int | None = None
         self._superseded = False
@@ -135,6 +138,7 @@ class Supervisor:
             self._places.token_log, lambda: (event for _, event in history(self._places.journal))
         )
         self._errands = Errands(reactor, clock.now)
+        self._announcer = Announcer(self._errands, clock, state=lambda: self.state, see=self.see)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
         self._blindfolds = Blindfolds(
             self._errands, clock, self._runtime, state=lambda: self.state, see=self.see, say=self.say
@@ -221,8 +225,10 @@ class Supervisor:
                     self._reactor.at("blindfolds", self._clock.now(), self._blindfolds.settle)
                 if isinstance(event, AboutAgent):
                     self._touched.add(event.agent)
+                elif isinstance(event, AboutNotices):
+                    self._touched.add("")
                 elif not isinstance(event, AboutPhase):
-                    self._touched.update(self.state.agents)
+                    self._touched.update(("", *self.state.agents))
 
     def _commit(self) -> bool:
         try:
@@ -290,6 +296,8 @@ class Supervisor:
                     self._log_tokens(act)
                 case action.Notice(text=text):
                     self.say(text)
+                case action.Notify():
+                    self._announcer.send(act)
                 case action.Leave():
                     self._leave(0)
         except SessionError:
@@ -374,8 +382,10 @@ class Supervisor:
                 __version__,
                 adopted,
                 up=self._up and not again,
+                unsure=self._unsure,
             )
         )
+        self._unsure = ()
         for session in sessions:
             if session.alive and not session.name.startswith(CHECK_SESSION):
                 self._sessions.watch_screen(session.name)
@@ -495,6 +505,9 @@ class Supervisor:
         project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
         self._errands.close()
         if not self._superseded:
+            if self._leaving == 0:  # else the next one says that we ended without a word
+                self.see(Departs(self._clock.now(), "asked to"))
+                self._decide()
             self._close_ledger()
         if project_is_down and not self._superseded:
             self._view.close()

@@ -58,12 +58,14 @@ class Step(Fold):
         """Tell whoever reads the supervisor's log; *text* may hold what an agent said."""
         self.act(Notice(text))
 
-    def notice(self, kind: NoticeKind, key: str, text: str, said: str = "") -> None:
+    def notice(self, kind: NoticeKind, key: str, text: str, said: str | None = None) -> None:
         """The same, and send the operator a notice, once for the event that *kind* and *key* name.
 
-        *text* is the engine's own words and never an agent's, for it leaves the machine; *said* is what the log gets instead.
+        *text* is the engine's own words and never an agent's, for it leaves the machine; *said* is what the log gets instead,
+        "": nothing.
         """
-        self.say(said or text)
+        if said != "":
+            self.say(text if said is None else said)
         notices, notify = self.state.notices, self.config.notify
         wanted = notify.channels and (kind in notify.events or kind is NoticeKind.TEST)
         if wanted and named(kind.value, key) not in notices.told:
