@@ -6,15 +6,6 @@ PUBLIC = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", "syslog", "
 """Schemes whose address is a place and not a key, unless a name or a password stands in it."""
 
 
-CREDENTIAL = "credential:"
-"""Before a name, where agents.toml may also name a path."""
-
-
-def is_credential(name: str) -> bool:
-    """Whether *name* names a credential, and not a file."""
-    return name.startswith(CREDENTIAL)
-
-
 def scheme(url: str) -> str:
     """Return the part before ``://``, which names the service; "?" when there is none."""
     name, found, _ = url.partition("://")

@@ -38,6 +38,7 @@ from loops.config.model import (
     Watchdog,
 )
 from loops.config.problems import DocPath, Value
+from loops.secrets import credentials
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -216,7 +217,7 @@ class _Builder:
 
     def _secret(self, name: str) -> str:
         """The name of a credential as it is; a path from here."""
-        if not name or addresses.is_credential(name):
+        if not name or name.startswith(credentials.PREFIX):
             return name
         return os.path.normpath(os.path.join(self._root, name))
 
@@ -276,7 +277,8 @@ class _Builder:
         if "home" not in table:
             return None
         files = table.table("home")
-        return {place: self._path(files, place) for place in files.names()}
+        named = {place: str(files.get(place, "")) for place in files.names()}
+        return {p: text if text.startswith(credentials.PREFIX) else self._path(files, p) for p, text in named.items()}
 
     def _paths(self, table: _Table, key: str) -> tuple[str, ...]:
         return tuple(os.path.normpath(os.path.join(self._root, path)) for path in table.texts(key))
@@ -309,6 +311,7 @@ class _Builder:
             writes=self._paths(table, "writes"),
             network=Network(table.get("network", "open")),
             env_keep=table.texts("env_keep"),
+            credentials=dict(table.get("credentials", {})),
         )
 
     def _service(self, table: _Table) -> Agent:
@@ -324,6 +327,7 @@ class _Builder:
             enabled=table.get("enabled", True),
             command=("/bin/sh", "-c", command) if isinstance(command, str) else tuple(command),
             env=dict(table.get("env", {})),
+            credentials=dict(table.get("credentials", {})),
         )
 
     def _loop(self, agents: Sequence[Agent]) -> Loop:

@@ -159,7 +159,7 @@ class Watchdog:
 class Notify:
     """Where notices go, and which.  With no channel nothing is sent.
 
-    A file is an absolute path, or ``credential:NAME`` (`loops.credentials`).
+    A file is an absolute path, or ``credential:NAME`` (`loops.secrets.credentials`).
     """
 
     urls: tuple[str, ...] = ()
@@ -208,7 +208,7 @@ class Backend:
     preamble: str = ""
     mode: Mode = Mode.HEADLESS
     home: Mapping[str, str] | None = None
-    """Files for the private home, by their path there; None: the backend's own login file."""
+    """Files for the private home, by their path there: a path, or ``credential:NAME``.  None: the backend's own login."""
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -251,6 +251,8 @@ class Agent:
     writes: tuple[str, ...] = ()
     network: Network = Network.OPEN
     env_keep: tuple[str, ...] = ()
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Variables whose values are credentials, by the names of these (`loops.secrets.credentials`)."""
 
 
 @dataclass(frozen=True, slots=True)

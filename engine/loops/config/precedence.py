@@ -169,7 +169,7 @@ def _overridden(row: Row, config: Config, phase: Phase | None, overrides: Overri
     return Row(row.key, value, origin) if origin.source not in (Source.FILE, Source.DEFAULT) else row
 
 
-_SERVICE_FACTS = ("name", "session", "dir", "watch", "enabled", "command", "env")
+_SERVICE_FACTS = ("name", "session", "dir", "watch", "enabled", "command", "env", "credentials")
 _AGENT_FACTS = tuple(item.name for item in fields(Agent) if item.name != "command")
 
 

@@ -39,16 +39,16 @@ def channels(notify: Notify, root: str, env: Mapping[str, str]) -> Iterator[Chan
     for number, url in enumerate(notify.urls, 1):
         yield by_apprise.Service(f"urls {number} ({scheme(url)})", url)
     for number, name in enumerate(notify.url_files, 1):
-        yield from _of_file(f"url_files {number}", name, env)
+        yield from _of_file(f"url_files {number}", name)
     if notify.ntfy:
-        yield _ntfy(notify, env)
+        yield _ntfy(notify)
     if notify.command:
         yield by_command.Command(notify.command, root, env)
 
 
-def _of_file(name: str, path: str, env: Mapping[str, str]) -> Iterator[Channel]:
+def _of_file(name: str, path: str) -> Iterator[Channel]:
     try:
-        text = keyfile.read(path, env)
+        text = keyfile.read(path, "for notices")
     except LoopsError as error:
         yield Unusable(name, str(error))
         return
@@ -60,11 +60,11 @@ def _of_file(name: str, path: str, env: Mapping[str, str]) -> Iterator[Channel]:
         yield by_apprise.Service(f"{name} line {number} ({scheme(url)})", url)
 
 
-def _ntfy(notify: Notify, env: Mapping[str, str]) -> Channel:
+def _ntfy(notify: Notify) -> Channel:
     token = ""
     if notify.ntfy_token_file:
         try:
-            token = keyfile.read(notify.ntfy_token_file, env).strip()
+            token = keyfile.read(notify.ntfy_token_file, "for ntfy").strip()
         except LoopsError as error:
             return Unusable("ntfy", str(error))
         if not token.isascii() or not token.isprintable() or " " in token:

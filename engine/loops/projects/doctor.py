@@ -67,6 +67,7 @@ def examine(config_path: str, *, agents: bool = False) -> Iterator[Finding]:
 
 
 def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
+    from loops.projects.doctor_credentials import named as named_credentials
     from loops.projects.doctor_isolation import isolation
     from loops.projects.doctor_notify import notify
 
@@ -78,6 +79,7 @@ def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
     yield terminals(sessions)
     yield from backends(config, runtime)
     yield from isolation(config)
+    yield from named_credentials(config)
     yield from clones(config)
     yield from notify(config, os.environ)
     yield journal(StatePlaces(config.log_dir))

@@ -19,6 +19,7 @@ from loops.config.model import Config
 from loops.errors import ConfigError, JournalError, LoopsError, SessionError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
+from loops.secrets.redaction import redact
 from loops.sessions import attach, launch
 from loops.sessions import client as held
 from loops.sessions.view import View
@@ -412,7 +413,7 @@ class Supervisor:
     def say(self, text: str) -> None:
         """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
         with suppress(OSError):  # the log lies on the disk that is full, or its reader is gone: no reason to die
-            print(f"[loops] {text}", file=sys.stderr, flush=True)
+            print(f"[loops] {redact(text)}", file=sys.stderr, flush=True)
 
     def say_once(self, text: str) -> None:
         """The same, unless it was said before."""

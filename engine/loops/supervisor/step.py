@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loops.config.model import Agent, Config, Kind, NoticeKind, Phase
+from loops.secrets.redaction import redact
 from loops.supervisor import events as ev
 from loops.supervisor.action import Action, Notice
 from loops.supervisor.fold import Fold
@@ -82,6 +83,6 @@ class Step(Fold):
 
 
 def _presentable(text: str) -> str:
-    """One printable line of at most `LONGEST_NOTICE` characters: all that a notice says goes through here."""
-    line = "".join(c if c.isprintable() else "?" for c in " ".join(text.split()))
+    """One printable line of at most `LONGEST_NOTICE` characters, without keys: all that a notice says goes through here."""
+    line = "".join(c if c.isprintable() else "?" for c in " ".join(redact(text).split()))
     return line if len(line) <= LONGEST_NOTICE else line[: LONGEST_NOTICE - 3] + "..."
