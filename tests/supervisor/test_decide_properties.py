@@ -245,7 +245,19 @@ def test_every_rule_is_used_and_every_used_rule_is_in_words():
     """Each name that the deciding modules give as a rule stands in `RULES`, and nothing else does."""
     folder = os.path.dirname(loops.supervisor.rules.__file__)
     used: set[str] = set()
-    deciding = ("lives", "attention", "holds", "conversations", "budgets", "nudging", "progress", "reboots", "decide")
+    deciding = (
+        "lives",
+        "attention",
+        "holds",
+        "conversations",
+        "budgets",
+        "nudging",
+        "notices",
+        "progress",
+        "reboots",
+        "step",
+        "decide",
+    )
     for module in deciding:
         with open(os.path.join(folder, f"{module}.py"), encoding="utf-8") as file:
             tree = ast.parse(file.read())

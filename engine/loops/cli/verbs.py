@@ -137,7 +137,9 @@ def _deny(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="default: everything")
+    parser.add_argument(
+        "about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="or `notices`; default: everything"
+    )
 
 
 def _tokens(parser: argparse.ArgumentParser) -> None:
@@ -299,6 +301,7 @@ VERBS: tuple[Verb, ...] = (
         "approving:deny",
         _deny,
     ),
+    Verb("notify test", "send a test notice by every channel", "loops notify test", "notifying:test"),
     Verb("phase", "show or move the phase", "loops phase set 2", "phases:phase", _phase),
     Verb(
         "claim",

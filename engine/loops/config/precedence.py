@@ -177,6 +177,7 @@ def _values(config: Config) -> Iterator[tuple[str, object]]:
     yield "defaults.session_prefix", config.session_prefix
     yield "defaults.log_dir", config.log_dir
     yield from _facts("watchdog", config.watchdog)
+    yield from _facts("notify", config.notify)
     for backend in config.backends.values():
         yield from _facts(f"backend.{backend.name}", backend, but=("name",))
     for agent in config.agents.values():

@@ -55,6 +55,7 @@ def breaches(document: Mapping[str, Any], misread: Collection[DocPath] = ()) -> 
     yield from project.completion()
     yield from project.schedules()
     yield from project.two_spellings()
+    yield from project.notices()
     yield from _secrets(document, ())
     yield from project.credentials()
 
@@ -214,6 +215,11 @@ class _Project:
         tokens = self._document.get("watchdog", {}).get("log_tokens")
         if tokens is not None and loop.get("log_tokens", tokens) != tokens:
             yield ("loop", "log_tokens"), "differs from [watchdog] log_tokens, which says the same: keep one of them"
+
+    def notices(self) -> Iterator[Breach]:
+        notify = self._document.get("notify", {})
+        if "ntfy_token_file" in notify and "ntfy" not in notify and ("notify", "ntfy") not in self._misread:
+            yield ("notify", "ntfy_token_file"), 'is for ntfy, which is missing: add ntfy = "https://ntfy.sh/my-topic"'
 
     def _agent(self, name: str, place: DocPath) -> Iterator[Breach]:
         agents = [known for known, kind in self._kinds.items() if kind != "service"]

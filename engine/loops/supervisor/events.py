@@ -13,6 +13,7 @@ from typing import Any
 from loops.supervisor.event import AboutAgent as AboutAgent
 from loops.supervisor.event import AboutPhase as AboutPhase
 from loops.supervisor.event import Event as Event
+from loops.supervisor.notice_events import *  # noqa: F403  (their names are this module's too)
 from loops.supervisor.turn_events import *  # noqa: F403  (their names are this module's too)
 
 # ---- the supervisor itself -----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 
 from loops.config.model import Kind
 from loops.supervisor import approvals, table
+from loops.supervisor.announcing import NO_CHANNEL
 from loops.supervisor.clock import Clock
 from loops.supervisor.observation import Observation, Told
 from loops.supervisor.state import AgentState, Approval, Life, State
@@ -98,6 +99,7 @@ class Requests:
             "ending": _ending(after),
             "running": _running(before),
             "nudge": f"n{after.nudges}" if after.nudges > before.nudges else "",
+            "notice": f"notice-{after.notices.count}" if after.notices.count > before.notices.count else "",
             "phase": {"id": after.loop.phase, "index": after.loop.index},
         }
 
@@ -117,7 +119,7 @@ class Requests:
     def _check(self, verb: str, names: tuple[str, ...], detail: str) -> str:
         """Say what is wrong with the operator's words, or nothing."""
         state = self._state()
-        if verb not in ("up", "down", "estop", "phase", "nudge", "answered"):
+        if verb not in ("up", "down", "estop", "phase", "nudge", "answered", "notify"):
             return f"unknown verb {verb!r}"
         if state.config is None:
             return "no valid agents.toml has been read yet: see `loops validate`"
@@ -125,6 +127,8 @@ class Requests:
         if unknown:
             known = ", ".join(state.config.agents)
             return f"no agent is called {', '.join(map(repr, unknown))}; agents.toml names: {known}"
+        if verb == "notify" and not state.config.notify.channels:
+            return NO_CHANNEL
         if verb == "nudge":
             silent = [n for n in names if state.config.agents[n].kind is Kind.SERVICE]
             if silent:

@@ -53,4 +53,11 @@ RULES: dict[str, str] = {
     "hang": "a turn without any output or event for hang_after seconds is ended, and the conversation resumed",
     "wake": "a wake is due every interval; a missed one is not made up for",
     "nudge-stale": "a nudge whose reason has gone is dropped",
+    "hold-told": "what only somebody outside can put right is told to the operator, and so is a usage limit, or a provider that "
+    "is away, for longer than limit_after; once, and for all agents of a backend together",
+    "notice": "the operator is told once of each event that [notify] names",
+    "notices-merged": "the last notice that per_hour allows takes in all that wait",
+    "notice-retry": "a notice that a channel did not take is sent there again, a few times and ever later",
+    "notice-given-up": "a notice that no try got through is given up; loops status says so",
+    "notice-unknown": "a notice of which nobody knows whether it arrived is never sent again",
 }

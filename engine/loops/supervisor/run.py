@@ -26,6 +26,7 @@ from loops.sessions import client as held
 from loops.sessions.view import View
 from loops.supervisor import action, answering, commission, watching
 from loops.supervisor.acts import Sessions
+from loops.supervisor.announcing import Announcer
 from loops.supervisor.blinding import Blindfolds
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.config_file import ConfigFile, compiled, last_good
@@ -34,6 +35,7 @@ from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
 from loops.supervisor.events import (
     AboutAgent,
+    AboutNotices,
     AboutPhase,
     ConfigLoaded,
     Event,
@@ -46,7 +48,7 @@ from loops.supervisor.holding import Found, Holding
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
-from loops.supervisor.observation import Adopted, Began, Observation, Tick
+from loops.supervisor.observation import Adopted, Began, Departs, Observation, Tick
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.reboot_log import RebootLog
 from loops.supervisor.repository import Repository
@@ -124,7 +126,8 @@ class Supervisor:
         self._reactor = Reactor(self._clock.now)
         self._seen: deque[Observation] = deque()
         self._acts: deque[action.Action] = deque()
-        self._touched: set[str] = set()
+        self._touched: set[str] = {""}
+        self._unsure = tuple(notice.id for notice in self.state.notices.waiting if notice.sending)
         self._ticked: dict[str, float] = {}
         self._leaving: int | None = None
         self._superseded = False
@@ -139,6 +142,7 @@ class Supervisor:
         self._token_log = TokenLog(self._places.token_log, self._past)
         self._reboot_log = RebootLog(config.root, self._past)
         self._errands = Errands(reactor, clock.now)
+        self._announcer = Announcer(self._errands, clock, state=lambda: self.state, see=self.see)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
         self._holding = Holding(
             self._runtime,
@@ -242,8 +246,10 @@ class Supervisor:
                     self._reactor.at("blindfolds", self._clock.now(), self._blindfolds.settle)
                 if isinstance(event, AboutAgent):
                     self._touched.add(event.agent)
+                elif isinstance(event, AboutNotices):
+                    self._touched.add("")
                 elif not isinstance(event, AboutPhase):
-                    self._touched.update(self.state.agents)
+                    self._touched.update(("", *self.state.agents))
 
     def _commit(self) -> bool:
         try:
@@ -313,6 +319,8 @@ class Supervisor:
                     self._log_reboots(act)
                 case action.Notice(text=text):
                     self.say(text)
+                case action.Notify():
+                    self._announcer.send(act)
                 case action.Leave():
                     if not self._service:
                         self._leave(0)
@@ -387,8 +395,10 @@ class Supervisor:
                 adopted,
                 up=self._up and not found.again,
                 down_since=0.0 if found.again else self._down_since,
+                unsure=self._unsure,
             )
         )
+        self._unsure = ()
         for session in sessions:
             if session.alive and not session.name.startswith(CHECK_SESSION):
                 self._sessions.watch_screen(session.name)
@@ -511,6 +521,9 @@ class Supervisor:
         project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
         self._errands.close()
         if not self._superseded:
+            if self._leaving == 0:  # else the next one says that we ended without a word
+                self.see(Departs(self._clock.now(), "asked to"))
+                self._decide()
             self._close_ledger()
         if project_is_down and not self._superseded:
             self._view.close()

@@ -13,7 +13,7 @@ from loops.config.model import Agent, Config, Kind
 from loops.protocol.moment import span
 from loops.supervisor.approvals import waiting
 from loops.supervisor.remedies import remedy
-from loops.supervisor.state import AgentState, Hold, Life, NudgeKind, State, Turn
+from loops.supervisor.state import AgentState, Hold, Life, Notice, NudgeKind, State, Turn
 
 HEAD = ("NAME", "KIND", "BACKEND", "MODEL", "WATCH", "STATE", "SINCE", "RESTARTS", "DOING")
 
@@ -172,6 +172,7 @@ def notes(state: State) -> list[str]:
         found.append("agents.toml was changed and refused; the last good one is in force: see `loops validate`")
     found.extend(_without_isolation(state))
     found.extend(_uncounted(state))
+    found.extend(_undelivered(state))
     if state.loop.refused:
         found.append(f"done was refused: {'; '.join(state.loop.refused[1:])}")
     check = state.loop.check
@@ -186,6 +187,22 @@ def _without_isolation(state: State) -> list[str]:
         if agent.alive and agent.not_isolated:
             names.setdefault(agent.not_isolated, []).append(agent.name)
     return [f"not isolated: {', '.join(those)}: {why}" for why, those in names.items()]
+
+
+def _undelivered(state: State) -> list[str]:
+    """What the operator was to be told and perhaps was not."""
+    notices = state.notices
+    found = []
+    if notices.lost_count:
+        last = notices.lost[-1]
+        found.append(
+            f"notices that did not get through: {notices.lost_count}, the last ({last.kind.value}): {last.reason}"
+        )
+    failing = [notice for notice in notices.waiting if notice.reason]
+    if failing:
+        last, when = failing[-1], min(notice.retry_at for notice in failing)
+        found.append(f"notices that are tried again: {len(failing)}, next at {_clock(when)}: {last.reason}")
+    return [f"{line}; see `loops explain notices`" for line in found]
 
 
 def _uncounted(state: State) -> list[str]:
@@ -219,12 +236,22 @@ def as_json(state: State, now: float, supervisor_pid: int = 0, started: float = 
         },
         "up": state.up,
         "notes": notes(state),
+        "notices": {
+            "waiting": [_notice(each) for each in state.notices.waiting],
+            "undelivered": [_notice(each) for each in state.notices.lost],
+            "undelivered_count": state.notices.lost_count,
+        },
         "approvals": [
             {"id": each.id, "agent": agent.name, "text": each.text, "since": each.since, "expires": each.expires}
             for agent, each in waiting(state)
         ],
         "agents": [asdict(row) for row in rows(state, now, supervisor_pid=supervisor_pid, started=started)],
     }
+
+
+def _notice(notice: Notice) -> dict[str, object]:
+    facts = {"id": notice.id, "kind": notice.kind.value, "text": notice.text, "since": notice.at}
+    return {**facts, "sending": notice.sending, "tries": notice.tries, "reason": notice.reason}
 
 
 def text(state: State, now: float, *, supervisor_pid: int = 0, started: float = 0.0, colour: bool = False) -> str:
