@@ -362,6 +362,8 @@ class Supervisor:
         self._sessions.heard(events)
         for event in events:
             match event:
+                case held.HolderEnds():
+                    self.say("the holder was told to end, and ends every session; the next one gets them anew")
                 case held.HolderGone():
                     self._reactor.forget(self._holder.fileno())
                     self._holding.lost()
