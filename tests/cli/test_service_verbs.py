@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli_scratch import Done, Scratch, until
+from cli_scratch import LOOPS, Done, Scratch, until
+from loops import places
 from loops.boot import installed
 from loops.cli import entry, service
 from loops.supervisor import processes
@@ -133,6 +134,42 @@ def test_install_and_uninstall_for_oneself(machine: Machine) -> None:
     assert done.facts["done"]
     assert os.listdir(machine.units) == []
     assert machine.scratch.config_path.read_bytes() == before
+
+
+def test_uninstall_leaves_no_directory_of_sockets_that_would_be_taken_for_a_service_s(machine: Machine) -> None:
+    assert machine.loops("service", "install", "--user").code == 0
+    machine.scratch.runtime.create()
+    (Path(machine.scratch.runtime.root) / "holder.lock").touch()
+    assert machine.loops("service", "uninstall", "--user").code == 0
+    assert not os.path.exists(machine.scratch.runtime.root)
+
+
+def test_up_finds_the_sockets_that_a_service_makes_when_it_is_started(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine.loops("service", "install", "--user").code == 0
+    services = Path(machine.scratch.runtime_root, "s")
+    monkeypatch.setattr(places, "SERVICES", str(services))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(machine.scratch.root.parent))
+    monkeypatch.delenv("LOOPS_RUNTIME_DIR")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(_: object) -> None:
+        environment = {**machine.scratch.env, "LOOPS_RUNTIME_DIR": str(services)}
+        for words in (["holder"], ["watchdog", "--no-holder"]):
+            argv = [*LOOPS, "--config", str(machine.scratch.config_path), *words]
+            started.append(subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL))
+
+    monkeypatch.setattr(installed, "start", start)
+    try:
+        done = machine.loops("up")
+        assert done.code == 0, done.err
+        assert os.listdir(services) == [os.path.basename(machine.scratch.runtime.root)]
+        assert "the service itself runs on" in machine.loops("down").out
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(60)
 
 
 def test_uninstall_finds_the_name_that_was_given(machine: Machine) -> None:

@@ -102,12 +102,12 @@ def start(unit: Installed) -> None:
         )
 
 
-def await_supervisor(unit: Installed, runtime: Runtime) -> dict[str, Any]:
+def await_supervisor(unit: Installed, config_path: str) -> dict[str, Any]:
     """Return the status of a supervisor that was just started.  SessionError: it does not come."""
     deadline = time.monotonic() + COMES_WITHIN
     while time.monotonic() < deadline:
         with suppress(TimeoutError):
-            answer = control.ask(runtime.control_socket, {"verb": "status"})
+            answer = control.ask(Runtime(config_path).control_socket, {"verb": "status"})
             if answer is not None:
                 return answer
         time.sleep(GLANCE)

@@ -11,6 +11,7 @@ from typing import Any
 from loops.cli.answer import Answer
 from loops.cli.project import Project, check_names, of
 from loops.errors import ConfigError, SessionError, UsageError
+from loops.places import find_config
 
 Rows = list[dict[str, Any]]
 
@@ -49,7 +50,7 @@ def start_supervisor(project: Project) -> dict[str, Any]:
     unit = installed.find(project.config_path)
     if unit is not None:  # a holder of our own beside it would be a second one
         installed.start(unit)
-        return installed.await_supervisor(unit, project.runtime)
+        return installed.await_supervisor(unit, project.config_path)
     return arriving.start(project.config_path, project.runtime, project.config().log_dir)
 
 
@@ -234,14 +235,17 @@ def _refuse_service(project: Project) -> None:
 
 
 def holder(args: argparse.Namespace) -> int:
-    """Become the project's holder, in the foreground, as a service manager starts it."""
+    """Become the project's holder, in the foreground, as a service manager starts it.
+
+    agents.toml is not read, and need not be there yet: the supervisor's unit may be the one that prepares it.
+    """
     from loops.sessions.launch import holder_command
 
     if args.json:
         raise UsageError("the holder runs in the foreground and has no facts to print; `loops status --json` has them")
-    project = of(args)
-    project.runtime.create()
-    command = [*holder_command(), project.runtime.holder_socket, "--service"]
+    runtime = Project(find_config(args.config)).runtime
+    runtime.create()
+    command = [*holder_command(), runtime.holder_socket, "--service"]
     try:
         os.execv(command[0], command)
     except OSError as error:

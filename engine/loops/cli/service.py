@@ -58,7 +58,7 @@ def uninstall(args: argparse.Namespace) -> Answer:
         return Answer({**facts, "done": False}, plan.lines())
     _need_rights(args, "uninstall")
     service.apply(plan)
-    _end_views(project)
+    _clear_away(project)
     return Answer(
         {**facts, "done": True},
         [
@@ -223,11 +223,15 @@ def _refuse_running(project: Project, wanted: units.Service) -> None:
         )
 
 
-def _end_views(project: Project) -> None:
-    """The tmux server outlives its unit, so that operators stay attached while that is restarted."""
+def _clear_away(project: Project) -> None:
+    """What outlives the units, so that operators stay attached while they are restarted: the tmux server, the sockets."""
     from loops.sessions.view import View
+    from loops.supervisor import control, processes
 
-    View(project.runtime.tmux_socket, ()).close()
+    runtime = project.runtime
+    View(runtime.tmux_socket, ()).close()
+    if not processes.holder(runtime) and not control.listener(runtime.control_socket):
+        shutil.rmtree(runtime.root, ignore_errors=True)
 
 
 def _hints(wanted: units.Service, unit: installed.Installed) -> list[str]:
