@@ -150,7 +150,7 @@ def test_up_finds_the_sockets_that_a_service_makes_when_it_is_started(
     assert machine.loops("service", "install", "--user").code == 0
     services = Path(machine.scratch.runtime_root, "s")
     monkeypatch.setattr(places, "SERVICES", str(services))
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(machine.scratch.root.parent))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", machine.scratch.runtime_root)
     monkeypatch.delenv("LOOPS_RUNTIME_DIR")
     started: list[subprocess.Popen[bytes]] = []
 
