@@ -129,8 +129,6 @@ def power_cut(scratch: Scratch) -> None:
         for anybody in polled(partial(_any_alive, victims), 5.0):
             if not anybody:
                 break
-        else:
-            print("STILL", {p: (lines.get(p), open(f"/proc/{p}/status").read()[:300]) for p in victims if alive(p)})
     raise AssertionError(f"still alive: {scratch.pids()}")
 
 

@@ -24,7 +24,7 @@ from scratch import Scratch, checked, persistent, polled
 from test_faults_of_surroundings import power_cut
 from test_nineteen_phases import assert_nothing_lost_or_doubled
 
-LONGEST = 240.0
+LONGEST = 90.0
 """Seconds for a whole plan with all its reboots, on a machine that is busy with other things."""
 
 T = TypeVar("T")
