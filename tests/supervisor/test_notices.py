@@ -235,10 +235,23 @@ def test_another_holder_is_no_takeover():
     assert world.kinds() == []
 
 
-def test_a_reboot_is_no_takeover():
+def test_a_reboot_is_told_once_and_is_no_takeover():
     world = told()
     world.reboot()
-    assert "takeover" not in world.kinds()
+    world.crash()
+    world.begin()
+    assert world.kinds() == ["reboot", "takeover"]
+    assert "the machine was rebooted" in world.texts_due()[0]
+
+
+def test_a_notice_that_was_being_sent_when_the_power_failed_is_never_sent_again():
+    world = told(answers=False)
+    world.works("builder")
+    world.asks(1)
+    world.answers = True
+    world.reboot()
+    assert world.sent_notices == [("notice-1",), ("notice-2",)]
+    assert world.happened(ev.NoticeFailed)[0].rule == "notice-unknown"
 
 
 # ---- what is wanted ------------------------------------------------------------------------------------------------------

@@ -300,6 +300,7 @@ class _Builder:
             resume=table.get("resume", False),
             prompt_file=self._path(table, "prompt_file"),
             wake=Wake(wake.time("interval", 0.0), self._path(wake, "prompt_file")) if "wake" in table else None,
+            schedule=table.get("schedule", ""),
             env=dict(table.get("env", {})),
             budget=self._budget(table),
             mode=Mode(table.get("mode", "")) if "mode" in table else None,

@@ -237,6 +237,8 @@ class Agent:
     resume: bool = False
     prompt_file: str = ""
     wake: Wake | None = None
+    schedule: str = ""
+    """When a task is run by itself: a calendar expression (`loops.config.calendar`); empty: only when asked."""
     command: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)

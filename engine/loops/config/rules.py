@@ -53,6 +53,7 @@ def breaches(document: Mapping[str, Any], misread: Collection[DocPath] = ()) -> 
     yield from project.phases()
     yield from project.handoff()
     yield from project.completion()
+    yield from project.schedules()
     yield from project.two_spellings()
     yield from project.notices()
     yield from _secrets(document, ())
@@ -199,6 +200,14 @@ class _Project:
         if kind not in ("task", "service") and (*owner, "kind") not in self._misread:
             yield path, f'"{name}" is of kind {kind}, and only an agent of kind task can run once: set kind = "task"'
 
+    def schedules(self) -> Iterator[Breach]:
+        for path, table in self._members:
+            if path[0] != "agent" or "schedule" not in table:
+                continue
+            if self._kinds[table["name"]] != "task" and (*path, "kind") not in self._misread:
+                yield (*path, "schedule"), 'only an agent of kind task has one: set kind = "task", or use wake'
+            yield from _schedule(table["schedule"], (*path, "schedule"))
+
     def two_spellings(self) -> Iterator[Breach]:
         loop, done = self._loop, self._loop.get("done", {})
         if "marker" in done and loop.get("done_marker", done["marker"]) != done["marker"]:
@@ -271,6 +280,20 @@ def _words(value: object, place: DocPath) -> Iterator[Breach]:
             shlex.split(value)
         except ValueError as error:
             yield place, f"cannot be split into words ({error}): close the quote, or write a list of texts"
+
+
+def _schedule(text: str, place: DocPath) -> Iterator[Breach]:
+    from loops.config import calendar, zones
+
+    try:
+        zone = calendar.parse(text).zone
+    except calendar.BadCalendar as error:
+        yield place, str(error)
+        return
+    known = zones.known() if zone not in ("", "UTC") else ()
+    if known and zone not in known:
+        hint = nearest(zone, known) or '; write it as in "Europe/Berlin", or UTC'
+        yield place, f"there is no time zone {quoted(zone)}{hint}"
 
 
 def _repeated_items(items: Sequence[Any], place: DocPath) -> Iterator[Breach]:

@@ -23,7 +23,11 @@ from loops.supervisor import texts
 from loops.supervisor.state import AgentState, Nudge, NudgeKind
 
 _FOREIGN = frozenset({"TMUX", "TMUX_PANE", "CLAUDECODE", "STY", "COLUMNS", "LINES", "LOOPS_CREDENTIALS"})
-_SERVICE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM", "CREDENTIALS_DIRECTORY")
+_SERVICE = (
+    *("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"),
+    *("CREDENTIALS_DIRECTORY", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "MEMORY_PRESSURE_"),
+    *("LOOPS_BOOT_ID", "LOOPS_SCHEDULES", "LOOPS_UNIT"),
+)
 """Left over from the shell, or the service manager, that started us: an agent must not believe that it runs inside
 somebody's session, nor tell the service manager that we are well, nor find the credentials of others."""
 
@@ -81,7 +85,7 @@ def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, wra
             role=spec.role or spec.name,
             model=agent.model,
             directory=spec.dir,
-            kickoff=texts.kickoff(config, spec, phase, kind),
+            kickoff=texts.kickoff(config, spec, phase, kind, rebooted=agent.reboot > 0),
             conversation=agent.conversation if agent.resuming else "",
             resume=agent.resuming,
             fresh_id="" if agent.resuming else agent.conversation,

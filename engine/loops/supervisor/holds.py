@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from loops.agents import port
 from loops.config.model import Config, NoticeKind
+from loops.protocol.moment import span
 from loops.supervisor import events as ev
 from loops.supervisor.lives import end
 from loops.supervisor.remedies import REMEDIES, remedy
 from loops.supervisor.state import AgentState, Hold, Life, NudgeKind, Turn
 from loops.supervisor.step import Step
-from loops.supervisor.table import span
 
 PROVIDER_PAUSE = 15.0
 """Seconds that a silent provider is left alone at first; then it grows with ``restart_backoff``."""

@@ -23,9 +23,11 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The supervisor has started (again) and knows what the holder holds.
+    """The supervisor has started (again) and knows what the holder holds.  ``up``: the operator asked for the project.
 
-    ``up``: the operator asked for the project.  ``unsure``: notices that were being sent when an earlier one ended.
+    ``boot_id``: empty where it cannot be told.  ``down_since``: the steady time of the last event that the journal had
+    when this supervisor opened it; 0: it was there all the time, and has found another holder.  ``unsure``: notices
+    that were being sent when an earlier one ended.
     """
 
     at: float
@@ -35,6 +37,7 @@ class Began:
     version: str
     sessions: tuple[Adopted, ...] = ()
     up: bool = False
+    down_since: float = 0.0
     unsure: tuple[str, ...] = ()
 
 

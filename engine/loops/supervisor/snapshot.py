@@ -59,6 +59,7 @@ def encode(state: State) -> dict[str, Any]:
         "epoch": state.epoch,
         "watching": state.watching,
         "boot_id": state.boot_id,
+        "reboots": state.reboots,
         "steady": state.steady,
     }
 
@@ -86,6 +87,7 @@ def decode(data: Mapping[str, Any]) -> State | None:
         epoch=data["epoch"],
         watching=data["watching"],
         boot_id=data["boot_id"],
+        reboots=data["reboots"],
         steady=data["steady"],
     )
 
