@@ -169,8 +169,9 @@ class World:
         """The same, with ``boot`` as it is."""
         self.epoch += 1
         unsure, self.unsure = self.unsure, ()
-        held = tuple(self.held.values())
-        return self.see(ob.Began(self.now, 7, self.epoch, self.boot, "1", held, up, down_since, unsure))
+        return self.see(
+            ob.Began(self.now, 7, self.epoch, self.boot, "1", tuple(self.held.values()), up, down_since, unsure)
+        )
 
     def crash(self) -> None:
         """The supervisor is killed: what comes back is the fold of its journal."""

@@ -12,7 +12,20 @@ from typing import Any
 
 from loops.config import encode
 from loops.config.model import Kind, NoticeKind
-from loops.supervisor import approvals, attention, budgets, holds, lives, notices, nudging, progress, reboots, tokens
+from loops.supervisor import (
+    approvals,
+    attention,
+    budgets,
+    holds,
+    lives,
+    notices,
+    nudging,
+    progress,
+    reboots,
+    scheduling,
+    tasks,
+    tokens,
+)
 from loops.supervisor import events as ev
 from loops.supervisor.action import Action, End, Leave, RunChecks, Send, Start
 from loops.supervisor.observation import (
@@ -34,6 +47,7 @@ from loops.supervisor.observation import (
     Spawned,
     SpawnRefused,
     Tick,
+    Timed,
     Told,
 )
 from loops.supervisor.state import Life, NudgeKind, State
@@ -54,6 +68,7 @@ def decide(state: State, seen: Observation) -> tuple[State, list[ev.Event], list
         del step.touched[name]
         if name in step.agents:
             budgets.settle(step, name)
+            scheduling.settle(step, name)
             lives.settle(step, name)
             nudging.settle(step, name)
             holds.tell(step, name)
@@ -69,7 +84,9 @@ def due(state: State, name: str) -> float | None:
         return notices.due(state)
     if state.config is None or name not in state.agents:
         return None
-    return nudging.due(Step(state, state.steady), name)
+    step = Step(state, state.steady)
+    times = [when for when in (nudging.due(step, name), scheduling.due(step, name)) if when is not None]
+    return min(times, default=None)
 
 
 # ---- the supervisor comes, or comes back -------------------------------------------------------------------------------
@@ -181,12 +198,14 @@ def _config_broken(step: Step, seen: ConfigBroken) -> None:
 
 def _exited(step: Step, seen: Exited) -> None:
     lives.exited(step, seen)
+    tasks.unread_words(step, seen.agent)
 
 
 def _leave_when_over(step: Step) -> None:
-    """The project is down, and nothing lives or waits for its restart: the supervisor's work is done."""
+    """The project is down, and nothing lives, waits for its restart, or is kept to be looked at: our work is done."""
     resting = (Life.OFF, Life.ENDED)
-    if not step.state.up and all(agent.life in resting for agent in step.agents.values()):
+    agents = step.agents.values()
+    if not step.state.up and all(agent.life in resting and not agent.shown for agent in agents):
         check = step.loop.check
         if check is not None and check.ok is None:
             step.act(End(f"{CHECK_SESSION}{check.number}", 1, 0.0))
@@ -271,6 +290,8 @@ def _touch(step: Step, names: tuple[str, ...]) -> None:
 
 _TOLD: dict[str, Callable[[Step, Told], None]] = {
     "up": _told_up,
+    "run": tasks.told_run,
+    "due": scheduling.told_due,
     "down": _told_down,
     "estop": _told_down,
     "phase": progress.told_phase,
@@ -298,5 +319,6 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     Told: _told,
     NoticeTried: notices.tried,
     Departs: _departs,
+    Timed: scheduling.timed,
     Tick: _tick,
 }

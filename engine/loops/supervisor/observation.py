@@ -23,11 +23,11 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The supervisor has started (again) and knows what the holder holds.  ``up``: the operator asked for the project.
+    """The supervisor has started (again) and knows what the holder holds.
 
-    ``boot_id``: empty where it cannot be told.  ``down_since``: the steady time of the last event that the journal had
-    when this supervisor opened it; 0: it was there all the time, and has found another holder.  ``unsure``: notices
-    that were being sent when an earlier one ended.
+    ``up``: the operator asked for the project.  ``boot_id``: empty where it cannot be told.  ``down_since``: the steady
+    time of the last event that the journal had when this supervisor opened it; 0: it was there all the time, and has
+    found another holder.  ``unsure``: notices that were being sent when an earlier one ended.
     """
 
     at: float
@@ -170,7 +170,8 @@ class CheckEnded:
 class Told:
     """The operator's word.  ``verb``: up, down, estop, phase (``detail``: an id, a number from 1, or "next"),
     nudge (``detail``: the text), notify (a test), answered (a dialog), approve and deny (``approval``: its id;
-    ``detail``: the reason)."""
+    ``detail``: the reason), run (``detail``: words for the agent; ``fresh``: never what runs already, or a conversation
+    from before), due (a timer of the service manager's: the task's time has come, at the wall time ``wall``)."""
 
     at: float
     verb: str
@@ -179,6 +180,21 @@ class Told:
     model: str = ""
     backend: str = ""
     approval: str = ""
+    fresh: bool = False
+    wall: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """The wall clock was looked at for a scheduled task.  ``wall``: what it said.  ``following``: the first time of
+    ``schedule`` after that, 0: never.  ``ours``: it is we who run the task then, and not a timer of a service manager."""
+
+    at: float
+    agent: str
+    schedule: str
+    wall: float
+    following: float
+    ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,5 +241,6 @@ Observation = (
     | Told
     | NoticeTried
     | Departs
+    | Timed
     | Tick
 )

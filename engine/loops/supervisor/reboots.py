@@ -41,7 +41,7 @@ def record(step: Step, seen: Began, since: float) -> ev.MachineRebooted | None:
     step.emit(event)
     where = f"in phase {phase}" if phase else "outside any phase"
     text = f"the machine was rebooted ({told(event)}) {where}; in flight: {len(event.in_flight)}, see `loops boot`"
-    step.notice(NoticeKind.REBOOT, event.boot_id, text)
+    step.notice(NoticeKind.REBOOT, f"reboot {count}", text)
     return event
 
 

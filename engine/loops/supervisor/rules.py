@@ -52,6 +52,10 @@ RULES: dict[str, str] = {
     "stall-restart": "an agent that is idle again after that nudge, or takes up no nudge at all, is started again and resumes",
     "hang": "a turn without any output or event for hang_after seconds is ended, and the conversation resumed",
     "wake": "a wake is due every interval; a missed one is not made up for",
+    "schedule": "a scheduled task is run when its time comes; a time that was missed is made up for, once; in a limit window "
+    "it waits",
+    "schedule-running": "a task that still runs when its time comes again is not started a second time",
+    "unread": "what a task was told and did not read before it ended is the prompt of one more run",
     "nudge-stale": "a nudge whose reason has gone is dropped",
     "hold-told": "what only somebody outside can put right is told to the operator, and so is a usage limit, or a provider that "
     "is away, for longer than limit_after; once, and for all agents of a backend together",

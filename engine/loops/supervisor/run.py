@@ -53,6 +53,7 @@ from loops.supervisor.reactor import Reactor
 from loops.supervisor.reboot_log import RebootLog
 from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
+from loops.supervisor.schedules import Schedules
 from loops.supervisor.showing import Showing
 from loops.supervisor.state import Life
 from loops.supervisor.token_log import TokenLog
@@ -188,6 +189,7 @@ class Supervisor:
             state=lambda: self.state,
             see=self.see,
         )
+        self._schedules = Schedules(reactor, clock, state=lambda: self.state, see=self.see, say=self.say_once)
         relay = [sys.executable, "-I", "-S", "-E", attach.__file__, "--no-detach", self._runtime.holder_socket]
         self._view = View(self._runtime.tmux_socket, relay)
         self._showing = Showing(self._view, reactor, clock, wanted=self._views, say=self.say)
@@ -287,6 +289,7 @@ class Supervisor:
                 when = max(when, self._ticked.get(name, 0.0) + TICK_PAUSE)
             self._reactor.at(f"agent {name}", when, lambda n=name: self._tick(n))  # type: ignore[misc]
         if self._touched:
+            self._schedules.settle(self._touched)
             self._showing.soon()
         self._touched.clear()
 
@@ -362,6 +365,8 @@ class Supervisor:
         self._sessions.heard(events)
         for event in events:
             match event:
+                case held.HolderEnds():
+                    self.say("the holder was told to end, and ends every session; the next one gets them anew")
                 case held.HolderGone():
                     self._reactor.forget(self._holder.fileno())
                     self._holding.lost()
@@ -419,7 +424,7 @@ class Supervisor:
         return {
             config.agents[name].session: name
             for name, agent in self.state.agents.items()
-            if name in config.agents and agent.incarnation and agent.life not in (Life.OFF, Life.ENDED)
+            if name in config.agents and agent.incarnation and (agent.shown or agent.life not in (Life.OFF, Life.ENDED))
         }
 
     def say(self, text: str) -> None:
@@ -468,6 +473,7 @@ class Supervisor:
         except SessionError as error:
             self.say_once(str(error))
         self._files.rescan()
+        self._schedules.net()
         if self._inotify.exhausted:
             self._inotify.exhausted = False
             self.say_once(

@@ -219,6 +219,17 @@ class AgentState:
     signals_offset: int = 0
     task_wanted: bool = False
     """A task agent that was asked for and has not ended yet."""
+    words: str = ""
+    """What the operator asked of the task beyond its prompt, for the run that goes on or begins."""
+    shown: bool = False
+    """The task ended by itself, and its last screen is kept to be looked at."""
+    schedule: str = ""
+    """The schedule that ``due`` comes from; it may differ from that of a file that has just changed."""
+    due: float = 0.0
+    """When a task is due next.  This and the two below are wall times (epoch seconds); 0: never."""
+    due_last: float = 0.0
+    owed: float = 0.0
+    """The due time whose run has not begun yet."""
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """By phase id ("" outside any phase)."""
     last_request: Usage = Usage()

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loops.config.model import Agent, Config, Kind
-from loops.protocol.moment import span
+from loops.protocol.moment import span, wall
 from loops.supervisor.approvals import waiting
 from loops.supervisor.remedies import remedy
+from loops.supervisor.scheduling import hindrance, window
 from loops.supervisor.state import AgentState, Hold, Life, Notice, NudgeKind, State, Turn
 
 HEAD = ("NAME", "KIND", "BACKEND", "MODEL", "WATCH", "STATE", "SINCE", "RESTARTS", "DOING")
@@ -32,6 +33,14 @@ class Row:
     doing: str
     session: str
     pid: int
+    incarnation: int = 0
+    """How often it was started."""
+    code: int | None = None
+    """With what its last session ended; None: with nothing, for a signal ended it, or none has ended yet."""
+    wanted: bool = False
+    """A run of a task that was asked for is not over yet."""
+    due: float = 0.0
+    """When a scheduled task is due next (epoch seconds); 0: never."""
     hold: str = ""
     """What it is left alone for: limit_reached, provider_unavailable, or the kind of its block (`remedies.REMEDIES`)."""
 
@@ -72,9 +81,13 @@ def _row(config: Config, state: State, spec: Agent, now: float) -> Row:
         state=word,
         since=max(0.0, now - agent.since) if agent.since else 0.0,
         restarts=agent.restarts,
-        doing=_doing(config, agent, now),
+        doing=_with_schedule(state, spec, agent, _doing(config, agent, now)),
         session=spec.session,
         pid=agent.pid,
+        incarnation=agent.incarnation,
+        code=agent.last_exit.code if agent.last_exit is not None else None,
+        wanted=agent.task_wanted,
+        due=agent.due if spec.schedule else 0.0,
         hold=_NAMES.get(agent.hold.kind, agent.hold.kind) if agent.hold is not None else "",
     )
 
@@ -133,6 +146,21 @@ def _doing(config: Config, agent: AgentState, now: float) -> str:
         until = f"waits until {_clock(agent.waiting_until)}" if agent.waiting_until > now else "idle"
         return f"{until} ({span(now - agent.turn_since)}){told}"
     return told.removeprefix("; ")
+
+
+def _with_schedule(state: State, spec: Agent, agent: AgentState, doing: str) -> str:
+    """*doing*, and when a scheduled task runs next."""
+    if not spec.schedule:
+        return doing
+    hindered = hindrance(state, spec, agent)
+    if agent.owed:
+        until, whose = window(state, spec, agent)
+        due = f"due since {wall(agent.owed)}: " + (hindered or f"waits for the limit of {whose} until {_clock(until)}")
+    elif agent.due and agent.schedule == spec.schedule:
+        due = f"next {wall(agent.due)}" + (f" (but {hindered})" if hindered and state.up else "")
+    else:
+        due = f"by {spec.schedule!r}" if agent.schedule != spec.schedule else f"never again by {spec.schedule!r}"
+    return f"{doing}; {due}" if doing else due
 
 
 def _held(hold: Hold, turn: Turn) -> str:
