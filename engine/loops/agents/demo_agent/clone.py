@@ -44,11 +44,10 @@ class Clone:
         for name in ("rebase-merge", "rebase-apply"):
             if os.path.isdir(self._inside(name)):
                 self._run("rebase", "--abort")
-        branch = self._run("symbolic-ref", "--quiet", "HEAD").stdout.strip()
-        for name in ("index", "HEAD", *filter(None, (branch,))):
-            lock = self._inside(f"{name}.lock")
-            if os.path.exists(lock):  # nobody else works in this clone
-                os.unlink(lock)
+        for directory, _, names in os.walk(self._inside("")):
+            for name in names:
+                if name.endswith(".lock"):  # nobody else works in this clone
+                    os.unlink(os.path.join(directory, name))
 
     def pull(self) -> None:
         """Take in what others pushed, keeping our own commits on top."""
