@@ -43,7 +43,10 @@ let
       tomli
     ];
 
+    optional-dependencies.notify = [ python3.pkgs.apprise ];
+
     optional-dependencies.test = with python3.pkgs; [
+      apprise
       hatchling
       hypothesis
       mypy

@@ -22,6 +22,7 @@ let
 
   pythonPackages =
     genAttrs [
+      "apprise"
       "hatchling"
       "hypothesis"
       "jinja2"
