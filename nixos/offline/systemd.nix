@@ -143,7 +143,7 @@ let
 
   environment =
     given:
-    lib.concatStrings (
+    lib.concatStringsSep "" (
       mapAttrsToList (name: text: optionalString (text != null) "Environment=${builtins.toJSON "${name}=${text}"}\n") given
     );
   serviceBody =
