@@ -77,8 +77,8 @@ class Container:
             MachineError: it ended before, or did not come so far in a minute.
         """
         assert self._nspawn is None, f"{self.name} runs already"
-        words = ["systemd-nspawn", "--quiet", f"--directory={self.tree}", f"--machine={self.name}", "--boot"]
-        words += ["--register=no", "--keep-unit", "--private-network", "--notify-ready=yes", "--console=pipe"]
+        words = ["systemd-nspawn", "--quiet", f"--directory={self.tree}", f"--machine={self._cgroup}", "--boot"]
+        words += [f"--hostname={self.name}", "--register=no", "--keep-unit", "--private-network", "--notify-ready=yes", "--console=pipe"]
         words += ["--resolv-conf=off", "--timezone=off", "--link-journal=no"]
         with self.console.open("ab") as console:
             self._nspawn = subprocess.Popen(
@@ -183,7 +183,7 @@ class Container:
             "LANG=C.UTF-8",
             f"HOME={home}",
         ]
-        become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+        become = [] if user == "root" else ["runuser", f"--user={user}", "--"]
         limit = ["timeout", "--signal=KILL", str(timeout)]
         done = subprocess.run(
             [*enter, *clean, *limit, *become, "bash", "-euo", "pipefail", "-c", command],
