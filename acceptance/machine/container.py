@@ -19,7 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from root import copy
+from disk import OWN_MOUNTS, Disk
+from root import base
 
 PATIENCE = 60.0
 """Seconds after which something that should happen did not: far beyond what it takes on a busy machine."""
@@ -29,11 +30,41 @@ REBOOT = 133
 """nspawn's exit code when its guest asked for a reboot and nobody is registered to do it."""
 
 _ENTER = """
-mount -t cgroup2 cgroup2 /sys/fs/cgroup && mkdir -p /sys/fs/cgroup/"$1" && echo $$ >/sys/fs/cgroup/"$1"/cgroup.procs &&
-shift && exec "$@"
+mkdir -p /run/systemd
+mount -t tmpfs tmpfs /run/systemd
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir -p "/sys/fs/cgroup/$1"
+echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
+shift
+exec "$@"
 """
-_LEAVE = 'mount -t cgroup2 cgroup2 /sys/fs/cgroup && find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +'
-_OWN_MOUNTS = ("unshare", "--mount", "--propagation", "private", "sh", "-c")
+_LEAVE = 'mount -t cgroup2 cgroup2 /sys/fs/cgroup; find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +'
+
+
+def lack_of_containers() -> str:
+    """Why no machine can be booted in a container here; empty when one can, which is tried."""
+    absent = [name for name in ("systemd-nspawn", "nsenter", "unshare") if shutil.which(name) is None]
+    if absent:
+        return f"{absent[0]} is not installed (Debian: apt-get install systemd-container)"
+    name = f"loops-trial-{os.getpid()}"
+    words = [
+        "systemd-nspawn",
+        "--quiet",
+        f"--directory={base().tree}",
+        f"--machine={name}",
+    ]
+    words += ["--volatile=yes", "--register=no", "--keep-unit", "--private-network", "--console=pipe", "true"]
+    done = subprocess.run(
+        [*OWN_MOUNTS, _ENTER, "sh", name, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={"PATH": os.environ.get("PATH", os.defpath), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+        check=False,
+    )
+    subprocess.run([*OWN_MOUNTS, _LEAVE, "sh", name], stderr=subprocess.DEVNULL, check=False)
+    return "" if done.returncode == 0 else f"systemd-nspawn cannot run here: {done.stdout.strip()[-300:]}"
 
 
 class MachineError(AssertionError):
@@ -49,24 +80,27 @@ class Ran:
 
 
 class Container:
-    """One machine.  Its disk is *directory*/root, and outlives reboots and power cuts.
+    """One machine.  Its disk outlives reboots and power cuts.
 
     `start` boots it; `end` must be called whatever happened, and leaves no process, no mount and no cgroup.
     """
 
-    def __init__(self, directory: Path, name: str = "machine") -> None:
-        """Make the disk from a copy of the Debian tree; nothing runs yet."""
-        self.directory = directory
+    def __init__(self, disk: Disk, name: str = "machine") -> None:
+        """Nothing runs yet.  *name*: what the machine calls itself."""
+        self.disk = disk
         self.name = name
-        self.tree = copy(directory / "root")
-        (self.tree / "etc/hostname").write_text(f"{name}\n")
-        self.console = directory / "console.log"
-        self._cgroup = f"loops-{name}-{os.getpid()}-{time.monotonic_ns()}"
+        self.console = disk.directory / "console.log"
+        self._unique = f"loops-{name}-{os.getpid()}-{time.monotonic_ns()}"
+        """The name of its cgroup and, on the host, of the machine: several tests may run at once."""
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
         self._leader_fd = -1
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._notices.bind(str(directory / "notify"))
+        self._notices.bind(self._address)
+
+    @property
+    def _address(self) -> str:
+        return f"\0{self._unique}"
 
     # ---- power -----------------------------------------------------------------------------------------------------
 
@@ -77,19 +111,26 @@ class Container:
             MachineError: it ended before, or did not come so far in a minute.
         """
         assert self._nspawn is None, f"{self.name} runs already"
-        words = ["systemd-nspawn", "--quiet", f"--directory={self.tree}", f"--machine={self._cgroup}", "--boot"]
-        words += [f"--hostname={self.name}", "--register=no", "--keep-unit", "--private-network", "--notify-ready=yes", "--console=pipe"]
+        words = ["systemd-nspawn", "--quiet", f"--directory={self.disk.root}", f"--machine={self._unique}", "--boot"]
+        words += [
+            f"--hostname={self.name}",
+            "--register=no",
+            "--keep-unit",
+            "--private-network",
+            "--notify-ready=yes",
+            "--console=pipe",
+        ]
         words += ["--resolv-conf=off", "--timezone=off", "--link-journal=no"]
         with self.console.open("ab") as console:
             self._nspawn = subprocess.Popen(
-                [*_OWN_MOUNTS, _ENTER, "sh", self._cgroup, *words],
+                [*OWN_MOUNTS, f"{self.disk.mounting}\n{_ENTER}", "sh", self._unique, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 env={
                     "PATH": os.environ.get("PATH", os.defpath),
                     "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
-                    "NOTIFY_SOCKET": str(self.directory / "notify"),
+                    "NOTIFY_SOCKET": f"@{self._unique}",
                 },
                 start_new_session=True,
             )
@@ -154,7 +195,7 @@ class Container:
         if self._leader_fd >= 0:
             os.close(self._leader_fd)
         self._nspawn, self._leader, self._leader_fd = None, 0, -1
-        subprocess.run([*_OWN_MOUNTS, _LEAVE, "sh", self._cgroup], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run([*OWN_MOUNTS, _LEAVE, "sh", self._unique], stderr=subprocess.DEVNULL, check=False)
         while select.select([self._notices], [], [], 0)[0]:  # what the last boot told
             self._notices.recv(4096)
 
@@ -162,7 +203,7 @@ class Container:
         """End it for good, and remove its disk."""
         self.crash()
         self._notices.close()
-        shutil.rmtree(self.directory)
+        self.disk.remove()
 
     @property
     def is_up(self) -> bool:
@@ -240,11 +281,12 @@ class Container:
     # ---- files -----------------------------------------------------------------------------------------------------
 
     def path(self, guest: str) -> Path:
-        """Where a path of the disk is on the host.  What is mounted in the machine (/run, /tmp) is not there."""
-        return self.tree / guest.lstrip("/")
+        """Where a path of the machine is on the host; while it is off, without what would be mounted (/run, /tmp)."""
+        return Path(f"/proc/{self._leader}/root", guest.lstrip("/")) if self.is_up else self.disk.find(guest)
 
     def copy_to(self, host: Path, guest: str) -> None:
-        """Copy a file or a directory onto the disk, owned by root."""
+        """Copy a file or a directory into the machine, which is up; it belongs to root."""
+        assert self._leader, f"{self.name} is off"
         to = self.path(guest)
         to.parent.mkdir(parents=True, exist_ok=True)
         if host.is_dir():
@@ -253,7 +295,7 @@ class Container:
             shutil.copy(host, to)
 
     def copy_from(self, guest: str, host: Path) -> None:
-        """Copy a file or a directory of the disk to *host*."""
+        """Copy a file or a directory of the machine to *host*."""
         found = self.path(guest)
         if found.is_dir():
             shutil.copytree(found, host, symlinks=True)
@@ -271,7 +313,7 @@ class Container:
         if self.is_up:
             return self.run(" ".join(words)).out
         return subprocess.run(
-            [*words, f"--directory={self.tree}/var/log/journal"], capture_output=True, text=True
+            [*words, f"--directory={self.disk.find('/var/log/journal')}"], capture_output=True, text=True
         ).stdout
 
     def story(self) -> str:
