@@ -64,8 +64,7 @@ let
               PYTHONPATH=$library /usr/bin/python3 -c "import ${name}"
             '') pythonImportsCheck}
             ${lib.optionalString doCheck ''
-              rm -r engine # the tests must see what was installed
-              PYTHONPATH=$library PATH=$out/bin:$PATH /usr/bin/python3 -m pytest -q -p no:cacheprovider -n 2 -o pythonpath= \
+              PYTHONPATH=$library PATH=$out/bin:$PATH /usr/bin/python3 -m pytest -q -p no:cacheprovider \
                 ${toString enabledTestPaths} ${lib.concatMapStrings (path: "--ignore=${path} ") disabledTestPaths} >&2
             ''}
             /usr/bin/python3 -m compileall -q --invalidation-mode unchecked-hash "$library"
