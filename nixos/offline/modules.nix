@@ -342,7 +342,7 @@ let
       options = all'.options;
       # What no option declares goes to the freeform type, else it is an error for whoever asks for the whole.
       config =
-        if freeform == null then
+        if freeform == null || all'.undeclared == [ ] then
           all'.values
         else
           lib.recursiveUpdate (freeform.merge prefix (

@@ -51,6 +51,7 @@ let
         build "${pname}-${version}"
           {
             inherit src;
+            inputs = map toString (dependencies ++ lib.optionals doCheck nativeCheckInputs); # each of them must be there
             PYTHONDONTWRITEBYTECODE = "1";
           }
           ''
