@@ -66,7 +66,11 @@ let
     ]
     ++ optional-dependencies.test;
     enabledTestPaths = [ "tests" ];
-    disabledTestPaths = [ "tests/packaging" ]; # about a checkout, which the build's source is not
+    # Both are about a checkout, which the build's source is not.
+    disabledTestPaths = [
+      "tests/bench"
+      "tests/packaging"
+    ];
   };
 
   # An environment and not a lone wrapped script: in it the interpreter itself knows the package, so that
