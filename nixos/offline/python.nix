@@ -14,6 +14,7 @@ let
 
   packages =
     lib.genAttrs [
+      "apprise"
       "hatchling"
       "hypothesis"
       "jinja2"
