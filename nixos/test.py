@@ -1,0 +1,2 @@
+machine.start()
+machine.wait_for_unit("loops-demo-holder.service")
