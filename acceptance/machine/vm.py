@@ -247,13 +247,14 @@ class Machine:
         deadline = time.monotonic() + PATIENCE
         while True:
             self._check_alive()
+            wire = socket.socket(socket.AF_UNIX)
             try:
-                self._socket = socket.socket(socket.AF_UNIX)
-                self._socket.connect(self._socket_path)
-                self._socket.settimeout(GLANCE)
+                wire.connect(self._socket_path)
+                wire.settimeout(GLANCE)
+                self._socket = wire
                 return
             except OSError:
-                self._socket.close()
+                wire.close()
                 if time.monotonic() > deadline:
                     raise self._error("qemu does not listen") from None
                 time.sleep(0.02)
