@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 SIZE = "3G"
@@ -40,10 +41,14 @@ mke2fs -q -t ext4 -d /mnt/merged -E no_copy_xattrs -O ^metadata_csum_seed "$3" "
 """
 
 
-def build_image(root: Path, disk: Path) -> None:
-    """Write the ext4 image *disk* of the Debian *root*, as a machine that boots to a root shell on a virtio port."""
+def build_image(root: Path, disk: Path, furnish: Callable[[Path], None] = lambda _: None) -> None:
+    """Write the ext4 image *disk* of the Debian *root*, as a machine that boots to a root shell on a virtio port.
+
+    *furnish*: writes what else the machine shall have into the directory that it gets.
+    """
     with tempfile.TemporaryDirectory(prefix="loops-layer-") as layer:
         _lay(Path(layer))
+        furnish(Path(layer))
         done = subprocess.run(
             ["unshare", "--mount", "--propagation", "private", "sh", "-c", BUILD, "sh", root, layer, disk, SIZE],
             capture_output=True,
@@ -59,7 +64,6 @@ def _lay(layer: Path) -> None:
     units = layer / "etc" / "systemd" / "system"
     wants = units / "multi-user.target.wants"
     wants.mkdir(parents=True)
-    for directory in (layer, layer / "etc", layer / "etc/systemd", units, wants):
-        directory.chmod(0o755)
+    layer.chmod(0o755)  # the machine's own / gets this mode
     (units / "backdoor.service").write_text(BACKDOOR)
     (wants / "backdoor.service").symlink_to("../backdoor.service")
