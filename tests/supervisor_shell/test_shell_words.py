@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loops import sd_notify
 from loops.config.model import Agent, Config, Kind, Loop, Phase, Wake, Watchdog
 from loops.errors import ConfigError
-from loops.supervisor import notify, table, texts
+from loops.supervisor import table, texts
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.state import AgentState, Hold, Life, LoopState, Nudge, NudgeKind, State, Turn
 
@@ -185,14 +186,14 @@ def test_the_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         manager.bind(address.replace("@", "\0"))
         manager.settimeout(5.0)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
-        notify.tell("READY=1")
+        sd_notify.tell("READY=1")
         assert manager.recv(100) == b"READY=1"
 
 
 @pytest.mark.parametrize("address", ["", "/nonexistent/notify", "x" * 200])
 def test_a_manager_that_is_not_there_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
-    notify.tell("WATCHDOG=1")
+    sd_notify.tell("WATCHDOG=1")
 
 
 @pytest.mark.parametrize(
@@ -211,4 +212,4 @@ def test_the_watchdog_is_fed_twice_as_often_as_needed(
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", allowed)
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if meant_for == "me" else meant_for)
-    assert notify.watchdog_interval() == interval
+    assert sd_notify.watchdog_interval() == interval

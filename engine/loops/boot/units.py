@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from loops.errors import UsageError
 
@@ -74,12 +74,13 @@ class Service:
 class Source:
     """What ``units.toml`` says."""
 
-    tables: Mapping[str, Mapping[str, Mapping[str, Value]]]
+    tables: Mapping[str, Any]
+    """As TOML gives them: by unit, or by what is merged into it, then by section or unit, then by key a `Value`."""
 
     @property
     def defaults(self) -> Limits:
         """The limits where nobody says otherwise."""
-        given: Mapping[str, object] = self.tables["defaults"]
+        given = self.tables["defaults"]
         return Limits(*(str(given[key]) for key in ("memory-high", "memory-max", "tasks-max", "cpu-weight")))
 
 
@@ -212,7 +213,7 @@ def _merge(into: dict[str, Value], more: Mapping[str, Value]) -> None:
             into[key] = value
 
 
-def _personal(keys: Mapping[str, Value], rules: Mapping[str, Mapping[str, Value]]) -> dict[str, Value]:
+def _personal(keys: Mapping[str, Value], rules: Mapping[str, Any]) -> dict[str, Value]:
     without, targets = rules["without"], rules["targets"]
     kept: dict[str, Value] = {}
     for key, value in keys.items():
@@ -251,8 +252,3 @@ def _with_path(unit: Unit, path: str) -> Unit:
 def owner(content: str) -> str:
     """The agents.toml to which a unit's file belongs; empty when it is none of ours."""
     return next(iter(parse(content).get("Unit", {}).get(OWNER_KEY, ())), "")
-
-
-def differing(old: Mapping[str, str], new: Mapping[str, str], names: Iterable[str]) -> list[str]:
-    """The *names* whose file is not what it will be."""
-    return [name for name in names if old.get(name) != new.get(name)]

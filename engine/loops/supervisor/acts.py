@@ -129,7 +129,7 @@ class Sessions:
 
     def _begin_ending(self, name: str, incarnation: int, leader: tree.Process | None, grace: float) -> None:
         mark = commission.marker(self._runtime, name, incarnation)
-        reapers = (self.holder_pid, 1) if name in self._outlived else (self.holder_pid,)
+        reapers = {self.holder_pid, *(tree.heirs() if name in self._outlived else ())}
         now = self._clock.now()
         key = (name, incarnation)
         self._endings[key] = tree.Ending(leader, reapers, mark, grace=grace, now=now, leaders=self._leaders)

@@ -22,7 +22,11 @@ from loops.supervisor import texts
 from loops.supervisor.state import AgentState, Nudge, NudgeKind
 
 _FOREIGN = frozenset({"TMUX", "TMUX_PANE", "CLAUDECODE", "STY", "COLUMNS", "LINES"})
-_SERVICE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM")
+_SERVICE = (
+    *("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"),
+    *("CREDENTIALS_DIRECTORY", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "MEMORY_PRESSURE_"),
+    *("LOOPS_BOOT_ID", "LOOPS_SCHEDULES", "LOOPS_UNIT"),
+)
 """Left over from the shell, or the service manager, that started us: an agent must not believe that it runs inside
 somebody's session, nor tell the service manager that we are well."""
 

@@ -19,7 +19,8 @@ Request = dict[str, Any]
 class Requests:
     """Answers one request at a time.
 
-    *see* takes an observation; *settle* decides and acts on all that was seen; *trouble* says what keeps us from acting.
+    *see* takes an observation; *settle* decides and acts on all that was seen; *trouble* says what keeps us from acting;
+    *service*: a service manager runs this project, and keeps its supervisor when it is down.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Requests:
         leave: Callable[[], None],
         started: float,
         trouble: Callable[[], str],
+        service: bool = False,
     ) -> None:
         self._clock = clock
         self._state = state
@@ -40,6 +42,7 @@ class Requests:
         self._leave = leave
         self._started = started
         self._trouble = trouble
+        self._service = service
 
     def answer(self, line: bytes) -> bytes:
         """Return the answer to one request line."""
@@ -66,7 +69,7 @@ class Requests:
         if verb == "status":
             facts = table.as_json(self._state(), self._clock.now(), os.getpid(), self._started)
             facts["notes"] += filter(None, (self._trouble(),))
-            return {"ok": True, "pid": os.getpid(), **facts}
+            return {"ok": True, "pid": os.getpid(), "service": self._service, **facts}
         if verb == "leave":
             self._leave()
             return {"ok": True}

@@ -14,15 +14,15 @@ from collections import deque
 from contextlib import suppress
 from functools import partial
 
-from loops import __version__
+from loops import __version__, sd_notify
 from loops.config.model import Config
 from loops.errors import ConfigError, JournalError, LoopsError, SessionError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
-from loops.sessions import attach, launch
+from loops.sessions import attach, tree
 from loops.sessions import client as held
 from loops.sessions.view import View
-from loops.supervisor import action, answering, commission, notify, watching
+from loops.supervisor import action, answering, commission, watching
 from loops.supervisor.acts import Sessions
 from loops.supervisor.blinding import Blindfolds
 from loops.supervisor.clock import Clock, boot_id
@@ -39,6 +39,7 @@ from loops.supervisor.events import (
     SessionEnded,
     TurnCompleted,
 )
+from loops.supervisor.holding import Found, Holding
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
@@ -55,8 +56,6 @@ SNAPSHOT_QUIET = 2.0
 SNAPSHOT_WORTH = 500
 JOURNAL_RETRY = 1.0
 """Seconds until a journal that could not be written (a full disk) is tried again; nothing is acted on meanwhile."""
-RECONNECT_FIRST, RECONNECT_MOST = 0.1, 5.0
-"""Seconds between two tries for a new holder."""
 TICK_PAUSE = 1.0
 """Seconds, at least, between two ticks of an agent whose time lies in the past even after a tick."""
 MOST_ROUNDS = 100
@@ -99,12 +98,12 @@ class Supervisor:
     def __init__(self, config_path: str, *, up: bool = False, holder: bool = True) -> None:
         """Open the journal and adopt what runs.
 
-        *up*: the operator asked for the project (else it is as the journal left it).  *holder*: let the holder start us
-        again when we die; without it a service manager does.
+        *up*: the operator asked for the project (else it is as the journal left it).  *holder*: start one if none runs,
+        and let it start us again when we die; without it a service manager does both.  Then a project that never ran
+        begins to, one that was put down stays down, and so does this process with nothing to do, until it is asked for.
         """
         self._config_path = config_path
-        self._up = up
-        self._respawned = holder
+        self._service = not holder
         self._runtime = Runtime(config_path)
         self._runtime.create()
         config, broken = _first_config(config_path)
@@ -112,9 +111,10 @@ class Supervisor:
         _make_directories(self._places)
         self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
         self.state = self._ledger.state
-        if broken is not None and (self.state.config is None or not self.state.up):
+        if broken is not None and (self.state.config is None or not (self.state.up or self._service)):
             self._ledger.close()
             raise broken
+        self._up = up or (self._service and self.state.config is None)
         self._clock = Clock(self.state.steady)
         self._reactor = Reactor(self._clock.now)
         self._seen: deque[Observation] = deque()
@@ -136,6 +136,18 @@ class Supervisor:
         )
         self._errands = Errands(reactor, clock.now)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
+        self._holding = Holding(
+            self._runtime,
+            self._holder,
+            reactor,
+            clock,
+            command=None if self._service else supervisor_command(self._config_path),
+            log=os.path.join(self._places.log_dir, "holder.log"),
+            adopt=self._adopt,
+            may_go_on=lambda: self._ledger.writable,
+            leave=self._leave,
+            say=self.say,
+        )
         self._blindfolds = Blindfolds(
             self._errands, clock, self._runtime, state=lambda: self.state, see=self.see, say=self.say
         )
@@ -179,6 +191,7 @@ class Supervisor:
             leave=lambda: self._leave(0),
             started=clock.now(),
             trouble=lambda: self._trouble,
+            service=self._service,
         )
         self._control = Control(reactor, self._runtime.control_socket, requests.answer, clock.now)
 
@@ -291,7 +304,8 @@ class Supervisor:
                 case action.Notice(text=text):
                     self.say(text)
                 case action.Leave():
-                    self._leave(0)
+                    if not self._service:
+                        self._leave(0)
         except SessionError:
             # The holder went away, which `_heard` tells the operator: its successor is asked for everything again.
             return
@@ -322,7 +336,8 @@ class Supervisor:
         for event in events:
             match event:
                 case held.HolderGone():
-                    self._reconnect()
+                    self._reactor.forget(self._holder.fileno())
+                    self._holding.lost()
                 case held.Superseded(epoch=epoch):
                     self.say(f"another supervisor (epoch {epoch}) has taken over")
                     self._superseded = True
@@ -331,35 +346,13 @@ class Supervisor:
                 case held.Refused(reason=reason):
                     self.say(f"the holder refused: {reason}")
 
-    def _reconnect(self) -> None:
-        """The holder died.  Its sessions live on our descriptors: start another one and give them to it."""
-        self._reactor.forget(self._holder.fileno())
-        self.say("the holder died; its sessions go on under a new one")
-        self._connect_again(RECONNECT_FIRST)
-
-    def _connect_again(self, pause: float) -> None:
-        """Try for as long as it takes: the terminals of all sessions hang on our descriptors alone."""
-        try:
-            self._connect(again=True)
-        except (SessionError, OSError) as error:
-            if not self._ledger.writable:  # the holder refused us for the sake of our successor
-                self._leave(SessionError.exit_code)
-                return
-            if pause == RECONNECT_FIRST:  # once, not at every try
-                self.say(f"{error}; the sessions run on, and it is tried again")
-            longer = partial(self._connect_again, min(pause * 2, RECONNECT_MOST))
-            self._reactor.at("holder", self._clock.now() + pause, longer)
-
-    def _connect(self, *, again: bool = False) -> None:
-        command = supervisor_command(self._config_path) if self._respawned else None
-        log = os.path.join(self._places.log_dir, "holder.log")
-        holder_pid = launch.ensure_holder(
-            self._runtime, supervisor=command, env=dict(os.environ), log_path=log, itself=True
-        )
-        sessions = self._holder.connect()
-        self._sessions.adopted(holder_pid, sessions)
-        if not again:
+    def _adopt(self, found: Found) -> None:
+        """Take in what the holder holds: what it has not is gone."""
+        sessions = found.sessions
+        self._sessions.adopted(found.pid, sessions)
+        if not found.again:
             self._end_leftovers([session for session in sessions if session.alive])
+            self._reactor.at("ready", self._clock.now(), self._ready)
         self._reactor.watch(self._holder.fileno(), self._heard)
         living = {session.name for session in sessions if session.alive}
         for name in [name for name in self.state.agents if name not in living]:
@@ -373,7 +366,7 @@ class Supervisor:
                 boot_id(),
                 __version__,
                 adopted,
-                up=self._up and not again,
+                up=self._up and not found.again,
             )
         )
         for session in sessions:
@@ -385,7 +378,7 @@ class Supervisor:
         living = {commission.marker(self._runtime, session.name, session.incarnation) for session in sessions}
         leaders = {os.getpid(), *(session.pid for session in sessions)}
         project = os.path.basename(self._runtime.root)
-        for mark in end_leftovers(project, (self._sessions.holder_pid, 1), living, leaders):
+        for mark in end_leftovers(project, {self._sessions.holder_pid, *tree.heirs()}, living, leaders):
             self.say(f"ended what was left of {mark.partition('/')[2]}: it had outlived its holder")
 
     def _views(self) -> dict[str, str] | None:
@@ -421,15 +414,13 @@ class Supervisor:
             self._config_file.read()
             self._decide()
             self._files.watch()
-            self._connect()
+            self._holding.start()
             self._reactor.watch(self._inotify.fileno(), self._files.changed)
             self._reactor.watch(self._view.fileno(), self._showing.poll)
             self._reactor.watch(woken.fileno(), lambda: self._signalled(woken))
             self._net()
             self._reactor.at("view net", self._clock.now(), self._view_net)
             self.flush()
-            notify.tell("READY=1")
-            self._watchdog()
             while self._leaving is None:
                 self._reactor.turn()
                 if not self._superseded:
@@ -463,10 +454,15 @@ class Supervisor:
         self._showing.anew()
         self._reactor.at("view net", self._clock.now() + interval, self._view_net)
 
+    def _ready(self) -> None:
+        """The holder is found, and what its sessions need is decided."""
+        sd_notify.tell("READY=1\nSTATUS=")
+        self._watchdog()
+
     def _watchdog(self) -> None:
-        interval = notify.watchdog_interval()
+        interval = sd_notify.watchdog_interval()
         if interval is not None:
-            notify.tell("WATCHDOG=1")
+            sd_notify.tell("WATCHDOG=1")
             self._reactor.at("watchdog", self._clock.now() + interval, self._watchdog)
 
     def _listen_to_signals(self) -> socket.socket:
@@ -491,15 +487,16 @@ class Supervisor:
         self._leaving = code
 
     def _close(self) -> None:
-        notify.tell("STOPPING=1")
+        sd_notify.tell("STOPPING=1")
         project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
         self._errands.close()
         if not self._superseded:
             self._close_ledger()
         if project_is_down and not self._superseded:
             self._view.close()
-            with suppress(LoopsError):
-                self._holder.quit()
+            if not self._service:
+                with suppress(LoopsError):
+                    self._holder.quit()
         with suppress(LoopsError):
             self._holder.close()
         self._control.close()  # last: for whoever waits for our end, its end is ours
