@@ -160,9 +160,13 @@ class World:
 
     def begin(self, *, up: bool = False, boot: str = "") -> list[Action]:
         """A supervisor comes (again); what the holder holds is in ``held``."""
-        self.epoch += 1
         self.boot = boot or self.boot
-        return self.see(ob.Began(self.now, 7, self.epoch, self.boot, "1", tuple(self.held.values()), up))
+        return self.began(up=up)
+
+    def began(self, *, up: bool = False, down_since: float = 0.0) -> list[Action]:
+        """The same, with ``boot`` as it is."""
+        self.epoch += 1
+        return self.see(ob.Began(self.now, 7, self.epoch, self.boot, "1", tuple(self.held.values()), up, down_since))
 
     def crash(self) -> None:
         """The supervisor is killed: what comes back is the fold of its journal."""

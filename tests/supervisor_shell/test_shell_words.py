@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from loops import sd_notify
 from loops.config.model import Agent, Config, Kind, Loop, Phase, Wake, Watchdog
 from loops.errors import ConfigError
+from loops.protocol.moment import span
 from loops.supervisor import table, texts
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.state import AgentState, Hold, Life, LoopState, Nudge, NudgeKind, State, Turn
@@ -127,14 +128,14 @@ def test_without_a_configuration_the_table_is_only_its_head() -> None:
 
 @given(st.floats(-10, 1e9))
 def test_a_span_has_at_most_two_units(seconds: float) -> None:
-    assert 1 <= len(table.span(seconds).split()) <= 2
+    assert 1 <= len(span(seconds).split()) <= 2
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(-1, "0s"), (59.9, "59s"), (60, "1m 00s"), (18120, "5h 02m"), (187200, "2d 04h")]
 )
 def test_spans_read_as_people_say_them(seconds: float, text: str) -> None:
-    assert table.span(seconds) == text
+    assert span(seconds) == text
 
 
 # ---- the clock -----------------------------------------------------------------------------------------------------

@@ -319,6 +319,7 @@ VERBS: tuple[Verb, ...] = (
         _verdict,
     ),
     Verb("explain", "why something was done", "loops explain builder", "history:explain", _explain),
+    Verb("boot", "the reboots of the machine, and what they cut off", "loops boot", "boot:boot"),
     Verb("journal verify", "check every byte of the journal", "loops journal verify", "history:verify", _verify),
     Verb("tokens", "what was used, and what it cost", "loops tokens --by gate", "history:tokens", _tokens),
     Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor", _doctor),

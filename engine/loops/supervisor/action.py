@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loops.supervisor.events import MachineRebooted
 from loops.supervisor.state import Nudge
 from loops.supervisor.turn_events import TokensMeasured
 
@@ -80,6 +81,17 @@ class LogTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class LogReboots:
+    """Bring REBOOTS.md up to reboot number ``upto``; idempotent, for every row has its number.
+
+    ``row``: that reboot, where it is at hand; whatever else is missing is read from the journal.
+    """
+
+    upto: int
+    row: MachineRebooted | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something the operator should hear of."""
 
@@ -91,4 +103,4 @@ class Leave:
     """Everything has ended as asked: the supervisor ends too."""
 
 
-Action = Start | End | Send | Answer | Look | RunChecks | ReadHistory | LogTokens | Notice | Leave
+Action = Start | End | Send | Answer | Look | RunChecks | ReadHistory | LogTokens | LogReboots | Notice | Leave

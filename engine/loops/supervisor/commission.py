@@ -84,7 +84,7 @@ def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, wra
             role=spec.role or spec.name,
             model=agent.model,
             directory=spec.dir,
-            kickoff=texts.kickoff(config, spec, phase, kind),
+            kickoff=texts.kickoff(config, spec, phase, kind, rebooted=agent.reboot > 0),
             conversation=agent.conversation if agent.resuming else "",
             resume=agent.resuming,
             fresh_id="" if agent.resuming else agent.conversation,

@@ -12,7 +12,7 @@ from typing import Any
 
 from loops.config import encode
 from loops.config.model import Kind
-from loops.supervisor import approvals, attention, budgets, holds, lives, nudging, progress, tokens
+from loops.supervisor import approvals, attention, budgets, holds, lives, nudging, progress, reboots, tokens
 from loops.supervisor import events as ev
 from loops.supervisor.action import Action, End, Leave, RunChecks, Send, Start
 from loops.supervisor.observation import (
@@ -70,17 +70,23 @@ def due(state: State, name: str) -> float | None:
 
 
 def _began(step: Step, seen: Began) -> None:
-    rebooted = bool(step.state.boot_id) and seen.boot_id != step.state.boot_id
+    known = step.state.steady
+    since = min(seen.down_since or known, known)
+    reboot = reboots.record(step, seen, since)
     alive = sum(1 for session in seen.sessions if session.alive)
     step.emit(ev.SupervisorStarted(step.at, seen.pid, seen.epoch, seen.boot_id, seen.version, alive))
     if seen.up and not step.state.up and not step.state.stopped:  # an emergency stop is the operator's to lift
         step.emit(ev.OperatorAsked(step.at, "up"))
     tokens.catch_up(step)
+    reboots.catch_up(step, reboot)
     held = {session.name: session for session in seen.sessions}
     check = step.loop.check
+    lost = "the machine was rebooted" if reboot else "its session was gone when the supervisor came back"
     for name in list(step.agents):
-        _reconcile(step, name, held.get(name), rebooted)
+        _reconcile(step, name, held.get(name), lost, since)
         step.touch(name)
+    if reboot is not None:
+        reboots.tell(step, reboot)
     progress.keep_place(step)
     progress.consider(step)
     for session in seen.sessions:
@@ -90,8 +96,11 @@ def _began(step: Step, seen: Began) -> None:
         step.act(RunChecks(check.phase, check.commit, check.number))
 
 
-def _reconcile(step: Step, name: str, held: Adopted | None, rebooted: bool) -> None:
-    """Compare what the journal says of one session with what the holder really has."""
+def _reconcile(step: Step, name: str, held: Adopted | None, lost: str, since: float) -> None:
+    """Compare what the journal says of one session with what the holder really has.
+
+    *lost*: why a session is gone that nobody saw end; *since*: the last that is known of that time.
+    """
     agent = step.agent(name)
     if held is not None and held.alive and (held.incarnation != agent.incarnation or not agent.alive):
         _adopt_stray(step, name, held)
@@ -111,8 +120,7 @@ def _reconcile(step: Step, name: str, held: Adopted | None, rebooted: bool) -> N
                 )
             )
         else:
-            why = "the machine was rebooted" if rebooted else "its session was gone when the supervisor came back"
-            lives.exited(step, Exited(step.at, name, agent.incarnation, None, None), lost=why)
+            lives.exited(step, Exited(step.at, name, agent.incarnation, None, None), lost=lost, lost_at=since)
         return
     if agent.life is Life.STARTING:
         step.emit(ev.SessionStarted(name, step.at, held.incarnation, held.pid))

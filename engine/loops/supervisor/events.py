@@ -30,6 +30,26 @@ class SupervisorStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MachineRebooted(Event):
+    """The machine went down under the project, and is back.  ``count``: how often that has happened so far."""
+
+    type = "machine.rebooted"
+    at: float
+    """When the supervisor was there again."""
+    count: int
+    boot_id: str
+    previous: str
+    """The boot id before."""
+    down_since: float
+    """The last that is known of the time before."""
+    phase: str
+    in_flight: tuple[str, ...]
+    """What was under way, in words."""
+    document: Any
+    """The same as facts (`loops.supervisor.in_flight.facts`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class SupervisorEnded(Event):
     type = "supervisor.ended"
     at: float

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from loops.journal import Record
+from loops.protocol.moment import span
 from loops.supervisor import events as ev
+from loops.supervisor import reboots
 from loops.supervisor.lives import status_text
 from loops.supervisor.remedies import REMEDIES
 from loops.supervisor.rules import RULES
-from loops.supervisor.table import span
 
 
 def lines(history: Iterable[tuple[Record, ev.Event]], about: str = "") -> Iterator[str]:
@@ -65,6 +66,11 @@ _SENTENCES: dict[type[ev.Event], Callable[[Any], str]] = {}
 
 def _supervisor_started(e: ev.SupervisorStarted) -> str:
     return f"the supervisor started (pid {e.pid}, epoch {e.epoch}) and took over {_count(e.adopted, 'session')}"
+
+
+def _rebooted(e: ev.MachineRebooted) -> str:
+    phase = f" in phase {e.phase}" if e.phase else ""
+    return f"the machine was rebooted{phase} ({reboots.told(e)}); in flight: {'; '.join(e.in_flight) or 'nothing'}"
 
 
 def _config_loaded(e: ev.ConfigLoaded) -> str:
@@ -200,6 +206,7 @@ def _count(number: int, what: str) -> str:
 
 _SENTENCES |= {
     ev.SupervisorStarted: _supervisor_started,
+    ev.MachineRebooted: _rebooted,
     ev.SupervisorEnded: lambda e: "the supervisor ended",
     ev.ConfigLoaded: _config_loaded,
     ev.ConfigRefused: _config_refused,

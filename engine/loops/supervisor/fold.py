@@ -38,7 +38,15 @@ def fold(state: State, events: Iterable[ev.Event]) -> State:
 
 @on(ev.SupervisorStarted)
 def _started(work: Fold, e: ev.SupervisorStarted) -> None:
-    work.state = replace(work.state, epoch=e.epoch, boot_id=e.boot_id)
+    work.state = replace(work.state, epoch=e.epoch, boot_id=e.boot_id or work.state.boot_id)
+
+
+@on(ev.MachineRebooted)
+def _rebooted(work: Fold, e: ev.MachineRebooted) -> None:
+    work.state = replace(work.state, boot_id=e.boot_id, reboots=e.count)
+    for name, agent in list(work.agents.items()):
+        if agent.alive:
+            work.change(name, reboot=e.count)
 
 
 @on(ev.ConfigLoaded)

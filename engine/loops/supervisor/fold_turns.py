@@ -56,6 +56,7 @@ def _turn_started(work: Fold, e: ev.TurnStarted) -> None:
         resume_failed=False,
         denied_by_hand=False,
         last_hold="",
+        reboot=0,
     )
 
 

@@ -277,8 +277,11 @@ def spawn_refused(step: Step, seen: SpawnRefused) -> None:
     step.touch(seen.agent)
 
 
-def exited(step: Step, seen: Exited, *, lost: str = "") -> None:
-    """A session's process has ended.  ``lost``: why it vanished together with its holder (then it is no crash)."""
+def exited(step: Step, seen: Exited, *, lost: str = "", lost_at: float = 0.0) -> None:
+    """A session's process has ended.  ``lost``: why it vanished together with its holder (then it is no crash).
+
+    ``lost_at``: the last that is known of that time; it has not run since.
+    """
     agent = step.agent(seen.agent)
     if agent.incarnation != seen.incarnation or not agent.alive:
         return
@@ -302,8 +305,7 @@ def exited(step: Step, seen: Exited, *, lost: str = "") -> None:
             fate.parked,
             fate.why,
             fate.rule,
-            # Lost with the machine: it has not run since the last thing that is known of that time.
-            step.state.steady if lost else 0.0,
+            lost_at,
         )
     )
     if fate.notice:

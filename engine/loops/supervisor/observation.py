@@ -23,7 +23,11 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The supervisor has started (again) and knows what the holder holds.  ``up``: the operator asked for the project."""
+    """The supervisor has started (again) and knows what the holder holds.  ``up``: the operator asked for the project.
+
+    ``boot_id``: empty where it cannot be told.  ``down_since``: the steady time of the last event that the journal had
+    when this supervisor opened it; 0: it was there all the time, and has found another holder.
+    """
 
     at: float
     pid: int
@@ -32,6 +36,7 @@ class Began:
     version: str
     sessions: tuple[Adopted, ...] = ()
     up: bool = False
+    down_since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from loops.config.model import Handoff, Phase
 from loops.protocol.done import CheckResult, Judgement, Rule, candidate, items_of, judge
 from loops.protocol.encoding import encode
-from loops.protocol.evidence import Commit, Kind, PhaseEvidence, classify, observe
+from loops.protocol.evidence import Claim, Commit, Kind, PhaseEvidence, classify, observe
 from loops.protocol.status import DoneState
 from loops.protocol.verdicts import Verdict
 from loops.supervisor import events as ev
@@ -90,14 +90,20 @@ def _hand_over(step: Step, commit: Commit, kind: Kind, handoff: Handoff, labels:
         _tell(step, handoff.builder, NudgeKind.MESSAGE, text, commit.sha, f"{commit.subject!r} was pushed", "message")
 
 
+def open_claim(evidence: PhaseEvidence) -> Claim | None:
+    """The claim that waits for its verdict."""
+    claim = evidence.claim
+    judged = any(claim is None or each.at.position > claim.at.position for each in evidence.verdicts.values())
+    return None if judged else claim
+
+
 def _open_claim(step: Step, evidence: PhaseEvidence, handoff: Handoff) -> None:
     """A claim that was pushed while nobody watched is not lost."""
-    claim = evidence.claim
     verdict = max(evidence.verdicts.values(), key=lambda each: each.at.position, default=None)
-    if verdict is not None and (claim is None or verdict.at.position > claim.at.position):
-        _open_verdict(step, verdict, handoff)
-        return
+    claim = open_claim(evidence)
     if claim is None:
+        if verdict is not None:
+            _open_verdict(step, verdict, handoff)
         return
     text = (
         f"A claim waits for your verdict ({claim.at.sha[:10]}, {', '.join(claim.labels)}). Pull in your own clone, verify "

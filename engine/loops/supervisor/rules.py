@@ -16,6 +16,7 @@ RULES: dict[str, str] = {
     "clean-task": "a task runs once; its end is its result, and nothing starts it again by itself",
     "unwatched": 'an agent with watch = "none" is not started again by itself',
     "lost": "a session that vanished with its holder, or with a reboot, is resumed once, at once",
+    "reboot": "a boot id that the journal does not know is a reboot: it is recorded, and every persistent agent is told, once",
     "resume-failed": "when a conversation cannot be resumed, one fresh start with the kickoff follows; never two in a row "
     "without a turn between",
     "foreign-conversation": "a conversation that the journal knows as another agent's is refused, and a fresh one begun",

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -34,6 +35,7 @@ from loops.supervisor.events import (
     AboutAgent,
     AboutPhase,
     ConfigLoaded,
+    Event,
     EvidenceTaken,
     PhaseStarted,
     SessionEnded,
@@ -45,6 +47,7 @@ from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
 from loops.supervisor.observation import Adopted, Began, Observation, Tick
 from loops.supervisor.reactor import Reactor
+from loops.supervisor.reboot_log import RebootLog
 from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
 from loops.supervisor.showing import Showing
@@ -111,7 +114,12 @@ class Supervisor:
         _make_directories(self._places)
         self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
         self.state = self._ledger.state
+<<<<<<< HEAD
         if broken is not None and (self.state.config is None or not (self.state.up or self._service)):
+=======
+        self._down_since = self.state.steady
+        if broken is not None and (self.state.config is None or not self.state.up):
+>>>>>>> reboot
             self._ledger.close()
             raise broken
         self._up = up or (self._service and self.state.config is None)
@@ -131,9 +139,8 @@ class Supervisor:
     def _compose(self, config: Config) -> None:
         clock, reactor = self._clock, self._reactor
         self._inotify = Inotify()
-        self._token_log = TokenLog(
-            self._places.token_log, lambda: (event for _, event in history(self._places.journal))
-        )
+        self._token_log = TokenLog(self._places.token_log, self._past)
+        self._reboot_log = RebootLog(config.root, self._past)
         self._errands = Errands(reactor, clock.now)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
         self._holding = Holding(
@@ -194,6 +201,10 @@ class Supervisor:
             service=self._service,
         )
         self._control = Control(reactor, self._runtime.control_socket, requests.answer, clock.now)
+
+    def _past(self) -> Iterator[Event]:
+        """All events of the journal, read anew."""
+        return (event for _, event in history(self._places.journal))
 
     # ---- the turn of the loop --------------------------------------------------------------------------------------
 
@@ -301,6 +312,8 @@ class Supervisor:
                     self._repository.look_everywhere(again=True)
                 case action.LogTokens():
                     self._log_tokens(act)
+                case action.LogReboots():
+                    self._log_reboots(act)
                 case action.Notice(text=text):
                     self.say(text)
                 case action.Leave():
@@ -327,6 +340,15 @@ class Supervisor:
             self.say_once(f"{self._places.token_log} cannot be written: {error}; it is tried again")
             again = partial(self._log_tokens, action.LogTokens(act.upto))
             self._reactor.at("token log", self._clock.now() + JOURNAL_RETRY, again)
+
+    def _log_reboots(self, act: action.LogReboots) -> None:
+        """The same: each reboot is one row."""
+        try:
+            self._reboot_log.bring(act)
+        except OSError as error:
+            self.say_once(f"{self._reboot_log.path} cannot be written: {error}; it is tried again")
+            again = partial(self._log_reboots, action.LogReboots(act.upto))
+            self._reactor.at("reboots", self._clock.now() + JOURNAL_RETRY, again)
 
     # ---- the parts speak -------------------------------------------------------------------------------------------
 
@@ -366,7 +388,12 @@ class Supervisor:
                 boot_id(),
                 __version__,
                 adopted,
+<<<<<<< HEAD
                 up=self._up and not found.again,
+=======
+                up=self._up and not again,
+                down_since=0.0 if again else self._down_since,
+>>>>>>> reboot
             )
         )
         for session in sessions:

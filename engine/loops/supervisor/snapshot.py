@@ -28,7 +28,7 @@ from loops.supervisor.state import (
     Usage,
 )
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the state's meaning changes: an older snapshot is then ignored and the journal replayed."""
 
 _AGENT_DEFAULT = AgentState("")
@@ -54,6 +54,7 @@ def encode(state: State) -> dict[str, Any]:
         "logged": state.logged,
         "epoch": state.epoch,
         "boot_id": state.boot_id,
+        "reboots": state.reboots,
         "steady": state.steady,
     }
 
@@ -79,6 +80,7 @@ def decode(data: Mapping[str, Any]) -> State | None:
         logged=data["logged"],
         epoch=data["epoch"],
         boot_id=data["boot_id"],
+        reboots=data["reboots"],
         steady=data["steady"],
     )
 

@@ -55,6 +55,7 @@ class NudgeKind(Enum):
     STALL = "stall"
     PROBE = "probe"
     WAKE = "wake"
+    REBOOT = "reboot"
     OPERATOR = "operator"
 
 
@@ -235,6 +236,8 @@ class AgentState:
     """Patterns that are kept out of its clone now."""
     why: str = ""
     """The last reason for a change of ``life``."""
+    reboot: int = 0
+    """The number of the reboot that took its session, until a turn begins in another one."""
 
     @property
     def alive(self) -> bool:
@@ -309,5 +312,8 @@ class State:
     """The last of them that is a row of the token log."""
     epoch: int = 0
     boot_id: str = ""
+    """The last that is known: it stays when a supervisor cannot tell."""
+    reboots: int = 0
+    """How often the machine went down under the project."""
     steady: float = 0.0
     """The time of the last event; the steady clock never goes below it, even across a reboot."""

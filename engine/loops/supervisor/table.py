@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loops.config.model import Agent, Config, Kind
+from loops.protocol.moment import span
 from loops.supervisor.approvals import waiting
 from loops.supervisor.remedies import remedy
 from loops.supervisor.state import AgentState, Hold, Life, NudgeKind, State, Turn
@@ -269,18 +270,6 @@ def _colour(state: str) -> str:
     if state.startswith(("CRASH", "FAILED", "ASKS", "BLOCKED", "OVER")):
         return "\x1b[1;31m"
     return "\x1b[33m" if state.isupper() else "\x1b[2m"
-
-
-def span(seconds: float) -> str:
-    """A length of time in its two largest units: 7s, 3m 20s, 5h 02m, 2d 04h."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02d}s"
-    if whole < 86400:
-        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
-    return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
 
 
 def _clock(steady: float) -> str:
