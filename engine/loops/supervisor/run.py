@@ -114,12 +114,8 @@ class Supervisor:
         _make_directories(self._places)
         self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
         self.state = self._ledger.state
-<<<<<<< HEAD
-        if broken is not None and (self.state.config is None or not (self.state.up or self._service)):
-=======
         self._down_since = self.state.steady
-        if broken is not None and (self.state.config is None or not self.state.up):
->>>>>>> reboot
+        if broken is not None and (self.state.config is None or not (self.state.up or self._service)):
             self._ledger.close()
             raise broken
         self._up = up or (self._service and self.state.config is None)
@@ -388,12 +384,8 @@ class Supervisor:
                 boot_id(),
                 __version__,
                 adopted,
-<<<<<<< HEAD
                 up=self._up and not found.again,
-=======
-                up=self._up and not again,
-                down_since=0.0 if again else self._down_since,
->>>>>>> reboot
+                down_since=0.0 if found.again else self._down_since,
             )
         )
         for session in sessions:
