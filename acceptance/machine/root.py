@@ -137,9 +137,9 @@ def lack() -> str:
     return ""
 
 
-def copy(to: Path) -> Path:
-    """Copy the tree to *to*, which must not exist, and return it."""
-    subprocess.run(["cp", "-a", "--reflink=auto", base().tree, to], check=True)
+def copy(to: Path, of: Path | None = None) -> Path:
+    """Copy a tree (default: the one in the cache) to *to*, which must not exist, and return it."""
+    subprocess.run(["cp", "-a", "--reflink=auto", of or base().tree, to], check=True)
     return to
 
 
