@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import base64
 import os
+import platform
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,8 +31,8 @@ from transcript import Transcript
 
 BOOT = 300.0
 """Seconds that a boot may take: thirty times what it takes."""
-PATIENCE = 120.0
-"""Seconds that a command may take unless it is told otherwise."""
+PATIENCE = 300.0
+"""Seconds that a command, or waiting for something, may take unless it is told otherwise."""
 GLANCE = 0.3
 """Seconds between two tries of the same command."""
 READY = re.compile(rb"BACKDOOR-READY\s")
@@ -47,6 +49,15 @@ SHELL = r"""
 run() { timeout -k 5 "$1" bash -c "$(base64 -d <<<"$3")" </dev/null 2>/run/backdoor.errors | base64 -w 0
 printf ' %s %s ' "${PIPESTATUS[0]}" "$(base64 -w 0 /run/backdoor.errors)"; echo "$2"; }
 """
+
+
+def lack_of_machines() -> str:
+    """Why no machine can be had here; empty when one can."""
+    if platform.machine() != "x86_64":
+        return f"the machine is one of x86_64, and this one is {platform.machine()}"
+    needed = {"qemu-system-x86_64": "qemu-system-x86", "mke2fs": "e2fsprogs", "setpriv": "util-linux"}
+    absent = [name for name in needed if shutil.which(name) is None]
+    return f"{absent[0]} is not installed (Debian: apt-get install {needed[absent[0]]})" if absent else ""
 
 
 class MachineError(AssertionError):
@@ -94,9 +105,11 @@ class Machine:
 
     # ---- power -----------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Switch the machine on and wait for its shell."""
-        assert self._process is None, "the machine runs already"
+    def start(self, allow_reboot: bool = True) -> None:
+        """Switch the machine on, unless it is, and wait for its shell."""
+        assert allow_reboot, "a machine that must not be rebooted is not known here"
+        if self._process is not None:
+            return
         began = time.monotonic()
         self._process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stderr=self._errors.open("wb"))
         self._buffer = b""

@@ -10,7 +10,8 @@
       nixosConfigurations.machine = nixpkgs.lib.nixosSystem {
         modules = [
           loops.nixosModules.default
-          ./configuration.nix
+          ./machine.nix
+          { nixpkgs.hostPlatform = "x86_64-linux"; }
         ];
       };
     };
