@@ -36,7 +36,7 @@ def _repository(bare: Path, tree: Path, subject: str) -> None:
 
 
 def _head() -> str:
-    words = ["git", "-C", CHECKOUT, "rev-parse", "--short", "HEAD"]
+    words = ["git", "-C", str(CHECKOUT), "rev-parse", "--short", "HEAD"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     return done.stdout.strip() or "no commit"
 

@@ -35,6 +35,8 @@ PATIENCE = 300.0
 """Seconds that a command, or waiting for something, may take unless it is told otherwise."""
 GLANCE = 0.3
 """Seconds between two tries of the same command."""
+TELL = 20.0
+"""Seconds after which a command that is tried again and again is told of once more."""
 READY = re.compile(rb"BACKDOOR-READY\s")
 
 # 6.12 panics on qemu 7.2's `max` processor: cmpxchg16b.
@@ -296,10 +298,13 @@ class Machine:
         return Output(int(code), _decoded(out), _decoded(errors))
 
     def _until(self, command: str, good: Callable[[Output], bool], timeout: float) -> str:
-        began = time.monotonic()
+        began = told = time.monotonic()
         while True:
             output = self._run(command, timeout)
             seconds = time.monotonic() - began
+            if time.monotonic() - told > TELL and not good(output):
+                told = time.monotonic()
+                self.transcript.command(f"still: {command}", output.code, seconds, output.said)
             if good(output):
                 self.transcript.command(f"until: {command}", output.code, seconds, output.said)
                 return output.out
