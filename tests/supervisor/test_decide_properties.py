@@ -55,6 +55,7 @@ CONFIGS = (
         on_complete="cleanlogs",
     ),
     project(BUILDER, digest="6", phases=()),
+    project(BUILDER, agent("report", Kind.TASK, schedule="hourly"), ORCHESTRATOR, digest="7", on_complete="report"),
 )
 
 names = st.sampled_from(NAMES)
@@ -143,10 +144,23 @@ observations = st.one_of(
     st.builds(
         ob.Told,
         now,
-        st.sampled_from(("up", "up", "down", "estop", "phase", "nudge", "answered", "approve", "deny", "nonsense")),
+        st.sampled_from(
+            ("up", "up", "down", "estop", "phase", "nudge", "answered", "approve", "deny", "run", "due", "no")
+        ),
         st.lists(names, max_size=2, unique=True).map(tuple),
         st.sampled_from(("", "next", "1", "2", "99", "hello")),
         approval=ids,
+        fresh=st.booleans(),
+        wall=st.floats(START, START + 1e5),
+    ),
+    st.builds(
+        ob.Timed,
+        now,
+        names,
+        st.sampled_from(("hourly", "hourly", "daily", "")),
+        st.floats(START - 1e5, START + 1e5),
+        st.sampled_from((0.0, START - 3600.0, START, START + 3600.0)),
+        st.booleans(),
     ),
     st.builds(ob.Tick, now, st.lists(names, max_size=3).map(tuple)),
 )
@@ -245,7 +259,10 @@ def test_every_rule_is_used_and_every_used_rule_is_in_words():
     """Each name that the deciding modules give as a rule stands in `RULES`, and nothing else does."""
     folder = os.path.dirname(loops.supervisor.rules.__file__)
     used: set[str] = set()
-    deciding = ("lives", "attention", "holds", "conversations", "budgets", "nudging", "progress", "reboots", "decide")
+    deciding = (
+        *("lives", "attention", "holds", "conversations", "budgets", "nudging", "notices", "progress"),
+        *("reboots", "scheduling", "step", "tasks", "decide"),
+    )
     for module in deciding:
         with open(os.path.join(folder, f"{module}.py"), encoding="utf-8") as file:
             tree = ast.parse(file.read())

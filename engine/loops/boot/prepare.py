@@ -13,7 +13,9 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from loops.errors import LoopsError, UsageError
@@ -31,14 +33,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """``settings``: the file that agents.toml shall be like.  ``clones``: directory below ``root`` -> URL.
+    """What a project shall be like.
 
-    ``source``: a git URL, or a directory, which need not be a repository; empty: the project has none of its own.
-    ``revision``: empty: the source's HEAD at first, and nothing newer later.
+    Attributes:
+        settings: the file that agents.toml shall be like; empty: it is one of the source's own.
+        source: a git URL, or a directory, which need not be a repository; empty: the project has none of its own.
+        revision: a commit, tag or branch; empty: the source's HEAD at first, and nothing newer later.
+        clones: directory below ``root`` -> URL.
     """
 
     root: str
-    settings: str
+    settings: str = ""
     source: str = ""
     revision: str = ""
     clones: Mapping[str, str] | None = None
@@ -53,14 +58,13 @@ def prepare(wanted: Wanted, say: Say) -> None:
     """
     clones = {_below(wanted.root, place): url for place, url in (wanted.clones or {}).items()}
     try:
-        with open(wanted.settings, "rb") as file:
-            settings = file.read()
+        settings = _read(wanted.settings) if wanted.settings else b""
         os.makedirs(wanted.root, mode=0o700, exist_ok=True)
         if wanted.source:
             _check_out(wanted, say)
         for place, url in clones.items():
             _clone(place, url, say)
-        if write(os.path.join(wanted.root, CONFIG_NAME), settings):
+        if wanted.settings and write(os.path.join(wanted.root, CONFIG_NAME), settings):
             say(f"{CONFIG_NAME} is as {wanted.settings}")
     except OSError as error:
         raise LoopsError(
@@ -68,12 +72,15 @@ def prepare(wanted: Wanted, say: Say) -> None:
         ) from error
 
 
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def write(path: str, content: bytes) -> bool:
     """Make the file at *path* a real one with *content*, at once or not at all; False when it is that already."""
-    if os.path.isfile(path) and not os.path.islink(path):
-        with open(path, "rb") as file:
-            if file.read() == content:
-                return False
+    if os.path.isfile(path) and not os.path.islink(path) and _read(path) == content:
+        return False
     directory = os.path.dirname(path)
     descriptor, part = tempfile.mkstemp(prefix=f".{CONFIG_NAME}.", dir=directory)
     try:
@@ -97,16 +104,15 @@ def _check_out(wanted: Wanted, say: Say) -> None:
     root = wanted.root
     if not os.path.isdir(os.path.join(root, ".git")):
         _git(root, "init", "--quiet", "--initial-branch=main")
+    _drop_stale_lock(os.path.join(root, ".git", "index.lock"))
     target = _find(wanted, say)
     if not target or target == _commit(root, PREPARED):
         return
     head = _commit(root, "HEAD")
     if head and head != _commit(root, PREPARED):  # somebody committed here: it stays reachable
         _git(root, "update-ref", f"refs/loops/kept/{head}", head)
-    if _git_or_none(root, "ls-files", "--error-unmatch", CONFIG_NAME) is not None:
-        _git(root, "checkout", "--quiet", "--", CONFIG_NAME)  # ours to write, hence no change of anybody's
-    elif os.path.lexists(os.path.join(root, CONFIG_NAME)) and _holds(root, target, CONFIG_NAME):
-        os.unlink(os.path.join(root, CONFIG_NAME))
+    if wanted.settings:  # ours to write, hence no change of anybody's
+        _give_way(root, target)
     _git(
         root,
         "checkout",
@@ -117,6 +123,22 @@ def _check_out(wanted: Wanted, say: Say) -> None:
     )
     _git(root, "update-ref", PREPARED, target)
     say(f"{root} is at {target[:12]} of {wanted.source}")
+
+
+def _drop_stale_lock(path: str) -> None:
+    """A git that was ended by a power cut, or killed, holds its lock for ever."""
+    with suppress(FileNotFoundError):
+        age = time.time() - os.stat(path).st_mtime
+        if age > min(2 * GIT_WITHIN, time.clock_gettime(time.CLOCK_BOOTTIME)):
+            os.unlink(path)
+
+
+def _give_way(root: str, target: str) -> None:
+    """Take our agents.toml back where the repository has one of its own: git would refuse to write over it."""
+    if _git_or_none(root, "ls-files", "--error-unmatch", CONFIG_NAME) is not None:
+        _git(root, "checkout", "--quiet", "--", CONFIG_NAME)
+    elif os.path.lexists(os.path.join(root, CONFIG_NAME)) and _holds(root, target, CONFIG_NAME):
+        os.unlink(os.path.join(root, CONFIG_NAME))
 
 
 def _find(wanted: Wanted, say: Say) -> str:
@@ -133,8 +155,8 @@ def _find(wanted: Wanted, say: Say) -> str:
         _fetch(wanted)
     except LoopsError as error:
         if known and _is_moving(root, revision):
-            say(f"{error}; the project goes on at {known[:12]}")
-            return known
+            say(f"{error}; the project goes on with what {revision} was when it was seen last")
+            return _named(root, revision)
         raise
     found = _named(root, revision)
     if not found:
@@ -257,7 +279,16 @@ def _run(
     quiet = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", "SSH_ASKPASS_REQUIRE": "never"}
     own = ["--git-dir", os.path.join(directory, ".git")] if words[0] not in ("clone", "init") else []
     # Our checkout's own hooks are the project's; those of a source that was just fetched are nobody's to run here.
-    settings = ["-c", "core.hooksPath=/dev/null", "-c", "advice.detachedHead=false", "-c", "gc.auto=0"]
+    settings = [
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "advice.detachedHead=false",
+        "-c",
+        "gc.auto=0",
+        "-c",
+        "core.fsync=all",
+    ]
     if own and not any(word.startswith("--work-tree") for word in words):
         own += ["--work-tree", directory]
     try:

@@ -27,9 +27,9 @@ def up(args: argparse.Namespace) -> Answer:
         check_names(args.names, project.config().agents)
         if not args.json:
             print("starting watchdog", flush=True)
-        status = _start_supervisor(project)
+        status = start_supervisor(project)
     elif unknown := [name for name in args.names if name not in _names(status["agents"])]:
-        status = _await_names(project, unknown)
+        status = await_names(project, unknown)
     once = _overrides(args, status["agents"], os.environ)
     started: Rows = []
     for name, facts in once.items():  # an override belongs to one agent, so those are asked for one by one
@@ -41,7 +41,8 @@ def up(args: argparse.Namespace) -> Answer:
     return Answer({"started": started, "watchdog_started": fresh}, lines)
 
 
-def _start_supervisor(project: Project) -> dict[str, Any]:
+def start_supervisor(project: Project) -> dict[str, Any]:
+    """Start the supervisor, which goes on as the journal left the project; return its status."""
     from loops.boot import installed
     from loops.supervisor import arriving
 
@@ -60,8 +61,8 @@ def _pids(rows: Rows) -> dict[str, int]:
     return {row["name"]: row["pid"] for row in rows if row["pid"] and row["name"] != "watchdog"}
 
 
-def _await_names(project: Project, names: list[str], seconds: float = 5.0) -> dict[str, Any]:
-    """The file may have been edited in the very command before: let the supervisor read it."""
+def await_names(project: Project, names: list[str], seconds: float = 5.0) -> dict[str, Any]:
+    """The status of a supervisor that knows *names*: the file may have been edited in the very command before."""
     check_names(names, project.config().agents)
     deadline = time.monotonic() + seconds
     while True:
@@ -102,7 +103,7 @@ def down(args: argparse.Namespace) -> Answer:
     if status is None and not _holder_lives(project):
         return Answer({"ended": []}, ["the project is down already"])
     if status is None:  # a holder without its supervisor: bring that up only to end everything in good order
-        status = _start_supervisor(project)
+        status = start_supervisor(project)
     check_names(args.names, _names(status["agents"]))
     pids = _pids(status["agents"])
     ending = [name for name in pids if not args.names or name in args.names]

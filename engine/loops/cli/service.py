@@ -71,8 +71,8 @@ def uninstall(args: argparse.Namespace) -> Answer:
 
 def prepare(args: argparse.Namespace) -> Answer:
     """Put the project in its place."""
-    if not args.config:
-        raise UsageError("--config FILE must say what the project's agents.toml shall be")
+    if not args.config and not args.source:
+        raise UsageError("--config FILE must say what the project's agents.toml shall be, or a --source must have one")
     clones: dict[str, str] = {}
     for each in args.clone:
         place, found, url = each.partition("=")
@@ -82,7 +82,7 @@ def prepare(args: argparse.Namespace) -> Answer:
     if args.revision and not args.source:
         raise UsageError("--revision is one of a --source, which is missing")
     said: list[str] = []
-    wanted = preparing.Wanted(os.path.abspath(args.root), args.config, args.source, args.revision, clones)
+    wanted = preparing.Wanted(os.path.abspath(args.root), args.config or "", args.source, args.revision, clones)
     preparing.prepare(wanted, said.append)
     return Answer({"root": wanted.root, "changed": said}, said or [f"{wanted.root} is as it shall be"])
 

@@ -102,6 +102,21 @@ def _nudge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", nargs="+", metavar="TEXT", help="the message; `-` reads standard input")
 
 
+def _run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="TASK", help="a task, or a persistent agent such as an assistant")
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="TEXT",
+        help="what you ask this time; `-` reads standard input (default: its prompt)",
+    )
+    parser.add_argument("--fresh", action="store_true", help="end what goes on, and remember nothing of earlier runs")
+    parser.add_argument("--wait", action="store_true", help="wait for the end: 0 when the task succeeded, else 1")
+    parser.add_argument("--scheduled", action="store_true", help="for timers: only if the schedule may start it now")
+    parser.add_argument("--model", default="", help="model for this run only (also AGENT_MODEL_<name>)")
+    parser.add_argument("--backend", default="", help="backend for this run only (also AGENT_BACKEND_<name>)")
+
+
 def _phase(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", nargs="?", choices=("show", "set", "next"), default="show", help="default: show")
     parser.add_argument("target", nargs="?", default="", metavar="N|ID", help="for set: a number from 1, or an id")
@@ -141,7 +156,9 @@ def _deny(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="default: everything")
+    parser.add_argument(
+        "about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="or `notices`; default: everything"
+    )
 
 
 def _tokens(parser: argparse.ArgumentParser) -> None:
@@ -276,6 +293,13 @@ VERBS: tuple[Verb, ...] = (
     Verb("up", "start what is not running", "loops up builder --model claude-opus-4-8", "lifecycle:up", _up),
     Verb("down", "end agents, or the whole project", "loops down adversary", "lifecycle:down", _down),
     Verb("stop", "emergency stop: kill everything now", "loops stop --all-now", "lifecycle:stop", _stop),
+    Verb(
+        "run",
+        "run a task once, or ask an assistant",
+        "loops run upgrader --wait",
+        "running:run",
+        _run,
+    ),
     Verb("status", "one table of everything; starts nothing", "loops status --watch", "show:status", _status),
     Verb("logs", "what a session printed", "loops logs builder -f", "sessions:logs", _logs),
     Verb(
@@ -303,6 +327,7 @@ VERBS: tuple[Verb, ...] = (
         "approving:deny",
         _deny,
     ),
+    Verb("notify test", "send a test notice by every channel", "loops notify test", "notifying:test"),
     Verb("phase", "show or move the phase", "loops phase set 2", "phases:phase", _phase),
     Verb(
         "claim",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -87,3 +88,8 @@ def _moment(found: re.Match[str]) -> Moment | None:
     if epoch is None:
         return None
     return Moment(written, precision, epoch if zone else None, about)
+
+
+def wall(moment: float) -> str:
+    """A wall time (epoch seconds), as a person on this machine says it."""
+    return time.strftime("%a %Y-%m-%d %H:%M:%S", time.localtime(moment))

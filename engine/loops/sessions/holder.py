@@ -97,7 +97,8 @@ class Holder:
     def _close(self) -> None:
         """End every session, and then ourselves: whoever asks for anything meanwhile is refused."""
         sd_notify.tell("STOPPING=1")
-        if self._link is not None:  # what ends now is no crash to be healed
+        self._tell(wire.pack("ending"), ())  # what ends now is no crash to be healed
+        if self._link is not None:
             self._hang_up(self._link.connection)
         living = [session for session in self._keeper.sessions.values() if session.alive]
         sys.stderr.write(f"holder: told to end; so are its {len(living)} sessions\n")

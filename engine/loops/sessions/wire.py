@@ -28,6 +28,7 @@ supervisor
 ``<- give``        a batch of `Held` with their descriptors: a new holder takes over living sessions
 ``<- renew``       argv: replace the holder's program in place by exec; every session stays, every
                    connection ends and may come again
+``-> ending``      the holder was told to end, and ends every session; then the connection ends
 ``<- quit``        end the holder (refused while sessions live, unless ``abandon``)
 launcher
 ``<- hello``       role "launcher"  ``-> welcome`` holder pid, version, supervisor: pid or 0, service: whether a

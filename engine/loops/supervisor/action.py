@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loops.supervisor.events import MachineRebooted
+from loops.supervisor.state import Notice as DueNotice
 from loops.supervisor.state import Nudge
 from loops.supervisor.turn_events import TokensMeasured
 
@@ -93,9 +94,17 @@ class LogReboots:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the operator should hear of."""
+    """A line for the supervisor's log: something that the operator should hear of."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Send these as one notice.  Never asked for twice.  ``lost``: how many before it did not get through."""
+
+    notices: tuple[DueNotice, ...]
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +112,4 @@ class Leave:
     """Everything has ended as asked: the supervisor ends too."""
 
 
-Action = Start | End | Send | Answer | Look | RunChecks | ReadHistory | LogTokens | LogReboots | Notice | Leave
+Action = Start | End | Send | Answer | Look | RunChecks | ReadHistory | LogTokens | LogReboots | Notice | Notify | Leave

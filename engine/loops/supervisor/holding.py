@@ -87,7 +87,7 @@ class Holding:
         if self._renewing:
             self._renewing = False
         elif self._command is None:
-            self._say(f"the holder is gone; its sessions go on, and wait for {_unit()} to be started again")
+            self._say(f"the holder is gone: waiting for {_unit()} to be started again")
         else:
             self._say("the holder died; its sessions go on under a new one")
         self._connect_again(AGAIN_FIRST, told=False)

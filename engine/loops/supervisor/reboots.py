@@ -6,7 +6,7 @@ nobody knows, or sessions that live on in a boot that should be new.
 
 from __future__ import annotations
 
-from loops.config.model import Kind
+from loops.config.model import Kind, NoticeKind
 from loops.protocol import reboots
 from loops.protocol.moment import iso, span
 from loops.supervisor import events as ev
@@ -43,7 +43,7 @@ def record(step: Step, seen: Began, since: float) -> ev.MachineRebooted | None:
     count = step.state.reboots + 1
     event = ev.MachineRebooted(step.at, count, seen.boot_id, known, since, phase, in_flight.words(found), found)
     step.emit(event)
-    step.act(Notice(f"the machine was rebooted ({told(event)})"))
+    step.notice(NoticeKind.REBOOT, f"reboot {count}", f"the machine was rebooted ({told(event)})")
     return event
 
 

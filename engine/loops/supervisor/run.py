@@ -20,11 +20,13 @@ from loops.config.model import Config
 from loops.errors import ConfigError, JournalError, LoopsError, SessionError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
+from loops.secrets.redaction import redact
 from loops.sessions import attach, tree
 from loops.sessions import client as held
 from loops.sessions.view import View
 from loops.supervisor import action, answering, commission, watching
 from loops.supervisor.acts import Sessions
+from loops.supervisor.announcing import Announcer
 from loops.supervisor.blinding import Blindfolds
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.config_file import ConfigFile, compiled, last_good
@@ -33,6 +35,7 @@ from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
 from loops.supervisor.events import (
     AboutAgent,
+    AboutNotices,
     AboutPhase,
     ConfigLoaded,
     Event,
@@ -45,11 +48,12 @@ from loops.supervisor.holding import Found, Holding
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
-from loops.supervisor.observation import Adopted, Began, Observation, Tick
+from loops.supervisor.observation import Adopted, Began, Departs, Observation, Tick
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.reboot_log import RebootLog
 from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
+from loops.supervisor.schedules import Schedules
 from loops.supervisor.showing import Showing
 from loops.supervisor.state import Life
 from loops.supervisor.token_log import TokenLog
@@ -123,7 +127,8 @@ class Supervisor:
         self._reactor = Reactor(self._clock.now)
         self._seen: deque[Observation] = deque()
         self._acts: deque[action.Action] = deque()
-        self._touched: set[str] = set()
+        self._touched: set[str] = {""}
+        self._unsure = tuple(notice.id for notice in self.state.notices.waiting if notice.sending)
         self._ticked: dict[str, float] = {}
         self._leaving: int | None = None
         self._superseded = False
@@ -138,6 +143,7 @@ class Supervisor:
         self._token_log = TokenLog(self._places.token_log, self._past)
         self._reboot_log = RebootLog(config.root, self._past)
         self._errands = Errands(reactor, clock.now)
+        self._announcer = Announcer(self._errands, clock, state=lambda: self.state, see=self.see)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
         self._holding = Holding(
             self._runtime,
@@ -183,6 +189,7 @@ class Supervisor:
             state=lambda: self.state,
             see=self.see,
         )
+        self._schedules = Schedules(reactor, clock, state=lambda: self.state, see=self.see, say=self.say_once)
         relay = [sys.executable, "-I", "-S", "-E", attach.__file__, "--no-detach", self._runtime.holder_socket]
         self._view = View(self._runtime.tmux_socket, relay)
         self._showing = Showing(self._view, reactor, clock, wanted=self._views, say=self.say)
@@ -241,8 +248,10 @@ class Supervisor:
                     self._reactor.at("blindfolds", self._clock.now(), self._blindfolds.settle)
                 if isinstance(event, AboutAgent):
                     self._touched.add(event.agent)
+                elif isinstance(event, AboutNotices):
+                    self._touched.add("")
                 elif not isinstance(event, AboutPhase):
-                    self._touched.update(self.state.agents)
+                    self._touched.update(("", *self.state.agents))
 
     def _commit(self) -> bool:
         try:
@@ -280,6 +289,7 @@ class Supervisor:
                 when = max(when, self._ticked.get(name, 0.0) + TICK_PAUSE)
             self._reactor.at(f"agent {name}", when, lambda n=name: self._tick(n))  # type: ignore[misc]
         if self._touched:
+            self._schedules.settle(self._touched)
             self._showing.soon()
         self._touched.clear()
 
@@ -312,6 +322,8 @@ class Supervisor:
                     self._log_reboots(act)
                 case action.Notice(text=text):
                     self.say(text)
+                case action.Notify():
+                    self._announcer.send(act)
                 case action.Leave():
                     if not self._service:
                         self._leave(0)
@@ -353,6 +365,8 @@ class Supervisor:
         self._sessions.heard(events)
         for event in events:
             match event:
+                case held.HolderEnds():
+                    self.say("the holder was told to end, and ends every session; the next one gets them anew")
                 case held.HolderGone():
                     self._reactor.forget(self._holder.fileno())
                     self._holding.lost()
@@ -386,8 +400,10 @@ class Supervisor:
                 adopted,
                 up=self._up and not found.again,
                 down_since=0.0 if found.again else self._down_since,
+                unsure=self._unsure,
             )
         )
+        self._unsure = ()
         for session in sessions:
             if session.alive and not session.name.startswith(CHECK_SESSION):
                 self._sessions.watch_screen(session.name)
@@ -408,13 +424,13 @@ class Supervisor:
         return {
             config.agents[name].session: name
             for name, agent in self.state.agents.items()
-            if name in config.agents and agent.incarnation and agent.life not in (Life.OFF, Life.ENDED)
+            if name in config.agents and agent.incarnation and (agent.shown or agent.life not in (Life.OFF, Life.ENDED))
         }
 
     def say(self, text: str) -> None:
         """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
         with suppress(OSError):  # the log lies on the disk that is full, or its reader is gone: no reason to die
-            print(f"[loops] {text}", file=sys.stderr, flush=True)
+            print(f"[loops] {redact(text)}", file=sys.stderr, flush=True)
 
     def say_once(self, text: str) -> None:
         """The same, unless it was said before."""
@@ -457,6 +473,7 @@ class Supervisor:
         except SessionError as error:
             self.say_once(str(error))
         self._files.rescan()
+        self._schedules.net()
         if self._inotify.exhausted:
             self._inotify.exhausted = False
             self.say_once(
@@ -510,6 +527,9 @@ class Supervisor:
         project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
         self._errands.close()
         if not self._superseded:
+            if self._leaving == 0:  # else the next one says that we ended without a word
+                self.see(Departs(self._clock.now(), "asked to"))
+                self._decide()
             self._close_ledger()
         if project_is_down and not self._superseded:
             self._view.close()

@@ -11,8 +11,11 @@ from loops.errors import ConfigError, LoopsError
 from loops.supervisor.state import Nudge, NudgeKind
 
 
-def kickoff(config: Config, agent: Agent, phase: Phase | None, kind: str, *, rebooted: bool = False) -> str:
+def kickoff(
+    config: Config, agent: Agent, phase: Phase | None, kind: str, words: str = "", *, rebooted: bool = False
+) -> str:
     """Return what the agent is started with.  *kind*: kickoff, prompt, resume or none (`events.SessionStarting`).
+    *words*: what the operator asks of a task this time.
 
     *rebooted*: its last session went down with the machine.
 
@@ -24,7 +27,13 @@ def kickoff(config: Config, agent: Agent, phase: Phase | None, kind: str, *, reb
         return _resume(agent, phase, rebooted)
     if agent.kind is Kind.LOOP and phase is not None:
         return _phase_kickoff(config, agent, phase)
-    return _demand(agent.prompt_file) or _role(config, agent)
+    standing = _demand(agent.prompt_file) or _role(config, agent)
+    return _asked(standing, words) if words else standing
+
+
+def _asked(standing: str, words: str) -> str:
+    head = f"{standing.rstrip()}\n\n" if standing.strip() else ""
+    return f"{head}=== what the operator asks this time ===\n{words.rstrip()}\n"
 
 
 def nudge(config: Config, agent: Agent, waiting: Nudge) -> str:
