@@ -59,10 +59,9 @@
       nixosConfigurations.appliance = appliance "x86_64-linux";
 
       checks = eachSystem (
-        pkgs: own: {
+        pkgs: _: {
           engine = pkgs.callPackage ./nixos/package.nix { withTests = true; };
           module = pkgs.callPackage ./nixos/check.nix {
-            inherit (own) engine;
             inherit (appliance pkgs.stdenv.hostPlatform.system) config;
           };
           appliance = pkgs.testers.runNixOSTest (import ./nixos/test.nix { module = self.nixosModules.default; });

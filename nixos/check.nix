@@ -1,20 +1,21 @@
-# The example machine's units, as systemd itself reads them: `systemd-analyze verify` finds nothing to complain of.
+# What the example machine would run: its units' text, and the configuration that the engine found good.
 {
   lib,
   runCommand,
-  systemd,
   writeText,
   config,
-  engine,
 }:
 
 let
-  ours = lib.filterAttrs (name: _: name == "loops.slice" || lib.hasPrefix "loops-" name) config.systemd.units;
+  units = lib.filterAttrs (name: _: name == "loops.slice" || lib.hasPrefix "loops-" name) config.systemd.units;
+  projects = lib.filterAttrs (_: project: project.checkedConfig != null) config.services.loops.projects;
 in
-runCommand "loops-module" { nativeBuildInputs = [ systemd ]; } ''
+runCommand "loops-module" { } ''
   mkdir -p $out
   ${lib.concatMapStrings (name: ''
-    cp ${writeText "unit" ours.${name}.text} $out/${name}
-  '') (lib.attrNames ours)}
-  ${engine}/bin/loops --version >$out/version
+    cp ${writeText "unit" units.${name}.text} $out/${name}
+  '') (lib.attrNames units)}
+  ${lib.concatMapStrings (name: ''
+    cp ${projects.${name}.checkedConfig} $out/${name}.toml
+  '') (lib.attrNames projects)}
 ''

@@ -49,7 +49,7 @@ let
       replace =
         value:
         if lib.isList value then
-          concatMap (each: lib.toList (replace each)) value
+          lib.unique (concatMap (each: lib.toList (replace each)) value)
         else if !lib.isString value then
           value
         else
@@ -174,10 +174,7 @@ let
     lib.mapAttrs' (
       task: schedule:
       let
-        values = valuesOf name project // {
-          inherit task;
-          schedule = lib.replaceStrings [ "%" ] [ "%%" ] schedule;
-        };
+        values = valuesOf name project // { inherit task schedule; };
       in
       lib.nameValuePair "loops-${name}-${task}" {
         unitConfig = section values [ source.timer.Unit ];
@@ -356,8 +353,8 @@ let
       agents = if project.settings == null then [ ] else project.settings.agent or [ ] ++ project.settings.service or [ ];
       wanted = lib.unique (concatMap (agent: lib.attrValues (agent.credentials or { })) agents);
     in
-    optional (builtins.match "[a-z0-9][a-z0-9-]{0,40}" name == null) ''
-      ${here}: a project's name is part of its units' names. Write small letters, digits and "-", at most 41 of them, a letter or digit first.''
+    optional (builtins.match "[a-z][a-z0-9-]*" name == null) ''
+      ${here}: a project's name is part of its units' names. Write small letters, digits and "-", a letter first.''
     ++ optional (project.settings != null && project.configFile != null) ''
       ${here}: `settings` and `configFile` are both set, and there is one agents.toml. Remove one of them.''
     ++ optional (project.settings == null && project.configFile == null && project.source == null) ''

@@ -33,7 +33,7 @@ let
 
     build-system = [ python3.pkgs.hatchling ];
 
-    # As in pyproject.toml, which gives the reasons; acceptance/test_nix.py compares the two.
+    # As in pyproject.toml, which gives the reasons; acceptance/machine/test_flake.py compares the two.
     dependencies = with python3.pkgs; [
       jinja2
       jsonschema

@@ -101,7 +101,7 @@ let
   # -- types ----------------------------------------------------------------------------------------------------------
 
   # merge: place -> the winning definitions, none of them a property and all of them checked -> value
-  mkOptionType =
+  makeType =
     {
       name,
       description ? name,
@@ -118,6 +118,23 @@ let
         ;
     };
 
+  # nixpkgs' own form, in which a definition is a set with its file.
+  mkOptionType =
+    given:
+    makeType (
+      given
+      // lib.optionalAttrs (given ? merge) {
+        merge =
+          place: values:
+          given.merge place (
+            map (value: {
+              file = "<unknown-file>";
+              inherit value;
+            }) values
+          );
+      }
+    );
+
   equal =
     place: values:
     if all (value: value == head values) values then
@@ -125,7 +142,7 @@ let
     else
       throw "The option `${showOption place}' has conflicting definition values: ${toJSON (map show values)}";
 
-  simple = description: check: mkOptionType { name = description; inherit description check; };
+  simple = description: check: makeType { name = description; inherit description check; };
   matching = description: pattern: simple description (value: isString value && match pattern value != null);
 
   types = {
@@ -156,7 +173,7 @@ let
 
     nullOr =
       type:
-      mkOptionType {
+      makeType {
         name = "nullOr";
         description = "null or ${type.description}";
         check = value: value == null || type.check value;
@@ -164,7 +181,7 @@ let
       };
     either =
       left: right:
-      mkOptionType {
+      makeType {
         name = "either";
         description = "${left.description} or ${right.description}";
         check = value: left.check value || right.check value;
@@ -173,7 +190,7 @@ let
     oneOf = alternatives: foldl' types.either (head alternatives) (builtins.tail alternatives);
     listOf =
       type:
-      mkOptionType {
+      makeType {
         name = "listOf";
         description = "list of ${type.description}";
         check = isList;
@@ -185,7 +202,7 @@ let
       };
     attrsOf =
       type:
-      mkOptionType {
+      makeType {
         name = "attrsOf";
         description = "attribute set of ${type.description}";
         check = isAttrs;
@@ -201,7 +218,7 @@ let
       };
     submodule =
       module:
-      mkOptionType {
+      makeType {
         name = "submodule";
         check = value: isAttrs value || isFunction value || isPath value;
         merge =
@@ -325,7 +342,7 @@ let
       options = all'.options;
       # What no option declares goes to the freeform type, else it is an error for whoever asks for the whole.
       config =
-        if freeform == null then
+        if freeform == null || all'.undeclared == [ ] then
           all'.values
         else
           lib.recursiveUpdate (freeform.merge prefix (

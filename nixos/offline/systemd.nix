@@ -30,8 +30,9 @@ let
   section = text (types.attrsOf (lib.mkOptionType {
     name = "systemd option";
     merge =
-      place: values:
+      place: definitions:
       let
+        values = map (each: each.value) definitions;
         lists = lib.count lib.isList values;
       in
       if lists == lib.length values then
