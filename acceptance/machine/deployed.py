@@ -232,4 +232,6 @@ class Deployed:
             parts += ["--- journal (newest)", *(repr(event)[:300] for event in self.events(Event)[-25:])]
         except Exception as error:
             parts.append(f"--- journal: {error}")
+        for path in sorted(self.disk.glob(".loops/*.log")):
+            parts += [f"--- {path.name}", path.read_bytes()[-1500:].decode("utf-8", "replace")]
         return "\n".join(parts)

@@ -18,6 +18,14 @@ EVERYBODY = ("one", "two", "keeper")
 WORKING = """
 scratch.create([checked("1"), checked("2")], script={"pace": 0.1}, more=persistent(scratch, "keeper"))
 """
+ISOLATED = r"""
+scratch.create([checked("1")])
+text = scratch.config_path.read_text()
+for name in ("builder", "adversary"):
+    place = f'dir = "work/{name}"\n'
+    text = text.replace(place, place + 'isolate = true\nreads = ["script.json"]\n')
+scratch.config_path.write_text(text)
+"""
 SECURITY = 50
 """The worst exposure that ``systemd-analyze security`` may find in a unit, in tenths."""
 
@@ -67,9 +75,8 @@ def test_a_killed_holder_is_started_again_and_no_agent_notices(running: Deployed
     assert running.pid(SUPERVISOR) == supervisor, "the supervisor went with its holder"
     running.assert_one_unbroken_life("one", "two")
     # and the new one is a whole holder: it owns what is started from now on
-    running.loops("restart two")
-    new = running.wait_for(lambda: running.wait_running("two")["two"] != pids["two"], "another process for two")
-    assert new
+    running.machine.succeed(f"kill -KILL {pids['two']}")
+    running.wait_for(lambda: running.wait_running("two")["two"] != pids["two"], "another process for two")
     assert running.machine.succeed(f"ps -o ppid= -p {running.wait_running('two')['two']}").strip() == str(another)
     assert running.complaints() == []
 
@@ -179,7 +186,6 @@ def test_stopping_the_units_ends_the_agents_in_good_order_and_starting_resumes_t
     pids = running.wait_running(*EVERYBODY)
     running.machine.succeed(f"systemctl stop {SUPERVISOR} {HOLDER}")
     assert running.alive(*pids.values()) == []
-    assert running.machine.run(f"pgrep --list-full --euid {USER} tmux").out == "", "a tmux server is left"
     assert [running.machine.show(unit, "Result") for unit in (SUPERVISOR, HOLDER)] == ["success", "success"]
     running.machine.succeed(f"systemctl start {SUPERVISOR}")  # which wants its holder
     running.wait_running(*EVERYBODY)
@@ -228,7 +234,7 @@ def test_a_reboot_resumes_every_conversation(running: Deployed) -> None:
 MOMENTS: dict[str, Callable[[Deployed], object]] = {
     "a claim is pushed": lambda project: [e for e in project.events(ev.CommitSeen) if e.kind == "claim"],
     "a nudge is on its way": lambda project: project.events(ev.NudgeSending),
-    "a verdict is pushed": lambda project: [e for e in project.events(ev.CommitSeen) if e.kind == "review"],
+    "a verdict is pushed": lambda project: [e for e in project.events(ev.CommitSeen) if e.kind == "verdict"],
     "the checks run": lambda project: project.events(ev.CheckStarted),
     "the phase changes": lambda project: project.events(ev.PhaseDone),
 }
@@ -274,7 +280,7 @@ def test_hardening_and_limits_are_in_effect_inside_an_agent(running: Deployed) -
     # Where a unit covers a part of /proc the kernel lets no sandbox mount its own.  This machine is lenient there (the
     # host's /proc is still in its mount namespace), so it is looked for.
     covered = "awk '$5 ~ \"^/proc/\" {print $5}' /proc/%s/mountinfo | sort"
-    assert machine.succeed(covered % pid) in ("", machine.succeed(covered % 1))
+    assert set(machine.succeed(covered % pid).split()) <= set(machine.succeed(covered % 1).split())
     assert machine.show(HOLDER, "TasksMax").isdecimal()
     for unit, key, value in (
         (HOLDER, "OOMPolicy", "continue"),
@@ -287,15 +293,7 @@ def test_hardening_and_limits_are_in_effect_inside_an_agent(running: Deployed) -
 
 
 def test_an_isolated_agent_works_under_the_units(deployed: Deployed) -> None:
-    isolated = (
-        "scratch.create([checked('1')])\n"
-        "path = scratch.config_path\n"
-        "text = path.read_text()\n"
-        "for name in ('builder', 'adversary'):\n"
-        "    text = text.replace(f'dir = \"work/{name}\"\\n', f'dir = \"work/{name}\"\\nisolate = true\\n')\n"
-        "path.write_text(text)\n"
-    )
-    deployed.create(isolated).install()
+    deployed.create(ISOLATED).install()
     deployed.loops("up")
     deployed.wait_event(ev.SequenceCompleted, "the end of the plan")
     confined = deployed.events(ev.AgentConfined)
