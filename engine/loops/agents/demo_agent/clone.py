@@ -44,9 +44,11 @@ class Clone:
         for name in ("rebase-merge", "rebase-apply"):
             if os.path.isdir(self._inside(name)):
                 self._run("rebase", "--abort")
-        lock = self._inside("index.lock")
-        if os.path.exists(lock):  # nobody else works in this clone
-            os.unlink(lock)
+        branch = self._run("symbolic-ref", "--quiet", "HEAD").stdout.strip()
+        for name in ("index", "HEAD", *filter(None, (branch,))):
+            lock = self._inside(f"{name}.lock")
+            if os.path.exists(lock):  # nobody else works in this clone
+                os.unlink(lock)
 
     def pull(self) -> None:
         """Take in what others pushed, keeping our own commits on top."""
