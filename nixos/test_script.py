@@ -97,7 +97,8 @@ def assert_nothing_lost_or_doubled() -> None:
     queued = [data["id"] for kind, data in journal if kind == "nudge.queued"]
     dropped = [data["id"] for kind, data in journal if kind == "nudge.dropped"]
     received = Counter(m["id"] for name in AGENTS for m in lines_of(f"{STATE}/received/{name}.jsonl") if m["id"])
-    assert queued and set(received.values()) == {1}, f"received twice: {received}"
+    assert queued
+    assert set(received.values()) == {1}, f"received twice: {received}"
     assert set(queued) == set(received) | set(dropped), f"queued {queued}, received {received}, dropped {dropped}"
     for phase in ("1", "2"):
         for kind, text in (("claim", "claim({} M1)"), ("verdict", "review({})"), ("done", "status({}): ## DONE")):

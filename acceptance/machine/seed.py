@@ -6,7 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from nix import CHECKOUT, SETTINGS
+
 FILES = Path(__file__).with_name("appliance")
 OURS = "/root/loops.git"
 OPERATOR = "/root/machine.git"
@@ -23,7 +24,7 @@ def seed(layer: Path, scratch: Path) -> None:
     _repository(layer / OPERATOR.lstrip("/"), machine, "Begin")
     settings = layer / "etc/nix/nix.conf"
     settings.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(FILES / "nix.conf", settings)
+    settings.write_text(SETTINGS)
 
 
 def _repository(bare: Path, tree: Path, subject: str) -> None:

@@ -86,6 +86,7 @@ in
       stateVersion = ignored;
       build = option (types.attrsOf types.raw) { };
     };
+    specialisation = option (types.attrsOf types.raw) { };
     environment.systemPackages = option (types.listOf types.package) [ ];
     networking.hostName = option types.str "nixos";
     users = {
