@@ -67,7 +67,7 @@ def subjects() -> list[str]:
 def wait_for_push(start: str) -> None:
     """Wait until a commit was pushed whose subject begins with *start*; looks ten times a second."""
     pattern = shlex.quote(f"^{start}".replace("(", "[(]"))
-    machine.succeed(f"until {LOG} 2>/dev/null | grep -q {pattern}; do sleep 0.1; done", timeout=PATIENCE)
+    machine.succeed(f"until {LOG} 2>/dev/null | grep {pattern} >&2; do sleep 0.1; done", timeout=PATIENCE)
 
 
 def behave(patient_in: str = "") -> None:
@@ -131,9 +131,13 @@ def assert_secret_is_only_with_its_agent() -> None:
 def assert_secret_is_nowhere() -> None:
     """Neither in files that last nor in what the machine logged nor in anybody's command line."""
     machine.succeed(f"test -s {SECRET}")
-    machine.fail(f"grep -rlF -f {SECRET} /nix/store /nix/var /etc /var/log /var/lib/loops /srv /run/loops /tmp")
-    machine.fail(f"journalctl --no-pager --output=export | grep -aF -f {SECRET}")
-    machine.fail(f"cat /proc/[0-9]*/cmdline | grep -azF -f {SECRET}")
+    places = "/nix/store /nix/var /etc /var/log /var/lib/loops /srv /run/loops /tmp"
+    for look in (
+        f"grep -rlsF -f {SECRET} {places}",
+        f"journalctl --no-pager --output=export | grep -aF -f {SECRET}",
+        f"cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' | grep -F -f {SECRET}",
+    ):
+        assert machine.succeed(f"{look} || true") == "", look
 
 
 # ---- the scenario ----------------------------------------------------------------------------------------------------
@@ -211,7 +215,9 @@ with subtest("a power cut right after a claim"):
 
 with subtest("the agents end their work"):
     wait_for_push("status(2): ## DONE")
-    machine.wait_until_succeeds(f"test -s {ROOT}/REPORT.md && loops-demo status | grep -i complete", timeout=PATIENCE)
+    machine.wait_until_succeeds(
+        f"test -s {ROOT}/REPORT.md && grep sequence.completed {STATE}/journal/*.jsonl", timeout=PATIENCE
+    )
 
 with subtest("nothing is lost and nothing doubled"):
     assert_nothing_lost_or_doubled()

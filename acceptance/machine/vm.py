@@ -48,7 +48,7 @@ APPEND = (
 
 # run SECONDS TAG COMMAND-IN-BASE64: both outputs come back in base64, so that nothing in them is taken for ours.
 SHELL = r"""
-run() { timeout -k 5 "$1" bash -c "$(base64 -d <<<"$3")" </dev/null 2>/run/backdoor.errors | base64 -w 0
+run() { timeout -k 5 "$1" bash -euo pipefail -c "$(base64 -d <<<"$3")" </dev/null 2>/run/backdoor.errors | base64 -w 0
 printf ' %s %s ' "${PIPESTATUS[0]}" "$(base64 -w 0 /run/backdoor.errors)"; echo "$2"; }
 """
 
@@ -156,7 +156,7 @@ class Machine:
     # ---- commands --------------------------------------------------------------------------------------------------
 
     def execute(self, command: str, timeout: float = PATIENCE) -> Output:
-        """Run a shell command as root, at most *timeout* seconds (then its code is 124)."""
+        """Run a shell command as root, at most *timeout* seconds (then its code is 124); any part that fails ends it."""
         began = time.monotonic()
         output = self._run(command, timeout)
         self.transcript.command(command, output.code, time.monotonic() - began, output.said)
