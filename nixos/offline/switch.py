@@ -161,6 +161,8 @@ def main(words: list[str]) -> int:
     put_in_force(toplevel)
     subprocess.run(["systemctl", "daemon-reload"], check=True)
     restarted = systemctl("restart", todo.restart)
+    # All at once and in their order; what the second one names is on its way, and is waited for.
+    subprocess.run(["systemctl", "start", "--no-block", *TARGETS], check=True)
     started = systemctl("start", todo.pause + todo.start)
     return 0 if stopped and restarted and started else FAILED
 
