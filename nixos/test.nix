@@ -12,6 +12,8 @@
         module
         ./test/machine.nix
       ];
+      virtualisation.memorySize = 2048;
+      system.switch.enable = true;
       # Another configuration of the same machine, already built: a test has no network to build it.
       specialisation.changed.configuration = {
         services.loops.projects.demo.settings.watchdog.stall_grace = lib.mkForce 7200;
@@ -27,6 +29,7 @@
       change_again = change
       roll_back = "${switch "/run/booted-system"}"
       wrong_change = ""
+      store = "/nix/store/*loops* /nix/store/*agents.toml* /nix/store/*-unit-*" # the store here is the host's, and large
     ''
     + builtins.readFile ./test_script.py;
 }

@@ -3,7 +3,7 @@
 
 Besides the driver's own names, four commands come from outside: `change`, `change_again` and `roll_back` switch the
 machine to another configuration of the demo, to that same one once more, and back; `wrong_change` (empty where none can be
-built) must be refused when it is built.
+built) must be refused when it is built.  `store`: where in the Nix store something may lie that was made for this machine.
 """
 
 import json
@@ -131,7 +131,7 @@ def assert_secret_is_only_with_its_agent() -> None:
 def assert_secret_is_nowhere() -> None:
     """Neither in files that last nor in what the machine logged nor in anybody's command line."""
     machine.succeed(f"test -s {SECRET}")
-    places = "/nix/store /nix/var /etc /var/log /var/lib/loops /srv /run/loops /tmp"
+    places = f"{store} /etc /var/log /var/lib/loops /srv /run/loops /tmp"
     for look in (
         f"grep -rlsF -f {SECRET} {places}",
         f"journalctl --no-pager --output=export | grep -aF -f {SECRET}",

@@ -44,3 +44,4 @@ change: str
 change_again: str
 roll_back: str
 wrong_change: str
+store: str

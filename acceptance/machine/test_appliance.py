@@ -44,6 +44,7 @@ def edited(old: str, new: str) -> str:
 def test_a_machine_rebuilt_from_git_survives_what_happens_to_machines(debian: Base, tmp_path: Path) -> None:
     if reason := lack_of_machines():
         pytest.skip(reason)
+    script = compile(SCRIPT.read_text(), SCRIPT, "exec")
     transcript = Transcript(artifacts("vm"))
     print(f"everything that is done and said: {transcript.directory}/transcript.txt")
     image = tmp_path / "disk.raw"
@@ -66,9 +67,10 @@ def test_a_machine_rebuilt_from_git_survives_what_happens_to_machines(debian: Ba
                 "change": edited("stall_grace = 3600", "stall_grace = 7200"),
                 "change_again": FLAKE,
                 "wrong_change": edited("stall_grace = 7200", "stall_grate = 7200"),
+                "store": "/nix/store",
                 "roll_back": f"{REBUILD} --rollback 2>&1",
             }
-            exec(compile(SCRIPT.read_text(), SCRIPT, "exec"), names)
+            exec(script, names)
             with step("its history holds against every promise"):
                 machine.copy_out(ROOT, transcript.directory)
                 left = LeftBehind(transcript.directory / "demo")
