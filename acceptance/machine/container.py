@@ -212,7 +212,10 @@ class Container:
     # ---- commands --------------------------------------------------------------------------------------------------
 
     def run(self, command: str, *, user: str = "root", timeout: float = PATIENCE) -> Ran:
-        """Run *command* with bash as *user*, in a clean environment; after *timeout* seconds it is killed (code -9)."""
+        """Run *command* with bash as *user*, whose group has its name, in a clean environment.
+
+        After *timeout* seconds it is killed (code -9).
+        """
         assert self._leader, f"{self.name} is off"
         enter = ["nsenter", f"--target={self._leader}", "--all"]
         home = "/root" if user == "root" else f"/home/{user}"
@@ -224,7 +227,7 @@ class Container:
             "LANG=C.UTF-8",
             f"HOME={home}",
         ]
-        become = [] if user == "root" else ["runuser", f"--user={user}", "--"]
+        become = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
         limit = ["timeout", "--signal=KILL", str(timeout)]
         done = subprocess.run(
             [*enter, *clean, *limit, *become, "bash", "-euo", "pipefail", "-c", command],
@@ -307,14 +310,20 @@ class Container:
     def _screen(self) -> str:
         return self.console.read_text(errors="replace")[-3000:]
 
-    def journal(self, lines: int = 200) -> str:
-        """The newest lines of the machine's journal over all its boots, whether it is up or not."""
+    def _own_units(self) -> list[str]:
+        directory = self.path("/etc/systemd/system")
+        return sorted(path.name for path in directory.glob("loops-*")) if directory.is_dir() else []
+
+    def journal(self, lines: int = 120) -> str:
+        """The newest lines about our units over all boots, and all warnings, whether it is up or not."""
         words = ["journalctl", "--no-pager", "--output=short-precise", f"--lines={lines}", "--quiet"]
+        match = ["_SYSTEMD_SLICE=loops.slice", "+", "UNIT=loops.slice"]
+        for unit in self._own_units():
+            match += ["+", f"UNIT={unit}", "+", f"_SYSTEMD_UNIT={unit}"]
         if self.is_up:
-            return self.run(" ".join(words)).out
-        return subprocess.run(
-            [*words, f"--directory={self.disk.find('/var/log/journal')}"], capture_output=True, text=True
-        ).stdout
+            return self.run(" ".join([*words, *match])).out
+        directory = f"--directory={self.disk.find('/var/log/journal')}"
+        return subprocess.run([*words, directory, *match], capture_output=True, text=True).stdout
 
     def story(self) -> str:
         """All that helps to understand a failure."""

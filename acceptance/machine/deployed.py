@@ -29,6 +29,7 @@ AnEvent = TypeVar("AnEvent", bound=Event)
 CHECKOUT = Path(__file__).resolve().parents[2]
 USER = "worker"
 ROOT = f"/home/{USER}/demo"
+SUPERVISOR, HOLDER = "loops-demo.service", "loops-demo-holder.service"
 PYTHON = "python3.13"
 """Debian trixie's."""
 COUNTER = "n=0; while :; do n=$((n+1)); echo tick $n.; sleep 0.05; done"
@@ -107,6 +108,36 @@ class Deployed:
             raise MachineError(f"`loops {words}` ended with {ran.code}, not {code}:\n{ran.out}\n{self.story()}")
         return ran.out
 
+    def install(self, version: str = "") -> None:
+        """Write, enable and start the project's units, by *version* of the engine (default: the one that was used)."""
+        self.version = version or self.version
+        self.loops("service install", user="root")
+        self.machine.wait_for_unit(SUPERVISOR)
+        self.machine.wait_for_unit(HOLDER)
+
+    def pid(self, unit: str) -> int:
+        """The main process of *unit*; 0: none."""
+        return int(self.machine.show(unit, "MainPID"))
+
+    def kill(self, *units: str, signal: str = "KILL") -> None:
+        """Send *signal* to the main processes of *units*, all at once, and to nothing else."""
+        self.machine.succeed(f"kill -{signal} {' '.join(str(self.pid(unit)) for unit in units)}")
+
+    def wait_another(self, unit: str, before: int) -> int:
+        """Wait until *unit* is active with another main process than *before*; return that."""
+
+        def found() -> int:
+            told = self.machine.succeed(f"systemctl show --property=ActiveState,MainPID {unit}")
+            facts = dict(line.split("=", 1) for line in told.splitlines())
+            pid = int(facts["MainPID"])
+            return pid if facts["ActiveState"] == "active" and pid not in (0, before) else 0
+
+        return self.wait_for(found, f"another process for {unit}")
+
+    def alive(self, *pids: int) -> list[int]:
+        """Those of *pids* that live in the machine."""
+        return [pid for pid in pids if self.machine.run(f"kill -0 {pid}").code == 0]
+
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
         """The rows of the status by name; none when nobody answers."""
@@ -148,9 +179,15 @@ class Deployed:
             self._events.append(event)
         return [event for event in self._events if isinstance(event, kind)]
 
-    def wait_event(self, kind: type[AnEvent], what: str, where: Callable[[AnEvent], bool] = lambda _: True) -> AnEvent:
+    def wait_event(
+        self,
+        kind: type[AnEvent],
+        what: str,
+        where: Callable[[AnEvent], bool] = lambda _: True,
+        seconds: float = PATIENCE,
+    ) -> AnEvent:
         """Wait until the journal holds an event of *kind* for which *where* is true; return the first."""
-        found = self.wait_for(lambda: [event for event in self.events(kind) if where(event)], what)
+        found = self.wait_for(lambda: [event for event in self.events(kind) if where(event)], what, seconds)
         return found[0]
 
     def received(self, agent: str) -> list[dict[str, Any]]:
@@ -167,6 +204,13 @@ class Deployed:
         """Wait until the counter has gone on by *more*."""
         before = len(self.ticks(name))
         self.wait_for(lambda: len(self.ticks(name)) >= before + more, f"{name} counting on from {before}")
+
+    def assert_one_unbroken_life(self, *names: str) -> None:
+        """Each of the counters *names* goes on, and has counted without a gap and without a repetition."""
+        for name in names:
+            self.wait_ticks(name)
+            found = self.ticks(name)
+            assert found == list(range(1, len(found) + 1)), f"{name} lost, doubled or repeated output: {found}"
 
     def complaints(self) -> list[str]:
         """What is wrong with the project's history: a broken journal, or anything lost, doubled or without a reason."""
@@ -188,4 +232,6 @@ class Deployed:
             parts += ["--- journal (newest)", *(repr(event)[:300] for event in self.events(Event)[-25:])]
         except Exception as error:
             parts.append(f"--- journal: {error}")
+        for path in sorted(self.disk.glob(".loops/*.log")):
+            parts += [f"--- {path.name}", path.read_bytes()[-1500:].decode("utf-8", "replace")]
         return "\n".join(parts)

@@ -84,8 +84,11 @@ in
     };
     system = {
       stateVersion = ignored;
+      switch.enable = option types.bool true;
       build = option (types.attrsOf types.raw) { };
     };
+    virtualisation.memorySize = ignored; # of the module for machines of tests
+    specialisation = option (types.attrsOf types.raw) { };
     environment.systemPackages = option (types.listOf types.package) [ ];
     networking.hostName = option types.str "nixos";
     users = {

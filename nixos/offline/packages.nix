@@ -94,10 +94,13 @@ let
       "shellcheck"
       "systemd"
       "tmux"
-      "util-linux"
     ] installed
     // {
       inherit lib runCommand;
+
+      # Debian has runuser in sbin
+      util-linux = build "util-linux" { } "mkdir -p $out/bin && ln -s /usr/sbin/runuser $out/bin/";
+
       stdenv.hostPlatform = { inherit system; };
       python3 = import ./python.nix { inherit lib build installed; };
 

@@ -11,5 +11,7 @@ for declared in library.glob("*.dist-info/entry_points.txt"):
     for name, target in parser["console_scripts"].items():
         module, function = target.split(":")
         script = bin_directory / name
-        script.write_text(f"#!/usr/bin/python3\nimport sys\n\nfrom {module} import {function}\n\nsys.exit({function}())\n")
+        script.write_text(
+            f"#!/usr/bin/python3\nimport sys\n\nfrom {module} import {function}\n\nsys.exit({function}())\n"
+        )
         script.chmod(0o755)

@@ -14,20 +14,20 @@
 }:
 
 let
-  machine =
-    module:
-    (nixosSystem {
-      modules = [
-        module
-        { nixpkgs.hostPlatform = system; }
-      ];
-    }).config.system.build.toplevel;
+  # A machine and its specialisations, each of them built as if it were the machine.
+  builds =
+    modules:
+    let
+      inherit ((nixosSystem { modules = modules ++ [ { nixpkgs.hostPlatform = system; } ]; })) config;
+      others = lib.mapAttrsToList (_: other: nixosSystem { modules = modules ++ [ other.configuration { nixpkgs.hostPlatform = system; } ]; }) config.specialisation;
+    in
+    map (each: "${each.config.system.build.toplevel}") ([ { inherit config; } ] ++ others);
 in
 build "vm-test-run-${name}"
   {
     inherit testScript;
     passAsFile = [ "testScript" ];
-    machines = lib.mapAttrsToList (_: node: "${machine node}") nodes;
+    machines = lib.concatLists (lib.mapAttrsToList (_: node: builds [ node ]) nodes);
   }
   ''
     /usr/bin/python3 -c 'import sys; compile(open(sys.argv[1]).read(), "testScript", "exec")' "$testScriptPath"

@@ -1,2 +1,0 @@
-machine.start()
-machine.wait_for_unit("loops-demo-holder.service")
