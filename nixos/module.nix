@@ -1,5 +1,5 @@
 # services.loops: projects whose agents work unattended, each with a holder (owns the agents' sessions), a supervisor and
-# the timers of its scheduled tasks.  What the units say, and why, is in engine/loops/boot/units.toml; this file fills it in.
+# the timers of its scheduled tasks.
 {
   config,
   lib,
@@ -9,7 +9,6 @@
 
 let
   inherit (lib)
-    concatMap
     filterAttrs
     literalExpression
     mapAttrsToList
@@ -17,179 +16,28 @@ let
     mkIf
     mkMerge
     mkOption
-    optional
     optionalAttrs
     types
     ;
 
   cfg = config.services.loops;
-  source = builtins.fromTOML (builtins.readFile ../engine/loops/boot/units.toml);
   format = pkgs.formats.toml { };
   loops = lib.getExe cfg.package;
   enabled = filterAttrs (_: project: project.enable) cfg.projects;
-
-  rootOf = name: "/var/lib/loops/${name}";
-  configOf = name: "${rootOf name}/agents.toml";
   inherit (config.users.users.${cfg.user}) home;
 
-  # -- the unit text ---------------------------------------------------------------------------------------------------
-
-  # One section of a unit: several tables as one (lists add up), with every @name@ replaced.
-  section =
-    values: tables:
-    let
-      add = lib.foldl' (
-        all: table:
-        all // lib.mapAttrs (key: value: if all ? ${key} && lib.isList value then all.${key} ++ value else value) table
-      ) { };
-      flat = filterAttrs (_: value: !lib.isAttrs value); # `hardening` holds a table for each unit beside its own keys
-      names = lib.attrNames values;
-      texts = map (name: if lib.isList values.${name} then "@${name}@" else toString values.${name}) names;
-      marks = map (name: "@${name}@") names;
-      replace =
-        value:
-        if lib.isList value then
-          lib.unique (concatMap (each: lib.toList (replace each)) value)
-        else if !lib.isString value then
-          value
-        else
-          lib.foldl' (found: name: if value == "@${name}@" && lib.isList values.${name} then values.${name} else found) (
-            lib.replaceStrings marks texts value
-          ) names;
-    in
-    lib.mapAttrs (_: replace) (add (map flat tables));
-
-  service =
-    values: kind:
-    {
-      unitConfig = section values [ source.${kind}.Unit ];
-      serviceConfig = section values [
-        source.${kind}.Service
-        (source.hosted.${kind} or { })
-        source.hardening
-        (source.hardening.${kind} or { })
-      ];
-    }
-    // optionalAttrs (source.${kind} ? Install) { wantedBy = lib.toList source.${kind}.Install.WantedBy; };
-
-  valuesOf = name: project: {
-    inherit name loops home;
-    inherit (cfg) user group;
-    root = rootOf name;
-    config = configOf name;
-    prepare = lib.concatStringsSep " " (map word (prepareArguments name project));
-    credentials = mapAttrsToList (credential: file: "${credential}:${toString file}") project.credentials;
-    memory-high = project.limits.memoryHigh;
-    memory-max = project.limits.memoryMax;
-    tasks-max = project.limits.tasksMax;
-    cpu-weight = project.limits.cpuWeight;
+  units = import ./units.nix {
+    inherit lib pkgs home;
+    inherit (cfg) package user group;
   };
-
-  # A word of a command line as systemd reads it back: % and $ are its own.
-  word =
-    text:
-    let
-      doubled = lib.replaceStrings [ "%" "$" ] [ "%%" "$$" ] text;
-    in
-    if builtins.match "[A-Za-z0-9_@%+=:,./$-]+" text != null then doubled else builtins.toJSON doubled;
-
-  prepareArguments =
-    name: project:
-    [
-      "--root"
-      (rootOf name)
-    ]
-    ++ lib.optionals (project.checkedConfig != null) [
-      "--config"
-      "${project.checkedConfig}"
-    ]
-    ++ lib.optionals (project.source != null) [
-      "--source"
-      project.source.url
-      "--revision"
-      project.source.revision
-    ]
-    ++ concatMap (directory: [
-      "--clone"
-      "${directory}=${project.clones.${directory}}"
-    ]) (lib.attrNames project.clones);
-
-  # Task by task: the calendar that its entry names.  Known here only where the settings are; else the supervisor keeps it.
-  schedulesOf =
-    project:
-    lib.listToAttrs (
-      map (agent: lib.nameValuePair agent.name agent.schedule) (
-        lib.filter (agent: agent ? schedule) (if project.settings == null then [ ] else project.settings.agent or [ ])
-      )
-    );
-
-  supervisorOf =
-    name: project:
-    let
-      unit = service (valuesOf name project) "supervisor";
-      keepsCalendar = project.settings == null;
-    in
-    unit
-    // {
-      serviceConfig = unit.serviceConfig // {
-        Environment = lib.filter (
-          line: !(keepsCalendar && line == "LOOPS_SCHEDULES=systemd")
-        ) unit.serviceConfig.Environment;
-      };
-    };
-
-  servicesOf =
-    name: project:
-    let
-      # What every session finds on its PATH, after the engine's own git and tmux.
-      path = [
-        pkgs.bash
-        pkgs.bubblewrap
-        pkgs.git
-        pkgs.openssh
-        pkgs.tmux
-      ]
-      ++ project.backends;
-    in
-    {
-      "loops-${name}-holder" = service (valuesOf name project) "holder" // {
-        inherit path;
-        restartIfChanged = false; # its sessions would end; the running one is replaced at the next boot
-      };
-      # Its checked configuration is a word of ExecStartPre, so that a change of it restarts this unit and no other.
-      "loops-${name}" = supervisorOf name project // {
-        inherit path;
-        stopIfChanged = false; # restarted in one go: the agents are without a supervisor for a second, not for a whole switch
-      };
-    }
-    // lib.mapAttrs' (
-      task: _:
-      lib.nameValuePair "loops-${name}-${task}" (
-        service (valuesOf name project // { inherit task; }) "task" // { restartIfChanged = false; }
-      )
-    ) (schedulesOf project);
-
-  timersOf =
-    name: project:
-    lib.mapAttrs' (
-      task: schedule:
-      let
-        values = valuesOf name project // { inherit task schedule; };
-      in
-      lib.nameValuePair "loops-${name}-${task}" {
-        unitConfig = section values [ source.timer.Unit ];
-        timerConfig = section values [ source.timer.Timer ];
-        wantedBy = lib.toList source.timer.Install.WantedBy;
-      }
-    ) (schedulesOf project);
 
   # `loops-NAME attach builder`: the command `loops`, as the user whom the project belongs to and at its place.
   operatorCommand =
     name:
     pkgs.writeShellScriptBin "loops-${name}" ''
       set -eu
-      set -- ${pkgs.coreutils}/bin/env -C ${rootOf name} HOME=${home} LOOPS_RUNTIME_DIR=/run/loops \
-        LOOPS_CONFIG=${configOf name} ${loops} "$@"
+      set -- ${pkgs.coreutils}/bin/env -C ${units.rootOf name} HOME=${home} LOOPS_RUNTIME_DIR=/run/loops \
+        LOOPS_CONFIG=${units.configOf name} ${loops} "$@"
       if [ "$(id -un)" = ${cfg.user} ]; then exec "$@"; fi
       if [ "$(id -u)" = 0 ]; then exec ${pkgs.util-linux}/bin/runuser -u ${cfg.user} -- "$@"; fi
       exec /run/wrappers/bin/sudo -u ${cfg.user} -- "$@"
@@ -298,22 +146,22 @@ let
         limits = {
           memoryHigh = mkOption {
             type = types.str;
-            default = source.defaults.memory-high;
+            default = units.defaults.memory-high;
             description = "Memory of all sessions together above which they are slowed down: bytes with K, M, G, or a share of the machine's.";
           };
           memoryMax = mkOption {
             type = types.str;
-            default = source.defaults.memory-max;
+            default = units.defaults.memory-max;
             description = "Memory of all sessions together above which the kernel ends one of their processes.";
           };
           tasksMax = mkOption {
             type = types.either types.ints.positive types.str;
-            default = source.defaults.tasks-max;
+            default = units.defaults.tasks-max;
             description = "Most processes and threads of all sessions together.";
           };
           cpuWeight = mkOption {
             type = types.either (types.ints.between 1 10000) types.str;
-            default = source.defaults.cpu-weight;
+            default = units.defaults.cpu-weight;
             description = "Share of the processor when others want it too; 100 is what everything else has.";
           };
         };
@@ -344,56 +192,13 @@ let
             '';
     };
 
-  # -- what can be said before anything is built -------------------------------------------------------------------------
-
-  complaints =
-    name: project:
-    let
-      here = "services.loops.projects.${name}";
-      agents = if project.settings == null then [ ] else project.settings.agent or [ ] ++ project.settings.service or [ ];
-      wanted = lib.unique (concatMap (agent: lib.attrValues (agent.credentials or { })) agents);
-    in
-    optional (builtins.match "[a-z][a-z0-9-]*" name == null) ''
-      ${here}: a project's name is part of its units' names. Write small letters, digits and "-", a letter first.''
-    ++ optional (project.settings != null && project.configFile != null) ''
-      ${here}: `settings` and `configFile` are both set, and there is one agents.toml. Remove one of them.''
-    ++ optional (project.settings == null && project.configFile == null && project.source == null) ''
-      ${here}: nothing says what to run. Write the contents of agents.toml into `settings`, name the file in `configFile`, or name in `source` the repository that has it.''
-    ++ concatMap (
-      credential:
-      optional (lib.hasPrefix builtins.storeDir (toString project.credentials.${credential})) ''
-        ${here}.credentials.${credential}: the file is in the Nix store, which everybody on the machine can read. Keep the secret outside (sops-nix, agenix), and write the path that it has on the machine as a text: "/run/secrets/${credential}".''
-    ) (lib.attrNames project.credentials)
-    ++ map (credential: ''
-      ${here}: an entry of `settings` asks for the credential "${credential}". Write ${here}.credentials.${credential} = "/run/secrets/${credential}";'') (
-      lib.filter (credential: !project.credentials ? ${credential}) wanted
-    )
-    ++ concatMap (
-      directory:
-      optional (lib.hasPrefix "/" directory || builtins.match "(.*/)?\\.\\.(/.*)?" directory != null) ''
-        ${here}.clones."${directory}": a clone lies below the project's own directory. Write it like "work/builder".''
-    ) (lib.attrNames project.clones)
-    ++ concatMap (
-      url:
-      optional (lib.hasPrefix "/home/" url || lib.hasPrefix "/root/" url) ''
-        ${here}: the units cannot see ${url}, for homes are hidden from them. Put the repository elsewhere, like /srv/git.''
-    ) (optional (project.source != null) project.source.url ++ lib.attrValues project.clones);
-
-  # Groups of projects or units that cannot live beside each other.
-  repeated = names: lib.unique (lib.filter (name: lib.count (other: other == name) names > 1) names);
-  unitNames = concatMap (name: lib.attrNames (servicesOf name enabled.${name})) (lib.attrNames enabled);
-  prefixes = concatMap (project: optional (project.settings != null) project.settings.defaults.session_prefix) (
-    lib.attrValues enabled
-  );
-  conflicts =
-    map (unit: ''
-      services.loops.projects: two units would have the name ${unit}.service. Rename a project or a scheduled task.'') (
-      repeated unitNames
-    )
-    ++ map (prefix: ''
-      services.loops.projects: several projects have the session prefix "${prefix}". Write another one into settings.defaults.session_prefix of all but one.'') (
-      repeated prefixes
+  complaints = import ./complaints.nix {
+    inherit lib;
+    projects = enabled;
+    unitNames = lib.concatLists (
+      mapAttrsToList (name: project: lib.attrNames (units.servicesOf name project)) enabled
     );
+  };
 in
 {
   options.services.loops = {
@@ -430,7 +235,7 @@ in
     assertions = map (message: {
       assertion = false;
       inherit message;
-    }) (concatMap (name: complaints name enabled.${name}) (lib.attrNames enabled) ++ conflicts);
+    }) complaints;
 
     # Static, so that an operator can become it, and what it owns stays its own after the last unit is gone.
     users.users = optionalAttrs (cfg.user == "loops") {
@@ -443,12 +248,9 @@ in
     };
     users.groups = optionalAttrs (cfg.group == "loops") { loops = { }; };
 
-    systemd.slices.loops = {
-      unitConfig = source.slice.Unit;
-      sliceConfig = source.slice.Slice;
-    };
-    systemd.services = mkMerge (mapAttrsToList servicesOf enabled);
-    systemd.timers = mkMerge (mapAttrsToList timersOf enabled);
+    systemd.slices.loops = units.slice;
+    systemd.services = mkMerge (mapAttrsToList units.servicesOf enabled);
+    systemd.timers = mkMerge (mapAttrsToList units.timersOf enabled);
 
     environment.systemPackages = [ cfg.package ] ++ map operatorCommand (lib.attrNames enabled);
   };

@@ -12,7 +12,6 @@ let
     filter
     foldl'
     functionArgs
-    hasAttr
     head
     isAttrs
     isFunction
@@ -38,11 +37,9 @@ let
       concatMap
       concatStringsSep
       elem
-      elemAt
       filter
       foldl'
       functionArgs
-      hasAttr
       head
       isAttrs
       isFunction
@@ -53,7 +50,6 @@ let
       mapAttrs
       removeAttrs
       replaceStrings
-      stringLength
       tail
       ;
 
@@ -83,17 +79,11 @@ let
     count = keep: list: length (filter keep list);
 
     hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
-    hasInfix = part: text: length (builtins.split (lib.escapeRegex part) text) > 1;
-    escapeRegex = replaceStrings (lib.stringToCharacters "\\[{()^$?*+|.") (map (sign: "\\" + sign) (lib.stringToCharacters "\\[{()^$?*+|."));
-    stringToCharacters = text: builtins.genList (index: substring index 1 text) (stringLength text);
     concatMapStrings = f: list: concatStringsSep "" (map f list);
     concatMapStringsSep = separator: f: list: concatStringsSep separator (map f list);
-    escapeShellArg = value: "'" + replaceStrings [ "'" ] [ "'\\''" ] (toString value) + "'";
-    escapeShellArgs = lib.concatMapStringsSep " " lib.escapeShellArg;
 
     isDerivation = value: isAttrs value && value.type or null == "derivation";
     getExe = package: "${package}/bin/${package.meta.mainProgram}";
-    getExe' = package: name: "${package}/bin/${name}";
     makeBinPath = lib.makeSearchPath "bin";
     makeSearchPath = sub: lib.concatMapStringsSep ":" (package: "${package}/${sub}");
 

@@ -151,26 +151,18 @@ let
     int = simple "signed integer" isInt;
     float = simple "floating point number" isFloat;
     str = simple "string" isString;
-    nonEmptyStr = matching "non-empty string" ".*[^ \t\n].*";
     singleLineStr = matching "(optionally newline-terminated) single-line string" "[^\n\r]*\n?";
-    strMatching = pattern: matching "string matching the pattern ${pattern}" pattern;
     package = simple "package" lib.isDerivation;
     path = simple "absolute path" (value: isPath value || lib.isDerivation value || (isString value && lib.hasPrefix "/" value));
     enum = values: simple "one of ${builtins.concatStringsSep ", " (map toJSON values)}" (value: builtins.elem value values);
     ints = {
       positive = simple "positive integer, meaning >0" (value: isInt value && value > 0);
-      unsigned = simple "unsigned integer, meaning >=0" (value: isInt value && value >= 0);
       between =
         low: high:
         simple "integer between ${toString low} and ${toString high} (both inclusive)" (
           value: isInt value && value >= low && value <= high
         );
     };
-    lines = types.str // {
-      description = "strings concatenated with \"\\n\"";
-      merge = _: builtins.concatStringsSep "\n";
-    };
-
     nullOr =
       type:
       makeType {

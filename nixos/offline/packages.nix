@@ -39,7 +39,7 @@ let
       // given
     );
 
-  # nixpkgs' attributes that are no environment of the script
+  # As in nixpkgs: these attributes are no environment of the script, and its inputs' hooks come before it.
   runCommand =
     name: given: script:
     let
@@ -77,7 +77,6 @@ let
       inherit meta;
     };
 
-  # nixpkgs' own refuses what does not end in an exit code of 0 from `bash -n` as well
   shellScript = text: "#!/bin/bash\n${text}";
 
   packages =
