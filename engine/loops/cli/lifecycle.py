@@ -11,7 +11,7 @@ from typing import Any
 from loops.cli.answer import Answer
 from loops.cli.project import Project, check_names, of
 from loops.errors import ConfigError, SessionError, UsageError
-from loops.places import find_config
+from loops.places import Runtime, find_config
 
 Rows = list[dict[str, Any]]
 
@@ -243,7 +243,8 @@ def holder(args: argparse.Namespace) -> int:
 
     if args.json:
         raise UsageError("the holder runs in the foreground and has no facts to print; `loops status --json` has them")
-    runtime = Project(find_config(args.config)).runtime
+    # By its path alone: on a new machine the supervisor's unit writes the file at this very moment.
+    runtime = Runtime(find_config(args.config))
     runtime.create()
     command = [*holder_command(), runtime.holder_socket, "--service"]
     try:
