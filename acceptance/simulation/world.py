@@ -256,9 +256,10 @@ class Simulation:
         self.epoch += not again
         self._looking.clear()
         self._offsets.clear()
+        since = 0.0 if again else self.state.steady
         self.see(ob.ConfigRead(self.now, self.config, encode_config(self.config))) if not again else None
         held = [ob.Adopted(p.name, p.incarnation, p.pid, p.alive, p.code, p.signal) for p in self.held.values()]
-        self.see(ob.Began(self.now, 7, self.epoch, f"boot-{self.boot}", "1", tuple(held), False))
+        self.see(ob.Began(self.now, 7, self.epoch, f"boot-{self.boot}", "1", tuple(held), False, since))
         for name in list(self.held):
             self._read_signals(name)
         self.look_at_remote()

@@ -51,16 +51,23 @@ def runtime_root() -> str:
     return f"/tmp/loops-{os.getuid()}"
 
 
+SERVICES = "/run/loops"
+"""Where the sockets of projects are that run as services of the system (`loops.boot.units`)."""
+
+
 class Runtime:
     """The runtime directory of one project and the sockets in it."""
 
     __slots__ = ("root",)
 
     def __init__(self, config_path: str) -> None:
+        """Found from the path of agents.toml; a project that runs as a service is found without ``LOOPS_RUNTIME_DIR``."""
         raw = config_path.encode("utf-8", "surrogateescape")
         # Two independent 32-bit sums: a name, not a secret; `_sha2` would cost more to import than to compute.
         name = f"{zlib.crc32(raw):08x}{zlib.adler32(raw):08x}"
         self.root = os.path.join(runtime_root(), name)
+        if not os.environ.get("LOOPS_RUNTIME_DIR") and os.path.isdir(f"{SERVICES}/{name}"):
+            self.root = f"{SERVICES}/{name}"
 
     @property
     def holder_socket(self) -> str:

@@ -1,4 +1,4 @@
-"""up, down, stop, watchdog: bringing a project's agents up and ending them."""
+"""up, down, stop, watchdog, holder: bringing a project's agents up and ending them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def up(args: argparse.Namespace) -> Answer:
         check_names(args.names, project.config().agents)
         if not args.json:
             print("starting watchdog", flush=True)
-        status = _start_supervisor(project)
+        status = start_supervisor(project)
     elif unknown := [name for name in args.names if name not in _names(status["agents"])]:
-        status = _await_names(project, unknown)
+        status = await_names(project, unknown)
     once = _overrides(args, status["agents"], os.environ)
     started: Rows = []
     for name, facts in once.items():  # an override belongs to one agent, so those are asked for one by one
@@ -41,9 +41,15 @@ def up(args: argparse.Namespace) -> Answer:
     return Answer({"started": started, "watchdog_started": fresh}, lines)
 
 
-def _start_supervisor(project: Project) -> dict[str, Any]:
+def start_supervisor(project: Project) -> dict[str, Any]:
+    """Start the supervisor, which goes on as the journal left the project; return its status."""
+    from loops.boot import installed
     from loops.supervisor import arriving
 
+    unit = installed.find(project.config_path)
+    if unit is not None:  # a holder of our own beside it would be a second one
+        installed.start(unit)
+        return installed.await_supervisor(unit, project.runtime)
     return arriving.start(project.config_path, project.runtime, project.config().log_dir)
 
 
@@ -55,8 +61,8 @@ def _pids(rows: Rows) -> dict[str, int]:
     return {row["name"]: row["pid"] for row in rows if row["pid"] and row["name"] != "watchdog"}
 
 
-def _await_names(project: Project, names: list[str], seconds: float = 5.0) -> dict[str, Any]:
-    """The file may have been edited in the very command before: let the supervisor read it."""
+def await_names(project: Project, names: list[str], seconds: float = 5.0) -> dict[str, Any]:
+    """The status of a supervisor that knows *names*: the file may have been edited in the very command before."""
     check_names(names, project.config().agents)
     deadline = time.monotonic() + seconds
     while True:
@@ -97,7 +103,7 @@ def down(args: argparse.Namespace) -> Answer:
     if status is None and not _holder_lives(project):
         return Answer({"ended": []}, ["the project is down already"])
     if status is None:  # a holder without its supervisor: bring that up only to end everything in good order
-        status = _start_supervisor(project)
+        status = start_supervisor(project)
     check_names(args.names, _names(status["agents"]))
     pids = _pids(status["agents"])
     ending = [name for name in pids if not args.names or name in args.names]
@@ -109,7 +115,7 @@ def down(args: argparse.Namespace) -> Answer:
         project.must_ask("down", names=args.names)
         _await_end(project, {name: pids[name] for name in ending}, deadline)
     else:
-        note = _end_project(project, pids, deadline)
+        note = _end_project(project, pids, deadline, service=bool(status.get("service")))
     lines = [note] if note else [] if ending else ["nothing was running"]
     return Answer({"ended": ending, "note": note}, lines)
 
@@ -138,9 +144,13 @@ def _await_end(project: Project, pids: Mapping[str, int], deadline: float) -> No
         time.sleep(0.01)
 
 
-def _end_project(project: Project, pids: Mapping[str, int], deadline: float) -> str:
+def _end_project(project: Project, pids: Mapping[str, int], deadline: float, *, service: bool) -> str:
     from loops.supervisor import departing
 
+    if service:  # holder and supervisor stay, with nothing to do: nobody needs rights over the service manager for `up`
+        project.must_ask("down", names=[])
+        _await_end(project, pids, deadline)
+        return "the agents are down, and stay so until `loops up`; the service itself runs on"
     before = departing.processes_of(project.runtime, pids)
     project.ask("down", names=[])  # None: it left between the two requests
     return departing.finish(project.runtime, before, max(deadline - time.monotonic(), 0.0))
@@ -178,10 +188,13 @@ def _ask_to_stop(project: Project, timeout: float) -> list[str] | None:
         if status is None:
             return None
         pids = _pids(status["agents"])
-        before = departing.processes_of(project.runtime, pids)
+        before = None if status.get("service") else departing.processes_of(project.runtime, pids)
         if project.ask("estop", timeout=2.0) is None:
             return None
-        departing.finish(project.runtime, before, min(timeout, 5.0))
+        if before is None:
+            _await_end(project, pids, time.monotonic() + min(timeout, 5.0))
+        else:
+            departing.finish(project.runtime, before, min(timeout, 5.0))
     except SessionError:
         return None
     return list(pids)
@@ -203,4 +216,19 @@ def watchdog(args: argparse.Namespace) -> int:
         from loops.supervisor import departing
 
         departing.take_over(project.runtime, project.config())
-    return Supervisor(project.config_path, up=True, holder=not args.no_holder).run()
+    return Supervisor(project.config_path, up=not args.no_holder, holder=not args.no_holder).run()
+
+
+def holder(args: argparse.Namespace) -> int:
+    """Become the project's holder, in the foreground, as a service manager starts it."""
+    from loops.sessions.launch import holder_command
+
+    if args.json:
+        raise UsageError("the holder runs in the foreground and has no facts to print; `loops status --json` has them")
+    project = of(args)
+    project.runtime.create()
+    command = [*holder_command(), project.runtime.holder_socket, "--service"]
+    try:
+        os.execv(command[0], command)
+    except OSError as error:
+        raise SessionError(f"{command[0]}: {error.strerror}: the holder cannot be started") from error

@@ -112,14 +112,15 @@ def attach(args: argparse.Namespace) -> int:
 def nudge(args: argparse.Namespace) -> Answer:
     """Queue a message; the supervisor delivers it when the agent can take it, once."""
     project = of(args)
-    text = _message(args.text)
+    text = message(args.text)
     status = project.must_ask("status")
     check_names([args.name], [row["name"] for row in status["agents"] if row["name"] != "watchdog"])
     answer = project.must_ask("nudge", names=[args.name], detail=text)
     return Answer({"name": args.name, "nudge": answer["nudge"]}, [f"{answer['nudge']} waits for {args.name}"])
 
 
-def _message(words: list[str]) -> str:
+def message(words: list[str]) -> str:
+    """The message of a command's *words*; ``-`` alone is standard input."""
     text = " ".join(words)
     if text == "-":
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from loops.config.backends import BUILT_IN
 from loops.config.contract import Breach
 from loops.config.problems import DocPath, Value, nearest, quoted
+from loops.secrets.redaction import redact
 
 SUPERVISOR = "watchdog"
 """The supervisor's own row in ``loops status``, and its session."""
@@ -19,6 +20,7 @@ _NO_TUI = 'cannot be "tui": the Agent Client Protocol is all that is known of th
 _NO_PERMISSIONS = (
     "nothing but its own flags restrains an agent of this backend; leave it out, and put them in [backend] flags"
 )
+_CREDENTIAL = 'as in credentials = { ANTHROPIC_API_KEY = "anthropic" }'
 _UNUSABLE = re.compile(r"[:.\s\x00-\x1f\x7f-\x9f]")
 
 
@@ -51,7 +53,11 @@ def breaches(document: Mapping[str, Any], misread: Collection[DocPath] = ()) -> 
     yield from project.phases()
     yield from project.handoff()
     yield from project.completion()
+    yield from project.schedules()
     yield from project.two_spellings()
+    yield from project.notices()
+    yield from _secrets(document, ())
+    yield from project.credentials()
 
 
 class _Project:
@@ -96,6 +102,12 @@ class _Project:
             if owner != table["name"]:
                 where = (*path, "session") if "session" in table else (*path, "name")
                 yield where, f'the session {quoted(session)} is that of "{owner}": give this one a session of its own'
+
+    def credentials(self) -> Iterator[Breach]:
+        for path, table in self._members:
+            for name in table.get("credentials", {}):
+                if name in table.get("env", {}):
+                    yield (*path, "credentials", name), f"stands in env too: let {name} be a credential alone"
 
     def backends(self) -> Iterator[Breach]:
         for name, table in self._backends.items():
@@ -188,6 +200,14 @@ class _Project:
         if kind not in ("task", "service") and (*owner, "kind") not in self._misread:
             yield path, f'"{name}" is of kind {kind}, and only an agent of kind task can run once: set kind = "task"'
 
+    def schedules(self) -> Iterator[Breach]:
+        for path, table in self._members:
+            if path[0] != "agent" or "schedule" not in table:
+                continue
+            if self._kinds[table["name"]] != "task" and (*path, "kind") not in self._misread:
+                yield (*path, "schedule"), 'only an agent of kind task has one: set kind = "task", or use wake'
+            yield from _schedule(table["schedule"], (*path, "schedule"))
+
     def two_spellings(self) -> Iterator[Breach]:
         loop, done = self._loop, self._loop.get("done", {})
         if "marker" in done and loop.get("done_marker", done["marker"]) != done["marker"]:
@@ -196,12 +216,34 @@ class _Project:
         if tokens is not None and loop.get("log_tokens", tokens) != tokens:
             yield ("loop", "log_tokens"), "differs from [watchdog] log_tokens, which says the same: keep one of them"
 
+    def notices(self) -> Iterator[Breach]:
+        notify = self._document.get("notify", {})
+        if "ntfy_token_file" in notify and "ntfy" not in notify and ("notify", "ntfy") not in self._misread:
+            yield ("notify", "ntfy_token_file"), 'is for ntfy, which is missing: add ntfy = "https://ntfy.sh/my-topic"'
+
     def _agent(self, name: str, place: DocPath) -> Iterator[Breach]:
         agents = [known for known, kind in self._kinds.items() if kind != "service"]
         if self._kinds.get(name) == "service":
             yield place, f'"{name}" is a service, and only an agent can stand here'
         else:
             yield from _unknown(name, agents, "agent", place)
+
+
+def _secrets(value: object, path: DocPath) -> Iterator[Breach]:
+    """The file is copied into the journal, into a Nix store, into a report: no place for a key."""
+    if isinstance(value, str):
+        if redact(value) != value:
+            yield path, f"looks like a secret ({_kind(value)}): put it into a file and name it, {_CREDENTIAL}"
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _secrets(inner, (*path, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _secrets(inner, (*path, index))
+
+
+def _kind(text: str) -> str:
+    return redact(text).partition("[redacted: ")[2].partition("]")[0]
 
 
 def _no_program(name: str, table: Mapping[str, Any], path: DocPath) -> Iterator[Breach]:
@@ -238,6 +280,20 @@ def _words(value: object, place: DocPath) -> Iterator[Breach]:
             shlex.split(value)
         except ValueError as error:
             yield place, f"cannot be split into words ({error}): close the quote, or write a list of texts"
+
+
+def _schedule(text: str, place: DocPath) -> Iterator[Breach]:
+    from loops.config import calendar, zones
+
+    try:
+        zone = calendar.parse(text).zone
+    except calendar.BadCalendar as error:
+        yield place, str(error)
+        return
+    known = zones.known() if zone not in ("", "UTC") else ()
+    if known and zone not in known:
+        hint = nearest(zone, known) or '; write it as in "Europe/Berlin", or UTC'
+        yield place, f"there is no time zone {quoted(zone)}{hint}"
 
 
 def _repeated_items(items: Sequence[Any], place: DocPath) -> Iterator[Breach]:

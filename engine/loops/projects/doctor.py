@@ -67,7 +67,9 @@ def examine(config_path: str, *, agents: bool = False) -> Iterator[Finding]:
 
 
 def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
+    from loops.projects.doctor_credentials import named as named_credentials
     from loops.projects.doctor_isolation import isolation
+    from loops.projects.doctor_notify import notify
 
     for problem in configuration.check_files(config):
         yield fail("files", str(problem), "write the file, or name another in agents.toml")
@@ -77,7 +79,9 @@ def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
     yield terminals(sessions)
     yield from backends(config, runtime)
     yield from isolation(config)
+    yield from named_credentials(config)
     yield from clones(config)
+    yield from notify(config, os.environ)
     yield journal(StatePlaces(config.log_dir))
     from loops.projects.doctor_running import running
 

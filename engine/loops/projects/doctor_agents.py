@@ -22,6 +22,7 @@ from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.projects.finding import Finding, fail, ok, warn
 from loops.runner.home import login_source
+from loops.secrets.credentials import PREFIX
 
 ANSWER = 30.0
 """Seconds for a version: the slowest takes two on a busy machine."""
@@ -158,11 +159,13 @@ def _login(
     check = f"{check}: login"
     given = backend.env if backend is not None else {}
     if backend is not None and backend.home:
-        missing = [source for source in backend.home.values() if not os.path.exists(os.path.expanduser(source))]
+        files = [source for source in backend.home.values() if not source.startswith(PREFIX)]
+        missing = [source for source in files if not os.path.exists(os.path.expanduser(source))]
         if missing:
             return fail(check, f"home names {missing[0]}, which is not there", "mend the path in agents.toml")
         return ok(check, f"from the files that home names: {', '.join(backend.home)}")
-    named = [name for name in given if _SECRET.search(name)]
+    secret = {name for agent in agents for name in agent.credentials}
+    named = [name for name in (*given, *sorted(secret)) if _SECRET.search(name)]
     clouds = [name for name in _ELSEWHERE if given.get(name) or env.get(name)]
     if named or clouds:
         return ok(check, f"by {(named + clouds)[0]}")

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from loops.journal import Record
+from loops.protocol.moment import span, wall
 from loops.supervisor import events as ev
+from loops.supervisor import reboots
 from loops.supervisor.lives import status_text
 from loops.supervisor.remedies import REMEDIES
 from loops.supervisor.rules import RULES
-from loops.supervisor.table import span
 
 
 def lines(history: Iterable[tuple[Record, ev.Event]], about: str = "") -> Iterator[str]:
@@ -67,6 +68,11 @@ def _supervisor_started(e: ev.SupervisorStarted) -> str:
     return f"the supervisor started (pid {e.pid}, epoch {e.epoch}) and took over {_count(e.adopted, 'session')}"
 
 
+def _rebooted(e: ev.MachineRebooted) -> str:
+    phase = f" in phase {e.phase}" if e.phase else ""
+    return f"the machine was rebooted{phase} ({reboots.told(e)}); in flight: {'; '.join(e.in_flight) or 'nothing'}"
+
+
 def _config_loaded(e: ev.ConfigLoaded) -> str:
     agents = e.document.get("agents", {}) if isinstance(e.document, dict) else {}
     return f"agents.toml was read: {_count(len(agents), 'agent')}, digest {e.digest[:10]}"
@@ -83,7 +89,17 @@ def _operator_asked(e: ev.OperatorAsked) -> str:
     once = ", ".join(f"{what} {value}" for what, value in (("model", e.model), ("backend", e.backend)) if value)
     how = f", once with {once}" if once else ""
     asked = {"up": f"bring {whom} up", "down": f"end {whom}", "run": f"run {whom}", "estop": "end everything at once"}
-    return f"the operator asked to {asked.get(e.verb, f'{e.verb} {whom}')}{how}"
+    afresh = ", afresh" if e.fresh else ""
+    words = f": {e.words}" if e.words else ""
+    return f"the operator asked to {asked.get(e.verb, f'{e.verb} {whom}')}{afresh}{how}{words}"
+
+
+def _scheduled(e: ev.TaskScheduled) -> str:
+    if not e.schedule:
+        return f"task {e.agent} has no schedule any more"
+    return (
+        f"task {e.agent} is due next {wall(e.due)}" if e.due else f"task {e.agent} is never due again by {e.schedule!r}"
+    )
 
 
 def _starting(e: ev.SessionStarting) -> str:
@@ -164,6 +180,22 @@ def _question_ended(e: ev.QuestionEnded) -> str:
     return said.get(e.outcome, f"nobody waits for approval {e.id} of {e.agent} any more ({e.outcome})")
 
 
+def _notice_sending(e: ev.NoticeSending) -> str:
+    return f"{', '.join(e.ids)} {'are put together and' if len(e.ids) > 1 else 'is'} sent"
+
+
+def _notice_sent(e: ev.NoticeSent) -> str:
+    doubt = f"; nobody knows whether it arrived by {ev.spoken(e.unknown)}" if e.unknown else ""
+    return f"{', '.join(e.ids)} went out by {', '.join(e.delivered) or 'no other channel'}{doubt}"
+
+
+def _notice_failed(e: ev.NoticeFailed) -> str:
+    reasons = ev.spoken((*e.failed, *e.unknown))
+    said = f" ({reasons})" if reasons else ""
+    after = f"tried there again in {span(e.retry_at - e.at)}" if e.retry_at else "it is not sent again"
+    return f"{', '.join(e.ids)} did not get through{said}; {after}"
+
+
 def _used(e: ev.UsageUpdated) -> str:
     cached = f" ({e.cached_tokens} cached)" if e.cached_tokens else ""
     cost = "at an unknown cost" if e.usd is None else f"{e.usd:.4f} USD"
@@ -200,6 +232,7 @@ def _count(number: int, what: str) -> str:
 
 _SENTENCES |= {
     ev.SupervisorStarted: _supervisor_started,
+    ev.MachineRebooted: _rebooted,
     ev.SupervisorEnded: lambda e: "the supervisor ended",
     ev.ConfigLoaded: _config_loaded,
     ev.ConfigRefused: _config_refused,
@@ -224,6 +257,13 @@ _SENTENCES |= {
     ev.TurnCompleted: _turn_ended,
     ev.TurnGoesOn: lambda e: f"the long turn of {e.agent} goes on: last sign {span(e.at - e.last_output)} ago",
     ev.HoldBegan: _hold_began,
+    ev.HoldTold: lambda e: (
+        f"the operator is to hear that {e.agent} is held up ({e.kind}), since {span(e.at - e.since)}"
+    ),
+    ev.NoticeDue: lambda e: f"{e.id} ({e.kind}) is due: {e.text}",
+    ev.NoticeSending: _notice_sending,
+    ev.NoticeSent: _notice_sent,
+    ev.NoticeFailed: _notice_failed,
     ev.HoldEnded: lambda e: f"{e.agent} goes on",
     ev.QuestionAsked: _asked,
     ev.ApprovalAnswered: _answered,
@@ -241,6 +281,10 @@ _SENTENCES |= {
         f"nudge {e.id} did not get through to {e.agent}: {e.reason}; tried again in {span(e.retry_at - e.at)}"
     ),
     ev.NudgeDropped: lambda e: f"nudge {e.id} for {e.agent} is dropped",
+    ev.TaskScheduled: _scheduled,
+    ev.TaskDue: lambda e: f"task {e.agent} was due {wall(e.due)}",
+    ev.TaskAsked: lambda e: f"the run of task {e.agent} that is due begins",
+    ev.TaskPassedOver: lambda e: f"the run of task {e.agent} that was due is passed over",
     ev.WakeScheduled: lambda e: f"{e.agent} is woken in {span(e.due - e.at)}",
     ev.CommitSeen: lambda e: f"{e.author} pushed a {e.kind} in phase {e.phase}: {e.sha[:10]} {e.subject_line}",
     ev.EvidenceTaken: lambda e: f"phase {e.phase} was read up to {e.head[:10]}",

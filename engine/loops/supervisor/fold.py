@@ -16,13 +16,13 @@ from loops.protocol.done import candidate
 from loops.protocol.encoding import decode as decode_evidence
 from loops.protocol.evidence import PhaseEvidence
 from loops.supervisor import events as ev
-from loops.supervisor import fold_turns, fold_usage
+from loops.supervisor import fold_notices, fold_schedules, fold_turns, fold_usage
 from loops.supervisor.fold_turns import known_conversations
 from loops.supervisor.fold_usage import begin_running, end_running
 from loops.supervisor.folding import Fold, changed, on
 from loops.supervisor.state import AgentState, Asked, Check, Exit, Life, Nudge, NudgeKind, Spend, State, Turn, Usage
 
-__all__ = ["Fold", "changed", "fold", "fold_turns", "fold_usage"]
+__all__ = ["Fold", "changed", "fold", "fold_notices", "fold_schedules", "fold_turns", "fold_usage"]
 
 
 def fold(state: State, events: Iterable[ev.Event]) -> State:
@@ -38,7 +38,20 @@ def fold(state: State, events: Iterable[ev.Event]) -> State:
 
 @on(ev.SupervisorStarted)
 def _started(work: Fold, e: ev.SupervisorStarted) -> None:
-    work.state = replace(work.state, epoch=e.epoch, boot_id=e.boot_id)
+    work.state = replace(work.state, epoch=e.epoch, boot_id=e.boot_id or work.state.boot_id, watching=True)
+
+
+@on(ev.SupervisorEnded)
+def _supervisor_ended(work: Fold, e: ev.SupervisorEnded) -> None:
+    work.state = replace(work.state, watching=False)
+
+
+@on(ev.MachineRebooted)
+def _rebooted(work: Fold, e: ev.MachineRebooted) -> None:
+    work.state = replace(work.state, boot_id=e.boot_id, reboots=e.count)
+    for name, agent in list(work.agents.items()):
+        if agent.alive:
+            work.change(name, reboot=e.count)
 
 
 @on(ev.ConfigLoaded)
@@ -70,21 +83,23 @@ def _asked(work: Fold, e: ev.OperatorAsked) -> None:
         work.state = replace(work.state, stopped=False)
         for name in names:
             _ask_up(work, name, Asked.NOTHING, e)
-            work.change(name, task_wanted=True)
+            work.change(
+                name, task_wanted=True, owed=0.0, words=e.words if e.words or e.fresh else work.agent(name).words
+            )
     elif e.verb == "down":
         work.state = replace(work.state, up=work.state.up and bool(e.names))
         for name in names:
             asked = Asked.DOWN if e.names else Asked.NOTHING
-            work.change(name, asked=asked, task_wanted=False)
+            work.change(name, asked=asked, task_wanted=False, shown=False, words="")
     elif e.verb == "estop":
         work.state = replace(work.state, up=False, stopped=True)
         for name in names:
-            work.change(name, asked=Asked.NOTHING, task_wanted=False)
+            work.change(name, asked=Asked.NOTHING, task_wanted=False, shown=False, words="")
 
 
 def _ask_up(work: Fold, name: str, asked: Asked, e: ev.OperatorAsked) -> None:
     agent = work.agent(name)
-    resting = agent.life in (Life.ENDED, Life.PARKED, Life.BACKOFF)
+    resting = agent.life in fold_schedules.RESTING
     work.change(
         name,
         asked=asked,
@@ -94,6 +109,7 @@ def _ask_up(work: Fold, name: str, asked: Asked, e: ev.OperatorAsked) -> None:
         life=Life.OFF if resting else agent.life,
         once_model=e.model,
         once_backend=e.backend,
+        fresh_next=agent.fresh_next or e.fresh,
     )
 
 
@@ -120,6 +136,7 @@ def _starting(work: Fold, e: ev.SessionStarting) -> None:
         again=False,
         restart_at=0.0,
         restarts=agent.restarts + (1 if agent.incarnation else 0),
+        shown=False,
         turn=Turn.UNKNOWN,
         turn_since=e.at,
         waiting_until=0.0,
@@ -217,7 +234,10 @@ def _ended(work: Fold, e: ev.SessionEnded) -> None:
         turn=Turn.UNKNOWN,
         question="",
         approvals=(),
-        task_wanted=agent.task_wanted and e.delay >= 0,
+        # One that is asked for while an earlier run is being ended begins after that.
+        task_wanted=agent.task_wanted and (e.delay >= 0 or e.rule == "not-wanted"),
+        words=agent.words if e.rule != "clean-task" else "",
+        shown=e.rule == "clean-task",
         nudges=tuple(replace(n, sending=0) for n in agent.nudges),
         why=e.why,
     )
@@ -338,4 +358,6 @@ def _completed(work: Fold, e: ev.SequenceCompleted) -> None:
         task = work.agent(e.task)
         # Asked for once more while it runs: it is run again, for it may have missed what was done last.
         life = Life.OFF if task.life is Life.ENDED else task.life
-        work.change(e.task, task_wanted=True, life=life, again=task.life in (Life.STARTING, Life.RUNNING))
+        work.change(
+            e.task, task_wanted=True, owed=0.0, words="", life=life, again=task.life in (Life.STARTING, Life.RUNNING)
+        )

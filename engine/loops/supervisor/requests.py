@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from loops.config.model import Kind
-from loops.supervisor import approvals, table
+from loops.supervisor import approvals, runs, table
+from loops.supervisor.announcing import NO_CHANNEL
 from loops.supervisor.clock import Clock
 from loops.supervisor.observation import Observation, Told
 from loops.supervisor.state import AgentState, Approval, Life, State
@@ -19,7 +20,8 @@ Request = dict[str, Any]
 class Requests:
     """Answers one request at a time.
 
-    *see* takes an observation; *settle* decides and acts on all that was seen; *trouble* says what keeps us from acting.
+    *see* takes an observation; *settle* decides and acts on all that was seen; *trouble* says what keeps us from acting;
+    *service*: a service manager runs this project, and keeps its supervisor when it is down.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Requests:
         leave: Callable[[], None],
         started: float,
         trouble: Callable[[], str],
+        service: bool = False,
     ) -> None:
         self._clock = clock
         self._state = state
@@ -40,6 +43,7 @@ class Requests:
         self._leave = leave
         self._started = started
         self._trouble = trouble
+        self._service = service
 
     def answer(self, line: bytes) -> bytes:
         """Return the answer to one request line."""
@@ -66,12 +70,14 @@ class Requests:
         if verb == "status":
             facts = table.as_json(self._state(), self._clock.now(), os.getpid(), self._started)
             facts["notes"] += filter(None, (self._trouble(),))
-            return {"ok": True, "pid": os.getpid(), **facts}
+            return {"ok": True, "pid": os.getpid(), "service": self._service, **facts}
         if verb == "leave":
             self._leave()
             return {"ok": True}
         if verb in ("approve", "deny", "approvals"):
             return self._approvals(verb, request)
+        if verb in ("run", "due"):
+            return self._run(verb, request)
         names = tuple(str(name) for name in request.get("names", ()))
         complaint = self._check(verb, names, str(request.get("detail", "")))
         if complaint:
@@ -95,6 +101,7 @@ class Requests:
             "ending": _ending(after),
             "running": _running(before),
             "nudge": f"n{after.nudges}" if after.nudges > before.nudges else "",
+            "notice": f"notice-{after.notices.count}" if after.notices.count > before.notices.count else "",
             "phase": {"id": after.loop.phase, "index": after.loop.index},
         }
 
@@ -111,17 +118,37 @@ class Requests:
         self._settle()
         return {"ok": True, "approval": _approval(agent, approval)}
 
+    def _run(self, verb: str, request: Request) -> Request:
+        """Have one agent run once, or say what became of a task whose time has come."""
+        name, before = str(request["name"]), self._state()
+        complaint = self._known((name,)) or runs.complaint(before, verb, name)
+        if complaint:
+            return {"ok": False, "error": complaint}
+        self._see(
+            Told(
+                self._clock.now(),
+                verb,
+                (name,),
+                str(request.get("detail", "")),
+                str(request.get("model", "")),
+                str(request.get("backend", "")),
+                fresh=request.get("fresh") is True,
+                wall=self._clock.wall(),
+            )
+        )
+        self._settle()
+        return {"ok": True, **runs.outcome(before, self._state(), verb, name)}
+
     def _check(self, verb: str, names: tuple[str, ...], detail: str) -> str:
         """Say what is wrong with the operator's words, or nothing."""
         state = self._state()
-        if verb not in ("up", "down", "estop", "phase", "nudge", "answered"):
+        if verb not in ("up", "down", "estop", "phase", "nudge", "answered", "notify"):
             return f"unknown verb {verb!r}"
-        if state.config is None:
-            return "no valid agents.toml has been read yet: see `loops validate`"
-        unknown = [name for name in names if name not in state.config.agents]
-        if unknown:
-            known = ", ".join(state.config.agents)
-            return f"no agent is called {', '.join(map(repr, unknown))}; agents.toml names: {known}"
+        unknown = self._known(names)
+        if unknown or state.config is None:
+            return unknown
+        if verb == "notify" and not state.config.notify.channels:
+            return NO_CHANNEL
         if verb == "nudge":
             silent = [n for n in names if state.config.agents[n].kind is Kind.SERVICE]
             if silent:
@@ -129,6 +156,17 @@ class Requests:
         if verb == "phase":
             return self._check_phase(state, detail)
         return ""
+
+    def _known(self, names: tuple[str, ...]) -> str:
+        """Say that a name is unknown, or nothing."""
+        config = self._state().config
+        if config is None:
+            return "no valid agents.toml has been read yet: see `loops validate`"
+        unknown = [name for name in names if name not in config.agents]
+        if not unknown:
+            return ""
+        known = ", ".join(config.agents)
+        return f"no agent is called {', '.join(map(repr, unknown))}; agents.toml names: {known}"
 
     def _check_phase(self, state: State, detail: str) -> str:
         assert state.config is not None

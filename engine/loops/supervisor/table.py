@@ -10,9 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loops.config.model import Agent, Config, Kind
+from loops.protocol.moment import span, wall
 from loops.supervisor.approvals import waiting
 from loops.supervisor.remedies import remedy
-from loops.supervisor.state import AgentState, Hold, Life, NudgeKind, State, Turn
+from loops.supervisor.scheduling import hindrance, window
+from loops.supervisor.state import AgentState, Hold, Life, Notice, NudgeKind, State, Turn
 
 HEAD = ("NAME", "KIND", "BACKEND", "MODEL", "WATCH", "STATE", "SINCE", "RESTARTS", "DOING")
 
@@ -31,6 +33,14 @@ class Row:
     doing: str
     session: str
     pid: int
+    incarnation: int = 0
+    """How often it was started."""
+    code: int | None = None
+    """With what its last session ended; None: with nothing, for a signal ended it, or none has ended yet."""
+    wanted: bool = False
+    """A run of a task that was asked for is not over yet."""
+    due: float = 0.0
+    """When a scheduled task is due next (epoch seconds); 0: never."""
     hold: str = ""
     """What it is left alone for: limit_reached, provider_unavailable, or the kind of its block (`remedies.REMEDIES`)."""
 
@@ -71,9 +81,13 @@ def _row(config: Config, state: State, spec: Agent, now: float) -> Row:
         state=word,
         since=max(0.0, now - agent.since) if agent.since else 0.0,
         restarts=agent.restarts,
-        doing=_doing(config, agent, now),
+        doing=_with_schedule(state, spec, agent, _doing(config, agent, now)),
         session=spec.session,
         pid=agent.pid,
+        incarnation=agent.incarnation,
+        code=agent.last_exit.code if agent.last_exit is not None else None,
+        wanted=agent.task_wanted,
+        due=agent.due if spec.schedule else 0.0,
         hold=_NAMES.get(agent.hold.kind, agent.hold.kind) if agent.hold is not None else "",
     )
 
@@ -134,6 +148,21 @@ def _doing(config: Config, agent: AgentState, now: float) -> str:
     return told.removeprefix("; ")
 
 
+def _with_schedule(state: State, spec: Agent, agent: AgentState, doing: str) -> str:
+    """*doing*, and when a scheduled task runs next."""
+    if not spec.schedule:
+        return doing
+    hindered = hindrance(state, spec, agent)
+    if agent.owed:
+        until, whose = window(state, spec, agent)
+        due = f"due since {wall(agent.owed)}: " + (hindered or f"waits for the limit of {whose} until {_clock(until)}")
+    elif agent.due and agent.schedule == spec.schedule:
+        due = f"next {wall(agent.due)}" + (f" (but {hindered})" if hindered and state.up else "")
+    else:
+        due = f"by {spec.schedule!r}" if agent.schedule != spec.schedule else f"never again by {spec.schedule!r}"
+    return f"{doing}; {due}" if doing else due
+
+
 def _held(hold: Hold, turn: Turn) -> str:
     if hold.open and turn is Turn.WORKING:
         return f"tries again by itself since {_clock(hold.since)}: {hold.text}"
@@ -171,6 +200,7 @@ def notes(state: State) -> list[str]:
         found.append("agents.toml was changed and refused; the last good one is in force: see `loops validate`")
     found.extend(_without_isolation(state))
     found.extend(_uncounted(state))
+    found.extend(_undelivered(state))
     if state.loop.refused:
         found.append(f"done was refused: {'; '.join(state.loop.refused[1:])}")
     check = state.loop.check
@@ -185,6 +215,22 @@ def _without_isolation(state: State) -> list[str]:
         if agent.alive and agent.not_isolated:
             names.setdefault(agent.not_isolated, []).append(agent.name)
     return [f"not isolated: {', '.join(those)}: {why}" for why, those in names.items()]
+
+
+def _undelivered(state: State) -> list[str]:
+    """What the operator was to be told and perhaps was not."""
+    notices = state.notices
+    found = []
+    if notices.lost_count:
+        last = notices.lost[-1]
+        found.append(
+            f"notices that did not get through: {notices.lost_count}, the last ({last.kind.value}): {last.reason}"
+        )
+    failing = [notice for notice in notices.waiting if notice.reason]
+    if failing:
+        last, when = failing[-1], min(notice.retry_at for notice in failing)
+        found.append(f"notices that are tried again: {len(failing)}, next at {_clock(when)}: {last.reason}")
+    return [f"{line}; see `loops explain notices`" for line in found]
 
 
 def _uncounted(state: State) -> list[str]:
@@ -218,12 +264,22 @@ def as_json(state: State, now: float, supervisor_pid: int = 0, started: float = 
         },
         "up": state.up,
         "notes": notes(state),
+        "notices": {
+            "waiting": [_notice(each) for each in state.notices.waiting],
+            "undelivered": [_notice(each) for each in state.notices.lost],
+            "undelivered_count": state.notices.lost_count,
+        },
         "approvals": [
             {"id": each.id, "agent": agent.name, "text": each.text, "since": each.since, "expires": each.expires}
             for agent, each in waiting(state)
         ],
         "agents": [asdict(row) for row in rows(state, now, supervisor_pid=supervisor_pid, started=started)],
     }
+
+
+def _notice(notice: Notice) -> dict[str, object]:
+    facts = {"id": notice.id, "kind": notice.kind.value, "text": notice.text, "since": notice.at}
+    return {**facts, "sending": notice.sending, "tries": notice.tries, "reason": notice.reason}
 
 
 def text(state: State, now: float, *, supervisor_pid: int = 0, started: float = 0.0, colour: bool = False) -> str:
@@ -269,18 +325,6 @@ def _colour(state: str) -> str:
     if state.startswith(("CRASH", "FAILED", "ASKS", "BLOCKED", "OVER")):
         return "\x1b[1;31m"
     return "\x1b[33m" if state.isupper() else "\x1b[2m"
-
-
-def span(seconds: float) -> str:
-    """A length of time in its two largest units: 7s, 3m 20s, 5h 02m, 2d 04h."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02d}s"
-    if whole < 86400:
-        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
-    return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
 
 
 def _clock(steady: float) -> str:

@@ -96,7 +96,8 @@ def _tiles(report: Report) -> list[Tile]:
 
 def _restarts(report: Report) -> str:
     takeovers = f", {report.takeovers} takeover" + ("" if report.takeovers == 1 else "s") if report.takeovers else ""
-    return f"{report.restarts} restarts{takeovers}"
+    reboots = f", {report.reboots} reboot" + ("" if report.reboots == 1 else "s") if report.reboots else ""
+    return f"{report.restarts} restarts{takeovers}{reboots}"
 
 
 @dataclass(frozen=True, slots=True)
