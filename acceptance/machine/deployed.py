@@ -111,7 +111,7 @@ class Deployed:
     def install(self, version: str = "") -> None:
         """Write, enable and start the project's units, by *version* of the engine (default: the one that was used)."""
         self.version = version or self.version
-        self.loops("service install", user="root")
+        self.loops("service install --name demo", user="root")
         self.machine.wait_for_unit(SUPERVISOR)
         self.machine.wait_for_unit(HOLDER)
 

@@ -161,10 +161,13 @@ def test_an_upgrade_of_the_engine_disturbs_no_agent(running: Deployed) -> None:
     assert running.complaints() == []
 
 
-def test_a_second_install_changes_nothing(running: Deployed) -> None:
-    before = (running.pid(HOLDER), running.pid(SUPERVISOR), running.wait_running(*EVERYBODY))
+def test_installing_again_restarts_the_supervisor_alone(running: Deployed) -> None:
+    pids, holder, supervisor = running.wait_running(*EVERYBODY), running.pid(HOLDER), running.pid(SUPERVISOR)
     running.install()
-    assert (running.pid(HOLDER), running.pid(SUPERVISOR), running.wait_running(*EVERYBODY)) == before
+    running.wait_another(SUPERVISOR, supervisor)
+    assert running.wait_running(*EVERYBODY) == pids
+    assert running.pid(HOLDER) == holder
+    running.assert_one_unbroken_life("one", "two")
 
 
 def test_a_stuck_supervisor_is_replaced_by_the_watchdog(running: Deployed) -> None:

@@ -95,7 +95,10 @@ def to_uninstall(name: str, config: str, directory: str, *, personal: bool) -> P
         directory,
         {},
         (*ordered, *slice_file),
-        tuple((*speak, "disable", "--now", each) for each in ordered),
+        (
+            *((*speak, "disable", "--now", each) for each in ordered),
+            *((*speak, "stop", each) for each in slice_file),  # empty by now, and it would stay until the next boot
+        ),
         ((*speak, "daemon-reload"),),
     )
 
