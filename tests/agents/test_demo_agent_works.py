@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ import pytest
 from agent_terminal import PROGRAM, DemoAgent, Project, until
 from loops.agents.demo_agent.clone import Clone
 from loops.agents.demo_agent.documents import Documents, phase_of
+from loops.agents.demo_agent.work import Task
+from loops.agents.demo_agent.work import _finish as finished
 
 KICKOFF = "You are the builder of phase 1. Status document: STATUS-1.md"
 Hire = Callable[..., DemoAgent]
@@ -204,3 +207,21 @@ def test_a_task_writes_its_report_and_exits_0(hire: Hire) -> None:
 
     assert task.wait_exit() == 0
     assert "Write the final report." in (task.clone / "REPORT.md").read_text()
+
+
+def test_a_done_marker_that_was_cut_off_before_its_commit_is_committed_by_the_next_turn(
+    project: Project, hire: Hire
+) -> None:
+    clone = Clone(str(project.clone("builder")), "builder")
+    status = os.path.join(clone.root, "machine-docs", "STATUS-1.md")
+    os.makedirs(os.path.dirname(status), exist_ok=True)
+    with open(status, "w", encoding="utf-8") as file:
+        file.write("# STATUS 1\n\n## DONE\n\nEvery item of phase 1 has a PASS.\n")
+    for name in ("index", "HEAD", "refs/heads/main"):
+        with open(os.path.join(clone.root, ".git", f"{name}.lock"), "w", encoding="utf-8"):
+            pass
+
+    clone.recover()
+    list(finished(Task("builder", clone.root, "1", "", ["M1"], False), clone, Documents(clone, "1")))
+
+    assert "## DONE" in clone.git("show", "origin/main:machine-docs/STATUS-1.md")

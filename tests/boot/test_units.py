@@ -114,7 +114,7 @@ def test_a_scheduled_task_is_a_timer_and_one_question_to_the_supervisor() -> Non
         "Persistent": ("true",),
     }
     task = rendered["loops-demo-upgrader.service"]
-    assert task["Service"]["ExecStart"] == ("/usr/bin/loops --config /srv/demo/agents.toml run upgrader",)
+    assert task["Service"]["ExecStart"] == ("/usr/bin/loops --config /srv/demo/agents.toml run upgrader --scheduled",)
     assert task["Service"]["Type"] == ("oneshot",)
     assert "Install" not in task
     assert not {"Requires", "Wants"} & set(task["Unit"])  # a stopped project is not started by the calendar

@@ -61,6 +61,14 @@ def test_a_resumed_agent_of_the_loop_is_told_who_it_is_for_its_conversation_may_
     assert "you are" not in texts.kickoff(project(builder), agent("helper", Kind.PERSISTENT), phase, "resume")
 
 
+def test_who_went_down_with_the_machine_is_told_so_when_it_is_resumed() -> None:
+    builder, phase = agent("builder"), Phase("2w", "plans/two.md")
+    assert "rebooted" not in texts.kickoff(project(builder), builder, phase, "resume")
+    said = texts.kickoff(project(builder), builder, phase, "resume", rebooted=True)
+    assert said.startswith("The machine rebooted: your session was restarted and this conversation goes on.")
+    assert "you are the builder" in said
+
+
 def test_the_engines_own_texts_stand_in_where_the_project_has_none() -> None:
     builder = agent("builder")
     said = texts.kickoff(project(builder), builder, Phase("1", "plan.md", "STATUS-1.md"), "kickoff")

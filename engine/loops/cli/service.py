@@ -116,8 +116,8 @@ def _service(args: argparse.Namespace, project: Project) -> units.Service:
 
 
 def _schedules(config: Config) -> tuple[units.Schedule, ...]:
-    """The tasks that have a calendar."""
-    return ()
+    """The tasks that have a calendar; of a disabled one the timer stays, and the supervisor declines."""
+    return tuple(units.Schedule(agent.name, agent.schedule) for agent in config.agents.values() if agent.schedule)
 
 
 def _default_name(config: Config) -> str:

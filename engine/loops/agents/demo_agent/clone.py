@@ -44,10 +44,13 @@ class Clone:
         for name in ("rebase-merge", "rebase-apply"):
             if os.path.isdir(self._inside(name)):
                 self._run("rebase", "--abort")
-        lock = self._inside("index.lock")
-        if os.path.exists(lock):  # nobody else works in this clone
-            os.unlink(lock)
-            self._undo_checkout()
+        branch = self._run("symbolic-ref", "--quiet", "HEAD").stdout.strip()
+        for name in ("index", "HEAD", *filter(None, (branch,))):
+            lock = self._inside(f"{name}.lock")
+            if os.path.exists(lock):  # nobody else works in this clone
+                os.unlink(lock)
+                if name == "index":
+                    self._undo_checkout()
 
     def _undo_checkout(self) -> None:
         """Take back half a checkout: it has written what the index does not know, and what git would not overwrite."""
