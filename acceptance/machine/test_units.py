@@ -180,6 +180,9 @@ def test_a_stuck_supervisor_is_replaced_by_the_watchdog(running: Deployed) -> No
     )
     pids = running.wait_running(*EVERYBODY)
     stuck = running.pid(SUPERVISOR)
+    fed = running.machine.show(SUPERVISOR, "WatchdogTimestampMonotonic")
+    running.wait_for(lambda: running.machine.show(SUPERVISOR, "WatchdogTimestampMonotonic") != fed, "a sign of life")
+    assert running.pid(SUPERVISOR) == stuck
     running.kill(SUPERVISOR, signal="STOP")
     running.wait_another(SUPERVISOR, stuck)
     assert "Watchdog timeout" in running.machine.succeed(f"journalctl --no-pager --unit {SUPERVISOR}")
