@@ -38,6 +38,16 @@ echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
 shift
 exec "$@"
 """
+_SWEEP = """
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+for left in /sys/fs/cgroup/loops-*-*-*; do
+  owner=${left%-*} owner=${owner##*-}
+  if [ -d "$left" ] && [ ! -e "/proc/$owner" ]; then
+    echo 1 >"$left/cgroup.kill"
+    for try in 1 2 3 4 5; do find "$left" -depth -type d -exec rmdir {} + 2>/dev/null && break; sleep 0.2; done
+  fi
+done
+"""
 _LEAVE = 'mount -t cgroup2 cgroup2 /sys/fs/cgroup; find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +'
 
 
@@ -46,13 +56,9 @@ def lack_of_containers() -> str:
     absent = [name for name in ("systemd-nspawn", "nsenter", "unshare") if shutil.which(name) is None]
     if absent:
         return f"{absent[0]} is not installed (Debian: apt-get install systemd-container)"
-    name = f"loops-trial-{os.getpid()}"
-    words = [
-        "systemd-nspawn",
-        "--quiet",
-        f"--directory={base().tree}",
-        f"--machine={name}",
-    ]
+    subprocess.run([*OWN_MOUNTS, _SWEEP], stderr=subprocess.DEVNULL, check=False)  # of tests that were killed
+    name = f"loops-trial-{os.getpid()}-0"
+    words = ["systemd-nspawn", "--quiet", f"--directory={base().tree}", f"--machine={name}"]
     words += ["--volatile=yes", "--register=no", "--keep-unit", "--private-network", "--console=pipe", "true"]
     done = subprocess.run(
         [*OWN_MOUNTS, _ENTER, "sh", name, *words],

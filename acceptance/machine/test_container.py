@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from container import OWN_MOUNTS, Container, MachineError
+from container import OWN_MOUNTS, PATIENCE, Container, MachineError, lack_of_containers
 from disk import Disk
+from root import Base
 
 
-def processes_of(machine: Container) -> list[str]:
-    """The host's processes that see the machine's disk as their root."""
+def processes_of(directory: Path) -> list[str]:
+    """The host's processes that have a mount of the disk in *directory*."""
     found = []
     for pid in filter(str.isdecimal, os.listdir("/proc")):
         try:
             told = Path(f"/proc/{pid}/mountinfo").read_text()
         except OSError:
             continue
-        if str(machine.disk.directory) in told:
+        if str(directory) in told:
             found.append(pid)
     return found
 
@@ -76,13 +79,29 @@ def test_two_machines_do_not_know_of_each_other(new_machine: Callable[[str], Con
 def test_what_ended_leaves_no_process_no_mount_and_no_cgroup(machine: Container, end: str) -> None:
     machine.succeed("systemd-run --quiet sleep infinity")
     machine.path("/dev/null").stat()
-    assert processes_of(machine) != []
+    assert processes_of(machine.disk.directory) != []
     getattr(machine, end)()
-    assert processes_of(machine) == []
+    assert processes_of(machine.disk.directory) == []
     assert str(machine.disk.directory) not in Path("/proc/self/mountinfo").read_text()
     look = "mount -t cgroup2 cgroup2 /sys/fs/cgroup; ls /sys/fs/cgroup"
     left = subprocess.run([*OWN_MOUNTS, look], capture_output=True, text=True, check=True).stdout
     assert machine.unique not in left.split()
+
+
+def test_what_a_killed_test_run_left_is_ended_by_the_next_one(debian: Base, tmp_path: Path) -> None:
+    (tmp_path / "orphan").mkdir()
+    script = (
+        f"import os, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from pathlib import Path; from container import Container; from disk import Disk\n"
+        f"machine = Container(Disk(Path({str(tmp_path / 'orphan')!r}), (Path({str(debian.tree)!r}),)), 'orphan')\n"
+        "machine.start(); print(machine.disk.directory); os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert processes_of(tmp_path / "orphan") != []
+    assert lack_of_containers() == ""
+    deadline = time.monotonic() + PATIENCE
+    while processes_of(tmp_path / "orphan"):
+        assert time.monotonic() < deadline, "the orphan lives on"
 
 
 def test_a_machine_that_does_not_come_up_says_what_its_console_showed(new_machine: Callable[[str], Container]) -> None:

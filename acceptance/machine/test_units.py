@@ -28,8 +28,8 @@ for name in ("builder", "adversary"):
     text = text.replace(place, place + 'isolate = true\nreads = ["script.json"]\n')
 scratch.config_path.write_text(text)
 """
-SECURITY = 50
-"""The worst exposure that ``systemd-analyze security`` may find in a unit, in tenths."""
+EXPOSURE = {SUPERVISOR: 35, HOLDER: 35, "loops-demo-upgrade.service": 6}
+"""The most that ``systemd-analyze security`` may find, in tenths: what it finds today.  units.toml has the reasons."""
 
 
 @pytest.fixture
@@ -269,6 +269,7 @@ MOMENTS: dict[str, Callable[[Deployed], object]] = {
 }
 
 
+@pytest.mark.heavy
 def test_power_cuts_in_the_midst_of_work_lose_and_double_nothing(deployed: Deployed) -> None:
     deployed.create(WORKING).install()
     deployed.loops("up")
@@ -359,11 +360,11 @@ def test_a_credential_reaches_the_agent_that_is_configured_to_have_it_and_nothin
 
 
 def test_the_units_are_clean_and_their_exposure_is_held(deployed: Deployed) -> None:
-    deployed.create(COUNTERS).install()
-    verified = deployed.machine.succeed(f"systemd-analyze verify --recursive-errors=yes {SUPERVISOR} {HOLDER} 2>&1")
-    assert verified == ""
-    for unit in (SUPERVISOR, HOLDER):
-        deployed.machine.succeed(f"systemd-analyze security --no-pager --threshold={SECURITY} {unit}")
+    deployed.create(TASK).install()
+    units = " ".join((*EXPOSURE, "loops-demo-upgrade.timer", "loops.slice"))
+    assert deployed.machine.succeed(f"systemd-analyze verify --recursive-errors=yes {units} 2>&1") == ""
+    for unit, most in EXPOSURE.items():
+        deployed.machine.succeed(f"systemd-analyze security --no-pager --threshold={most} {unit}")
 
 
 def test_hardening_and_limits_are_in_effect_inside_an_agent(running: Deployed) -> None:
