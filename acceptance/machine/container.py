@@ -38,6 +38,16 @@ echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
 shift
 exec "$@"
 """
+_SWEEP = """
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+for left in /sys/fs/cgroup/loops-*-*-*; do
+  owner=${left%-*} owner=${owner##*-}
+  if [ -d "$left" ] && [ ! -e "/proc/$owner" ]; then
+    echo 1 >"$left/cgroup.kill"
+    for try in 1 2 3 4 5; do find "$left" -depth -type d -exec rmdir {} + 2>/dev/null && break; sleep 0.2; done
+  fi
+done
+"""
 _LEAVE = 'mount -t cgroup2 cgroup2 /sys/fs/cgroup; find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +'
 
 
@@ -46,13 +56,9 @@ def lack_of_containers() -> str:
     absent = [name for name in ("systemd-nspawn", "nsenter", "unshare") if shutil.which(name) is None]
     if absent:
         return f"{absent[0]} is not installed (Debian: apt-get install systemd-container)"
-    name = f"loops-trial-{os.getpid()}"
-    words = [
-        "systemd-nspawn",
-        "--quiet",
-        f"--directory={base().tree}",
-        f"--machine={name}",
-    ]
+    subprocess.run([*OWN_MOUNTS, _SWEEP], stderr=subprocess.DEVNULL, check=False)  # of tests that were killed
+    name = f"loops-trial-{os.getpid()}-0"
+    words = ["systemd-nspawn", "--quiet", f"--directory={base().tree}", f"--machine={name}"]
     words += ["--volatile=yes", "--register=no", "--keep-unit", "--private-network", "--console=pipe", "true"]
     done = subprocess.run(
         [*OWN_MOUNTS, _ENTER, "sh", name, *words],
@@ -90,7 +96,7 @@ class Container:
         self.disk = disk
         self.name = name
         self.console = disk.directory / "console.log"
-        self._unique = f"loops-{name}-{os.getpid()}-{time.monotonic_ns()}"
+        self.unique = f"loops-{name}-{os.getpid()}-{time.monotonic_ns()}"
         """The name of its cgroup and, on the host, of the machine: several tests may run at once."""
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
@@ -100,7 +106,7 @@ class Container:
 
     @property
     def _address(self) -> str:
-        return f"\0{self._unique}"
+        return f"\0{self.unique}"
 
     # ---- power -----------------------------------------------------------------------------------------------------
 
@@ -111,7 +117,7 @@ class Container:
             MachineError: it ended before, or did not come so far in a minute.
         """
         assert self._nspawn is None, f"{self.name} runs already"
-        words = ["systemd-nspawn", "--quiet", f"--directory={self.disk.root}", f"--machine={self._unique}", "--boot"]
+        words = ["systemd-nspawn", "--quiet", f"--directory={self.disk.root}", f"--machine={self.unique}", "--boot"]
         words += [
             f"--hostname={self.name}",
             "--register=no",
@@ -123,14 +129,14 @@ class Container:
         words += ["--resolv-conf=off", "--timezone=off", "--link-journal=no"]
         with self.console.open("ab") as console:
             self._nspawn = subprocess.Popen(
-                [*OWN_MOUNTS, f"{self.disk.mounting}\n{_ENTER}", "sh", self._unique, *words],
+                [*OWN_MOUNTS, f"{self.disk.mounting}\n{_ENTER}", "sh", self.unique, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 env={
                     "PATH": os.environ.get("PATH", os.defpath),
                     "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
-                    "NOTIFY_SOCKET": f"@{self._unique}",
+                    "NOTIFY_SOCKET": f"@{self.unique}",
                 },
                 start_new_session=True,
             )
@@ -195,7 +201,7 @@ class Container:
         if self._leader_fd >= 0:
             os.close(self._leader_fd)
         self._nspawn, self._leader, self._leader_fd = None, 0, -1
-        subprocess.run([*OWN_MOUNTS, _LEAVE, "sh", self._unique], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run([*OWN_MOUNTS, _LEAVE, "sh", self.unique], stderr=subprocess.DEVNULL, check=False)
         while select.select([self._notices], [], [], 0)[0]:  # what the last boot told
             self._notices.recv(4096)
 
