@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,8 +20,10 @@ from loops.journal import verify
 from loops.protocol.reboots import Reboot, parse_reboots
 from loops.sessions.launch import ensure_holder
 from loops.supervisor import events as ev
+from loops.supervisor.ledger import peek
 from loops.supervisor.run import supervisor_command
-from scratch import Scratch, checked, persistent, polled
+from loops.supervisor.state import AgentState
+from scratch import PlannedPhase, Scratch, checked, persistent, polled
 from test_faults_of_surroundings import power_cut
 from test_nineteen_phases import assert_nothing_lost_or_doubled
 
@@ -143,8 +146,9 @@ class Machine:
     def assert_recorded(self, *orchestrators: str) -> None:
         """One row and one wake for each boot but the first and those that ended before they could be written down."""
         scratch = self.scratch
-        recorded = scratch.events(ev.MachineRebooted)
         numbers = list(range(1, self.boots - self.unrecorded))
+        scratch.wait_for(lambda: len(scratch.events(ev.MachineRebooted)) >= len(numbers), "the last reboot")
+        recorded = scratch.events(ev.MachineRebooted)
         assert [e.count for e in recorded] == numbers
         assert len({e.boot_id for e in recorded}) == len(recorded)
         scratch.wait_for(lambda: len(self.rows) >= len(numbers), "the rows of REBOOTS.md", 10)
@@ -247,3 +251,210 @@ def test_power_cuts_at_any_moment_lose_and_double_nothing(machine: Machine, seed
     scratch.wait_for(lambda: is_over(scratch), "all phases and the report", LONGEST)
     machine.assert_recorded("orchestrator")
     assert_the_plan_was_followed(scratch, PLAN, "orchestrator")
+
+
+# ---- one thing each ----------------------------------------------------------------------------------------------------
+
+
+def wait_idle(scratch: Scratch, *names: str) -> None:
+    """Wait until the first turn of each in its present session has ended."""
+    for name in names:
+        scratch.wait_for(lambda n=name: "waits until" in scratch.agent(n).get("doing", ""), f"{name} idle")  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("moment", ["queued", "half typed", "taken up"])
+def test_an_inbox_message_reaches_its_owner_once_though_the_power_goes_while_it_is_brought(
+    machine: Machine, moment: str
+) -> None:
+    scratch = machine.scratch
+    script = {"swallow_enters": 50} if moment == "half typed" else {"pace": 1.0 if moment == "taken up" else 0}
+    scratch.create([checked("1")], working=False, script=script, interval=1.0)
+    machine.first_boot()
+    wait_idle(scratch, "builder", "adversary")
+    clone = scratch.clone("adversary")
+    (clone / "machine-docs" / "BUILDER-INBOX.md").write_text("From Adversary: the port is wrong.\n")
+    if moment == "queued":
+        scratch.push(clone, "docs: a word to the Builder")
+        machine.cut_in_the_write_of('nudge.queued "kind":"inbox"', "nothing")
+    else:
+        scratch.push(clone, "docs: a word to the Builder")
+        queued = scratch.wait_event(ev.NudgeQueued, "the nudge", lambda e: e.kind == "inbox")
+        if moment == "taken up":
+            scratch.wait_event(ev.TurnStarted, "its turn", lambda e: e.nudge == queued.id)
+        else:
+            scratch.wait_for(lambda: b"commit and push" in scratch.log("builder"), "its text typed")
+        machine.cut()
+    (scratch.root / "script.json").write_text(json.dumps({"pace": 0, "wait": 600}))
+    machine.boot()
+
+    told = scratch.wait_event(ev.NudgeQueued, "the nudge", lambda e: e.kind == "inbox")
+    scratch.wait_for(lambda: told.id in [m.id for m in scratch.received("builder")], "the message with the Builder")
+    scratch.wait_event(ev.NudgeDelivered, "its delivery")
+    wait_idle(scratch, "builder", "adversary")
+    machine.assert_recorded()
+    assert [e.id for e in scratch.events(ev.NudgeQueued) if e.kind == "inbox"] == [told.id]
+    assert_nothing_lost_or_doubled(scratch)
+
+
+def test_a_check_run_that_the_power_cut_off_is_made_again_and_counts_once(machine: Machine) -> None:
+    scratch = machine.scratch
+    gate = scratch.root / "gate"
+    phase = checked("1")
+    slow = PlannedPhase(phase.id, phase.plan, checks=(f"touch {gate}.runs; while [ ! -e {gate} ]; do sleep 0.1; done",))
+    scratch.create([slow], interval=1.0)
+    machine.first_boot()
+    scratch.wait_for(Path(f"{gate}.runs").exists, "the checks")
+    machine.cut()
+    gate.touch()
+    machine.boot()
+
+    scratch.wait_for(lambda: is_over(scratch), "the phase and the report")
+    assert "the checks of phase 1 ran at" in scratch.events(ev.MachineRebooted)[0].in_flight[0]
+    assert [e.number for e in scratch.events(ev.CheckStarted)] == [1]
+    assert [e.ok for e in scratch.events(ev.CheckCompleted)] == [True]
+    assert_the_plan_was_followed(scratch, ["1"])
+    machine.assert_recorded()
+
+
+def test_the_report_that_the_power_cut_off_is_run_again_to_its_end(machine: Machine) -> None:
+    scratch = machine.scratch
+    rules = [{"role": "task", "mode": "hang", "times": 1, "after": 1}]
+    scratch.create([checked("1")], script={"rules": rules}, interval=1.0)
+    text = scratch.config_path.read_text()
+    scratch.config_path.write_text(text.replace('name = "report"', 'name = "report"\nrole = "task"', 1))
+    machine.first_boot()
+    scratch.wait_event(ev.TurnStarted, "the report under way", lambda e: e.agent == "report", LONGEST)
+    machine.cut()
+    machine.boot()
+
+    scratch.wait_for(lambda: is_over(scratch), "the report's end")
+    assert "report was in a turn" in scratch.events(ev.MachineRebooted)[0].in_flight[0]
+    assert [e.incarnation for e in scratch.events(ev.SessionStarting) if e.agent == "report"] == [1, 2]
+    assert_the_plan_was_followed(scratch, ["1"])
+    machine.assert_recorded()
+
+
+def test_a_limit_window_outlasts_reboots_and_every_wake_comes_once_when_it_is_over(machine: Machine) -> None:
+    scratch = machine.scratch
+    rules = [{"role": "orchestrator", "mode": "limit", "times": 1, "seconds": 8.0, "after": 1}]
+    scratch.create(script={"rules": rules}, more=persistent(scratch, "orchestrator"), interval=1.0)
+    machine.first_boot()
+    hold = scratch.wait_event(ev.HoldBegan, "the window")
+    for _ in range(2):
+        machine.cut()
+        machine.boot()
+        scratch.wait_for(lambda: len(machine.rows) == machine.boots - 1, "the row")
+
+    machine.assert_recorded("orchestrator")
+    typed = [e.at for e in scratch.events(ev.NudgeSending)]
+    assert min(typed) >= hold.until, "a nudge inside the window"
+    text = next(m.text for m in scratch.received("orchestrator") if m.kind == "nudge")
+    assert "orchestrator was left alone (limit) until" in text
+
+
+def test_a_supervisor_or_a_holder_that_comes_back_in_the_same_boot_is_no_reboot(machine: Machine) -> None:
+    scratch = machine.scratch
+    scratch.create(more=persistent(scratch, "orchestrator"), interval=1.0)
+    machine.first_boot()
+    wait_idle(scratch, "orchestrator")
+    scratch.loops("down")
+    scratch.loops("up")
+    wait_idle(scratch, "orchestrator")
+    machine.cut()  # all of them at once, but the machine did not go down
+    machine.start()
+    scratch.wait_event(ev.SessionEnded, "the lost session", lambda e: e.rule == "lost")
+    wait_idle(scratch, "orchestrator")
+    assert scratch.events(ev.MachineRebooted) == []
+    assert not machine.file.exists()
+    assert not [m for m in scratch.received("orchestrator") if "rebooted" in m.text]
+    assert "no reboot since" in scratch.loops("boot").out
+
+
+def test_a_row_that_did_not_reach_the_disk_is_written_at_the_next_boot(machine: Machine) -> None:
+    scratch = machine.scratch
+    scratch.create(more=persistent(scratch, "orchestrator"), interval=1.0)
+    machine.first_boot()
+    scratch.wait_running("orchestrator")
+    for left in (None, -1, -40, -200, 5, 0):  # of the file's characters
+        machine.cut()
+        whole = machine.file.read_text() if machine.file.exists() else ""
+        if left is not None:
+            machine.file.write_text(whole[:left])
+        machine.boot()
+        scratch.wait_for(lambda: len(machine.rows) == machine.boots - 1, "all rows")
+        assert machine.file.read_text().startswith(whole)
+    machine.assert_recorded("orchestrator")
+
+
+def test_a_record_that_cannot_be_written_is_said_and_tried_again_and_a_persons_words_stay(machine: Machine) -> None:
+    scratch = machine.scratch
+    scratch.create(more=persistent(scratch, "orchestrator"), interval=1.0)
+    machine.first_boot()
+    scratch.wait_running("orchestrator")
+    machine.cut()
+    machine.file.mkdir()
+    machine.boot()
+    scratch.wait_for(lambda: "REBOOTS.md cannot be written" in scratch.complaints, "the complaint")
+    scratch.wait_for(lambda: machine._has_heard("orchestrator") == [1], "the wake, all the same")
+    machine.file.rmdir()
+    scratch.wait_for(lambda: len(machine.rows) == 1, "the row")
+    own = machine.file.read_text().replace(" nothing", " the cat") + "It was the cat.\n"
+    machine.file.write_text(own)
+    machine.cut()
+    machine.boot()
+
+    machine.assert_recorded("orchestrator")
+    assert machine.file.read_text().startswith(own)
+    assert scratch.complaints.count("REBOOTS.md cannot be written") == 1
+
+
+def test_loops_boot_shows_the_record_with_and_without_a_supervisor(machine: Machine) -> None:
+    scratch = machine.scratch
+    scratch.create(more=persistent(scratch, "orchestrator"), interval=1.0)
+    assert "the project has not been up yet" in scratch.loops("boot", LOOPS_BOOT_ID="a" * 32).out
+    machine.first_boot()
+    wait_idle(scratch, "orchestrator")
+    machine.cut()
+    said = scratch.loops("boot", LOOPS_BOOT_ID="f" * 32).out
+    assert "no reboot since the project first came up" in said
+    assert f"this boot ({'f' * 32}) is not recorded yet" in said
+    machine.boot()
+    scratch.wait_for(lambda: machine.rows, "the row")
+    facts = json.loads(scratch.loops("boot", "--json").out)
+    assert facts["boot"] == {"id": machine.boot_id, "known": machine.boot_id, "recorded": True}
+    assert facts["file"] == str(machine.file)
+    [reboot] = facts["reboots"]
+    assert (reboot["count"], reboot["phase"], reboot["came_back"]) == (1, "", {"orchestrator": "resumed"})
+    assert reboot["down_for"] == reboot["at"] - reboot["down_since"] >= 0
+    machine.cut()
+    lines = scratch.loops("boot").out.splitlines()
+    assert lines[0].split() == ["#", "BACK", "DOWN", "SINCE", "DOWN", "FOR", "PHASE", "CAME", "BACK", "IN", "FLIGHT"]
+    assert "orchestrator resumed" in lines[1]
+    assert lines[2] == f"this boot ({machine.boot_id}) is recorded"
+    hidden = scratch.loops("explain").out
+    assert "the machine was rebooted (down since" in hidden
+
+
+def test_every_agent_goes_on_in_its_conversation_and_is_told_why(machine: Machine) -> None:
+    scratch = machine.scratch
+    scratch.create([checked("1")], working=False, more=persistent(scratch, "orchestrator"), interval=1.0)
+    machine.first_boot()
+    wait_idle(scratch, "builder", "adversary", "orchestrator")
+    before = {name: agent.conversation for name, agent in state_of(scratch).items()}
+    machine.cut()
+    machine.boot()
+    wait_idle(scratch, "builder", "adversary", "orchestrator")
+    for name in ("builder", "adversary", "orchestrator"):
+        again = scratch.wait_event(
+            ev.SessionStarting, "the resume", lambda e, n=name: (e.agent, e.incarnation) == (n, 2)
+        )  # type: ignore[misc]
+        assert (again.conversation, again.kickoff) == (before[name], "resume")
+        told = [m.text for m in scratch.received(name) if m.kind == "kickoff"][-1]
+        assert told.startswith("The machine rebooted: your session was restarted and this conversation goes on.")
+        assert ("Phase 1: you are the scribe" in told) == (name != "orchestrator")
+    machine.assert_recorded("orchestrator")
+
+
+def state_of(scratch: Scratch) -> Mapping[str, AgentState]:
+    """The agents as the journal tells them."""
+    return peek(scratch.journal_directory).agents

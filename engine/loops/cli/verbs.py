@@ -146,6 +146,19 @@ def _phase_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", default="", metavar="ID", help="default: the phase that the agent was started for")
 
 
+def _note(parser: argparse.ArgumentParser) -> None:
+    for name, help_text in (
+        ("left-off", "where you stopped"),
+        ("state", "the phase, and how the loop stands"),
+        ("open", "what waits for somebody (default: none)"),
+        ("notes", "what your next self must know besides (default: none)"),
+    ):
+        parser.add_argument(f"--{name}", default="", metavar="TEXT", help=help_text)
+    parser.add_argument("--event", default="", metavar="LABEL", help="instead: something that happened in this session")
+    parser.add_argument("--text", default="", metavar="TEXT", help="more about the event")
+    parser.add_argument("--file", default="", metavar="PATH", help="default: JOURNAL.md in the agent's directory")
+
+
 def _approval(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="as `loops approvals` shows it, or its end (a2), or its agent alone")
 
@@ -342,6 +355,13 @@ VERBS: tuple[Verb, ...] = (
         "loops verdict M1=PASS 'M2=FAIL:even counts are wrong'",
         "protocol:verdict",
         _verdict,
+    ),
+    Verb(
+        "note",
+        "an orchestrator's memory: print its newest session, or add one",
+        "loops note --left-off 'M3 waits for its verdict' --state '2 of 5, both run'",
+        "noting:note",
+        _note,
     ),
     Verb("explain", "why something was done", "loops explain builder", "history:explain", _explain),
     Verb("boot", "the reboots of the machine, and what they cut off", "loops boot", "boot:boot"),

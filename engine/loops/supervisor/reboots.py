@@ -11,7 +11,7 @@ from loops.protocol import reboots
 from loops.protocol.moment import iso, span
 from loops.supervisor import events as ev
 from loops.supervisor import in_flight, lives
-from loops.supervisor.action import LogReboots, Notice
+from loops.supervisor.action import LogReboots
 from loops.supervisor.observation import Began
 from loops.supervisor.state import NudgeKind
 from loops.supervisor.step import Step
@@ -21,21 +21,17 @@ def record(step: Step, seen: Began, since: float) -> ev.MachineRebooted | None:
     """Write down that the machine was rebooted, if it was.  *since*: the last that is known of the time before."""
     known = step.state.boot_id
     if not seen.boot_id:
-        step.act(
-            Notice(
-                "this machine's boot id cannot be read, so no reboot is counted; put it into LOOPS_BOOT_ID (systemd: %b)"
-            )
+        step.say(
+            "this machine's boot id cannot be read, so no reboot is counted; put it into LOOPS_BOOT_ID (systemd: %b)"
         )
         return None
     if not known or seen.boot_id == known:
         return None
     living = sum(1 for session in seen.sessions if session.alive)
     if living:
-        step.act(
-            Notice(
-                f"the boot id is another one ({seen.boot_id}, not {known}), but {living} sessions of before live on: that is "
-                "no reboot, and it is not counted; see who sets LOOPS_BOOT_ID"
-            )
+        step.say(
+            f"the boot id is another one ({seen.boot_id}, not {known}), but {living} sessions of before live on: that is "
+            "no reboot, and it is not counted; see who sets LOOPS_BOOT_ID"
         )
         return None
     found = in_flight.facts(step.state)
@@ -43,7 +39,9 @@ def record(step: Step, seen: Began, since: float) -> ev.MachineRebooted | None:
     count = step.state.reboots + 1
     event = ev.MachineRebooted(step.at, count, seen.boot_id, known, since, phase, in_flight.words(found), found)
     step.emit(event)
-    step.notice(NoticeKind.REBOOT, f"reboot {count}", f"the machine was rebooted ({told(event)})")
+    where = f"in phase {phase}" if phase else "outside any phase"
+    text = f"the machine was rebooted ({told(event)}) {where}; in flight: {len(event.in_flight)}, see `loops boot`"
+    step.notice(NoticeKind.REBOOT, f"reboot {count}", text)
     return event
 
 

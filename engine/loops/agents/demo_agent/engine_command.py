@@ -1,4 +1,4 @@
-"""The seam to the engine's own commands: ``loops claim`` and ``loops verdict``."""
+"""The seam to the engine's own commands: ``loops claim``, ``loops verdict`` and ``loops note``."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def verdict_words(outcomes: Mapping[str, str], phase: str, finding: str = "") ->
         words.append(f"{item}=FAIL:{failure}" if failure else f"{item}=PASS")
     words += ["--phase", phase]
     return [*words, "--finding", finding] if finding else words
+
+
+def note_words(left_off: str, state: str) -> list[str]:
+    """Return the words that leave a session in the orchestrator's journal."""
+    return ["note", f"--left-off={left_off}", f"--state={state}"]
 
 
 def run_loops(words: list[str]) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 from loops.agents.demo_agent.clone import Clone
 from loops.agents.demo_agent.documents import Documents
-from loops.agents.demo_agent.engine_command import claim_words, run_loops, verdict_words
+from loops.agents.demo_agent.engine_command import claim_words, note_words, run_loops, verdict_words
 from loops.agents.demo_agent.sample import RIGHT, WRONG, source_path
 
 _REFUSED = re.compile(r"\brefus", re.IGNORECASE)
@@ -155,10 +155,24 @@ def adversary(task: Task) -> Steps:
         yield f"The verdict was refused ({code}): {said}"  # for code that came meanwhile, say: look at that
 
 
+def acknowledge(task: Task) -> Steps:
+    """Note the message, and nothing else."""
+    yield f"Noted: {_first_line(task)}"
+
+
 def orchestrator(task: Task) -> Steps:
-    """Acknowledge."""
-    first = (task.text.strip().splitlines() or [""])[0]
-    yield f"Noted: {first[:80]}"
+    """Look at the project as the engine tells it, and leave a session in the journal for the next life."""
+    yield f"Noted: {_first_line(task)}"
+    code, said = run_loops(["note"])
+    yield f"Read the newest session ({code})"
+    code, said = run_loops(["phase", "show"])
+    state = said.splitlines()[0] if code == 0 and said else f"unknown ({code})"
+    code, said = run_loops(note_words(f"answered: {_first_line(task)}", state))
+    yield f"Noted the session ({code}): {said}"
+
+
+def _first_line(task: Task) -> str:
+    return (task.text.strip().splitlines() or [""])[0][:80]
 
 
 def report(task: Task) -> Steps:
@@ -174,7 +188,9 @@ def work_of(role: str, phase: str) -> Callable[[Task], Steps]:
     role = "adversary" if role.startswith("review") else role  # one of several reviewers
     if role == "task":
         return report
-    return {"builder": builder, "adversary": adversary}.get(role, orchestrator) if phase else orchestrator
+    if role == "orchestrator" and os.environ.get("LOOPS_CONFIG"):  # it lives in a project, and has an engine to ask
+        return orchestrator
+    return {"builder": builder, "adversary": adversary}.get(role, acknowledge) if phase else acknowledge
 
 
 def _stamp() -> str:
