@@ -90,7 +90,7 @@ class Container:
         self.disk = disk
         self.name = name
         self.console = disk.directory / "console.log"
-        self._unique = f"loops-{name}-{os.getpid()}-{time.monotonic_ns()}"
+        self.unique = f"loops-{name}-{os.getpid()}-{time.monotonic_ns()}"
         """The name of its cgroup and, on the host, of the machine: several tests may run at once."""
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
@@ -100,7 +100,7 @@ class Container:
 
     @property
     def _address(self) -> str:
-        return f"\0{self._unique}"
+        return f"\0{self.unique}"
 
     # ---- power -----------------------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Container:
             MachineError: it ended before, or did not come so far in a minute.
         """
         assert self._nspawn is None, f"{self.name} runs already"
-        words = ["systemd-nspawn", "--quiet", f"--directory={self.disk.root}", f"--machine={self._unique}", "--boot"]
+        words = ["systemd-nspawn", "--quiet", f"--directory={self.disk.root}", f"--machine={self.unique}", "--boot"]
         words += [
             f"--hostname={self.name}",
             "--register=no",
@@ -123,14 +123,14 @@ class Container:
         words += ["--resolv-conf=off", "--timezone=off", "--link-journal=no"]
         with self.console.open("ab") as console:
             self._nspawn = subprocess.Popen(
-                [*OWN_MOUNTS, f"{self.disk.mounting}\n{_ENTER}", "sh", self._unique, *words],
+                [*OWN_MOUNTS, f"{self.disk.mounting}\n{_ENTER}", "sh", self.unique, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
                 env={
                     "PATH": os.environ.get("PATH", os.defpath),
                     "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
-                    "NOTIFY_SOCKET": f"@{self._unique}",
+                    "NOTIFY_SOCKET": f"@{self.unique}",
                 },
                 start_new_session=True,
             )
@@ -195,7 +195,7 @@ class Container:
         if self._leader_fd >= 0:
             os.close(self._leader_fd)
         self._nspawn, self._leader, self._leader_fd = None, 0, -1
-        subprocess.run([*OWN_MOUNTS, _LEAVE, "sh", self._unique], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run([*OWN_MOUNTS, _LEAVE, "sh", self.unique], stderr=subprocess.DEVNULL, check=False)
         while select.select([self._notices], [], [], 0)[0]:  # what the last boot told
             self._notices.recv(4096)
 

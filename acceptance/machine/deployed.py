@@ -108,10 +108,10 @@ class Deployed:
             raise MachineError(f"`loops {words}` ended with {ran.code}, not {code}:\n{ran.out}\n{self.story()}")
         return ran.out
 
-    def install(self, version: str = "") -> None:
+    def install(self, version: str = "", options: str = "") -> None:
         """Write, enable and start the project's units, by *version* of the engine (default: the one that was used)."""
         self.version = version or self.version
-        self.loops("service install", user="root")
+        self.loops(f"service install --name demo {options}", user="root")
         self.machine.wait_for_unit(SUPERVISOR)
         self.machine.wait_for_unit(HOLDER)
 

@@ -6,11 +6,13 @@ user, then what befalls it.  The witnesses are counters (see `deployed.COUNTER`)
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
 import pytest
 from deployed import HOLDER, ROOT, SUPERVISOR, USER, Deployed, command_of
+from loops.protocol.reboots import NAME, Reboot, parse_reboots
 from loops.supervisor import events as ev
 
 COUNTERS = 'scratch.create(more=service("one", COUNTER) + service("two", COUNTER) + persistent(scratch, "keeper"))'
@@ -161,10 +163,13 @@ def test_an_upgrade_of_the_engine_disturbs_no_agent(running: Deployed) -> None:
     assert running.complaints() == []
 
 
-def test_a_second_install_changes_nothing(running: Deployed) -> None:
-    before = (running.pid(HOLDER), running.pid(SUPERVISOR), running.wait_running(*EVERYBODY))
+def test_installing_again_restarts_the_supervisor_alone(running: Deployed) -> None:
+    pids, holder, supervisor = running.wait_running(*EVERYBODY), running.pid(HOLDER), running.pid(SUPERVISOR)
     running.install()
-    assert (running.pid(HOLDER), running.pid(SUPERVISOR), running.wait_running(*EVERYBODY)) == before
+    running.wait_another(SUPERVISOR, supervisor)
+    assert running.wait_running(*EVERYBODY) == pids
+    assert running.pid(HOLDER) == holder
+    running.assert_one_unbroken_life("one", "two")
 
 
 def test_a_stuck_supervisor_is_replaced_by_the_watchdog(running: Deployed) -> None:
@@ -175,6 +180,9 @@ def test_a_stuck_supervisor_is_replaced_by_the_watchdog(running: Deployed) -> No
     )
     pids = running.wait_running(*EVERYBODY)
     stuck = running.pid(SUPERVISOR)
+    fed = running.machine.show(SUPERVISOR, "WatchdogTimestampMonotonic")
+    running.wait_for(lambda: running.machine.show(SUPERVISOR, "WatchdogTimestampMonotonic") != fed, "a sign of life")
+    assert running.pid(SUPERVISOR) == stuck
     running.kill(SUPERVISOR, signal="STOP")
     running.wait_another(SUPERVISOR, stuck)
     assert "Watchdog timeout" in running.machine.succeed(f"journalctl --no-pager --unit {SUPERVISOR}")
@@ -218,17 +226,38 @@ def test_uninstalling_leaves_nothing_but_the_project(running: Deployed) -> None:
 # ---- the machine goes down -----------------------------------------------------------------------------------------------
 
 
-def test_a_reboot_resumes_every_conversation(running: Deployed) -> None:
-    boot = running.machine.boot_id
-    running.machine.reboot()
-    assert running.machine.boot_id != boot
-    running.machine.wait_for_unit(SUPERVISOR)
+def test_a_reboot_resumes_every_conversation_and_is_recorded_and_a_restart_is_not(running: Deployed) -> None:
+    machine, supervisor = running.machine, running.pid(SUPERVISOR)
+    machine.succeed(f"systemctl restart {SUPERVISOR}")
+    running.wait_another(SUPERVISOR, supervisor)
+    assert running.events(ev.MachineRebooted) == []
+    before = machine.boot_id
+    machine.reboot()
+    assert machine.boot_id != before
+    machine.wait_for_unit(SUPERVISOR)
     running.wait_running(*EVERYBODY)
     first, second = starts(running, "keeper")
     assert (second.kickoff, second.conversation) == ("resume", conversation(first))
-    assert len({event.boot_id for event in running.events(ev.SupervisorStarted)}) == 2
+    (reboot,) = running.events(ev.MachineRebooted)
+    assert (reboot.count, reboot.previous) == (1, before.replace("-", ""))
+    running.wait_for(lambda: [m for m in running.received("keeper") if "reboot" in m["text"]], "word of the reboot")
+    record = running.wait_for(lambda: reboots(running), "REBOOTS.md")
+    machine.crash()  # and once more, by a power cut
+    machine.start()
+    machine.wait_for_unit(SUPERVISOR)
+    running.wait_for(lambda: len(reboots(running)) == 2, "the second row")
+    assert reboots(running)[:1] == record
+    shown = json.loads(running.loops("boot --json"))
+    assert shown["boot"]["recorded"] is True
+    running.wait_running(*EVERYBODY)
     assert running.complaints() == []
-    assert running.machine.succeed("systemctl is-system-running") == "running"
+    assert machine.succeed("systemctl is-system-running") == "running"
+
+
+def reboots(deployed: Deployed) -> tuple[Reboot, ...]:
+    """The rows of the record."""
+    path = deployed.disk / NAME
+    return parse_reboots(path.read_text()) if path.exists() else ()
 
 
 MOMENTS: dict[str, Callable[[Deployed], object]] = {
@@ -252,6 +281,78 @@ def test_power_cuts_in_the_midst_of_work_lose_and_double_nothing(deployed: Deplo
     assert [event.phase for event in deployed.events(ev.PhaseDone)] == ["1", "2"]
     assert deployed.complaints() == []
     deployed.wait_running("keeper")
+
+
+# ---- the calendar --------------------------------------------------------------------------------------------------------
+
+TASK = """
+scratch.create(more=service("one", COUNTER) + '''
+[[agent]]
+name = "upgrade"
+kind = "task"
+schedule = "Sun *-*-* 03:00"
+prompt_file = "upgrade.md"
+dir = "."
+''')
+(scratch.root / "upgrade.md").write_text("Upgrade what is old.\\n")
+"""
+
+
+def test_a_scheduled_task_is_run_by_its_timer_and_by_nobody_else(deployed: Deployed) -> None:
+    deployed.create(TASK).install()
+    machine, unit = deployed.machine, "loops-demo-upgrade"
+    deployed.wait_running("one")
+    assert machine.show(f"{unit}.timer", "ActiveState") == "active"
+    elapses = machine.succeed(f"systemctl show --value --property=NextElapseUSecRealtime {unit}.timer")
+    assert re.match(r"Sun .* 03:00:00", elapses), elapses
+    assert deployed.events(ev.SessionStarting)[-1].agent == "one", "it ran before its time"
+    # Sunday comes: the same timer, whose calendar has come round
+    soon = f"/run/systemd/system/{unit}.timer.d"
+    machine.succeed(
+        f"mkdir -p {soon} && printf '[Timer]\\nOnCalendar=\\nOnCalendar=*:*:0/2\\nAccuracySec=1ms\\n' >{soon}/soon.conf"
+        f" && systemctl daemon-reload && systemctl restart {unit}.timer"
+    )
+    deployed.wait_event(ev.SessionEnded, "the end of the task", lambda e: e.agent == "upgrade" and e.code == 0)
+    machine.succeed(f"systemctl stop {unit}.timer")
+    machine.wait_until_succeeds(f"test $(systemctl show --value --property=ActiveState {unit}) = inactive")
+    assert machine.show(unit, "Result") == "success"
+    assert b"Upgrade what is old." in (deployed.disk / ".loops/upgrade.log").read_bytes()  # it can be reviewed
+    assert deployed.complaints() == []
+
+
+# ---- secrets -------------------------------------------------------------------------------------------------------------
+
+SECRET = "planted-3f9c1e-secret"
+TRUSTED = """
+scratch.create(more=persistent(scratch, "keeper") + 'credentials = { DEMO_KEY = "demo" }\\n' + persistent(scratch, "other"))
+"""
+
+
+def test_a_credential_reaches_the_agent_that_is_configured_to_have_it_and_nothing_else(deployed: Deployed) -> None:
+    machine = deployed.machine
+    machine.succeed(f"umask 077; echo {SECRET} >/root/demo-key")
+    deployed.create(TRUSTED).install(options="--credential demo=/root/demo-key")
+    pids = deployed.wait_running("keeper", "other")
+    deployed.wait_event(ev.TurnCompleted, "a turn")
+
+    def environment(pid: int) -> list[str]:
+        return machine.succeed(f"tr '\\0' '\\n' </proc/{pid}/environ").splitlines()
+
+    assert f"DEMO_KEY={SECRET}" in environment(pids["keeper"])
+    for pid in (pids["other"], deployed.pid(SUPERVISOR), deployed.pid(HOLDER)):
+        assert not [line for line in environment(pid) if SECRET in line]
+    assert not [line for line in environment(pids["other"]) if line.startswith("CREDENTIALS_DIRECTORY")]
+    inside = f"nsenter --target={pids['other']} --mount setpriv --reuid={USER} --regid={USER} --init-groups"
+    assert machine.run(f"{inside} ls /run/credentials/{SUPERVISOR}").code != 0, "an agent reaches every credential"
+    assert SECRET in machine.succeed(f"cat /run/credentials/{SUPERVISOR}/demo")  # so that the search below can find it
+    for place in ("/etc", "/run --exclude-dir=credentials", "/home", "/var", "/tmp", "/opt"):
+        assert machine.run(f"grep --recursive --files-with-matches {SECRET} {place}").out == "", f"it lies in {place}"
+    for told in ("journalctl --no-pager", "systemctl show 'loops*'", "cat /proc/[0-9]*/cmdline"):
+        assert SECRET not in machine.run(f"{told} | cat -v").out, f"{told} tells it"
+    machine.reboot()
+    machine.wait_for_unit(SUPERVISOR)
+    again = deployed.wait_running("keeper")["keeper"]
+    assert f"DEMO_KEY={SECRET}" in environment(again)
 
 
 # ---- what the units grant ------------------------------------------------------------------------------------------------
