@@ -127,11 +127,15 @@ def test_the_nix_package_declares_the_dependencies_and_the_version_of_pyproject(
     names = "map (package: package.pname)"
 
     runtime = json.loads(nix.answer("eval", "--json", f"{engine}.dependencies", "--apply", names))
-    test = json.loads(nix.answer("eval", "--json", f"{engine}.optional-dependencies.test", "--apply", names))
+    optional = json.loads(
+        nix.answer("eval", "--json", f"{engine}.optional-dependencies", "--apply", f"builtins.mapAttrs (_: {names})")
+    )
     version = nix.answer("eval", "--raw", f"{engine}.version")
 
     assert sorted(runtime) == sorted(map(normal, declared["dependencies"]))
-    assert sorted(test) == sorted(map(normal, declared["optional-dependencies"]["test"]))
+    assert {name: sorted(packages) for name, packages in optional.items()} == {
+        name: sorted(map(normal, requirements)) for name, requirements in declared["optional-dependencies"].items()
+    }
     assert f'__version__ = "{version}"' in (CHECKOUT / "engine" / "loops" / "__init__.py").read_text()
 
 

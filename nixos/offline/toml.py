@@ -6,10 +6,12 @@ import sys
 
 
 def key(name: str) -> str:
+    """A key as TOML writes it."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 def value(given: object) -> str:
+    """A value on one line."""
     if isinstance(given, dict):
         return "{ " + ", ".join(f"{key(name)} = {value(each)}" for name, each in given.items()) + " }"
     if isinstance(given, list):

@@ -25,7 +25,9 @@ def _names(parser: argparse.ArgumentParser) -> None:
 
 
 def _validate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-files", action="store_true", help="not the files it names: agents.toml is all there is here")
+    parser.add_argument(
+        "--no-files", action="store_true", help="not the files it names: agents.toml is all there is here"
+    )
 
 
 def _up(parser: argparse.ArgumentParser) -> None:
