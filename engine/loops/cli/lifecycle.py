@@ -213,11 +213,25 @@ def watchdog(args: argparse.Namespace) -> int:
             "the watchdog runs in the foreground and has no facts to print; `loops status --json` has them"
         )
     project = of(args)
+    if not args.no_holder:
+        _refuse_service(project)
     if args.takeover:
         from loops.supervisor import departing
 
         departing.take_over(project.runtime, project.config())
     return Supervisor(project.config_path, up=not args.no_holder, holder=not args.no_holder).run()
+
+
+def _refuse_service(project: Project) -> None:
+    """A holder that is started here would be in the way of the service's own."""
+    from loops.boot import installed
+
+    unit = installed.find(project.config_path)
+    if unit is not None:
+        raise UsageError(
+            f"this project is run by {unit.name}: type `{unit.words('start')}`, or, beside its holder's unit, "
+            "`loops watchdog --no-holder`"
+        )
 
 
 def holder(args: argparse.Namespace) -> int:

@@ -259,6 +259,14 @@ def _service(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=FILE",
         help="hand FILE to the supervisor as the credential NAME; may be given several times",
     )
+    parser.add_argument(
+        "--writable",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a directory that agents may write, such as a git remote; may be given several times (always writable: the "
+        "project, the agents' directories, the user's home, /tmp)",
+    )
     for name, what in (
         ("memory-high", "above this much memory the agents are slowed down"),
         ("memory-max", "above this much the largest of their processes is killed"),
@@ -384,7 +392,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "service install",
         "have systemd run the project, from every boot on",
-        "sudo loops service install --credential anthropic=/root/anthropic-key --memory-max 8G",
+        "loops service install --credential anthropic=/root/anthropic-key --memory-max 8G",
         "service:install",
         _service_install,
     ),
