@@ -131,6 +131,28 @@ def test_a_push_that_was_overtaken_goes_on_top(project: Project) -> None:
     assert project.subjects() == ["chore: begin", "feat: b", "feat: a"]
 
 
+def test_a_pull_that_was_cut_off_in_its_checkout_is_made_again(project: Project) -> None:
+    here, there = project.clone("mine"), project.clone("theirs")
+    mine, theirs = Clone(str(here), "mine"), Clone(str(there), "theirs")
+    (there / "new.md").write_text("whole\n")
+    (there / "check.sh").write_text("changed\n")
+    theirs.commit("feat: more", ["new.md", "check.sh"])
+    theirs.push()
+    mine.git("fetch", "--quiet")
+    (here / "new.md").write_text("who")
+    (here / "check.sh").write_text("chan")
+    (here / "own.txt").write_text("not of the checkout\n")
+    (here / ".git/index.lock").touch()
+
+    mine.recover()
+    mine.pull()
+
+    assert (here / "new.md").read_text() == "whole\n"
+    assert (here / "check.sh").read_text() == "changed\n"
+    assert (here / "own.txt").read_text() == "not of the checkout\n"
+    assert mine.git("status", "--porcelain", "--untracked-files=no") == ""
+
+
 def test_on_a_plain_pipe_each_line_is_a_message(project: Project) -> None:
     said = subprocess.run(
         [sys.executable, "-I", "-S", str(PROGRAM), "--role", "orchestrator", "Watch."],
