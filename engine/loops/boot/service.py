@@ -97,7 +97,7 @@ def to_uninstall(name: str, config: str, directory: str, *, personal: bool) -> P
         (*ordered, *slice_file),
         (
             *((*speak, "disable", "--now", each) for each in ordered),
-            *((*speak, "stop", each) for each in slice_file),
+            *((*speak, "stop", each) for each in slice_file),  # empty by now, and it would stay until the next boot
         ),
         ((*speak, "daemon-reload"),),
     )
