@@ -47,7 +47,7 @@ TOOLS = [
 ]  # fmt: skip
 
 OPTIONAL = (
-    *("nix", "bwrap", "cc", "chromium"),
+    *("bwrap", "cc", "chromium"),
     *("mmdebstrap", "mke2fs", "systemd-nspawn", f"qemu-system-{platform.machine()}"),
 )
 

@@ -19,7 +19,7 @@ import pytest
 from loops.sessions.launch import ensure_holder
 from loops.supervisor import events as ev
 from loops.supervisor.run import supervisor_command
-from scratch import PlannedPhase, Scratch, polled
+from scratch import PlannedPhase, Scratch, Told, polled
 
 PLAN = {
     "1": "plan.md",
@@ -123,7 +123,7 @@ def _kickoffs(scratch: Scratch, name: str) -> list[str]:
     return [text.partition(":")[0].removeprefix("Phase ") for text in texts]
 
 
-def assert_nothing_lost_or_doubled(scratch: Scratch, *others: str) -> None:
+def assert_nothing_lost_or_doubled(scratch: Told, *others: str) -> None:
     """Hold the journal against what the agents received: Builder, Adversary and *others*."""
     journal = scratch.journal()
     queued = {e.id: e for e in journal if isinstance(e, ev.NudgeQueued)}

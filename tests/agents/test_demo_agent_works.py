@@ -217,7 +217,7 @@ def test_a_done_marker_that_was_cut_off_before_its_commit_is_committed_by_the_ne
     os.makedirs(os.path.dirname(status), exist_ok=True)
     with open(status, "w", encoding="utf-8") as file:
         file.write("# STATUS 1\n\n## DONE\n\nEvery item of phase 1 has a PASS.\n")
-    for name in ("index", "HEAD", "refs/heads/main"):
+    for name in ("index", "HEAD", "refs/heads/main", "refs/remotes/origin/main"):
         with open(os.path.join(clone.root, ".git", f"{name}.lock"), "w", encoding="utf-8"):
             pass
 

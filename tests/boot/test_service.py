@@ -199,8 +199,8 @@ def test_a_project_finds_its_unit_by_its_agents_toml(tmp_path: Path, monkeypatch
     assert installed.find(DEMO.config) is None
     install(WEEKLY, tmp_path / "system")
     install(replace(OTHER, personal=True), Path(installed.personal_directory()))
-    assert installed.find(DEMO.config) == installed.Installed("loops-demo.service", personal=False)
-    assert installed.find(OTHER.config) == installed.Installed("loops-other.service", personal=True)
+    assert installed.find(DEMO.config) == installed.Installed("loops-demo.service", False, {"weekly": "weekly"})
+    assert installed.find(OTHER.config) == installed.Installed("loops-other.service", True)
     assert installed.find("/srv/third/agents.toml") is None
 
 

@@ -48,6 +48,14 @@ def test_a_project_that_never_ran_is_brought_up_and_down_leaves_both_processes(s
     assert (processes.holder(service.runtime), watchdog(service)) == (holder, supervisor)
 
 
+def test_the_holder_starts_while_agents_toml_is_still_being_written(scratch: Scratch) -> None:
+    os.rename(scratch.config_path, f"{scratch.config_path}.later")
+    holder = scratch.start("holder", stderr=subprocess.DEVNULL)
+    until(lambda: os.path.exists(scratch.runtime.holder_socket))
+    holder.terminate()
+    assert holder.wait(60) == 0
+
+
 def test_down_of_one_agent_is_as_ever(service: Scratch) -> None:
     done = service.loops("down", "ticker")
     assert done.code == 0, done.err

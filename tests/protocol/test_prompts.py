@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from loops.cli.verbs import VERBS
 from loops.protocol.review import parse_review
 from loops.protocol.status import DoneState, parse_status
 from loops.protocol.waiting import newest_waiting, waiting_until
 
 PROMPTS = Path(__file__).parents[2] / "prompts"
-NAMES = ("builder", "adversary", "kickoff", "orchestrator", "upgrader", "supervise")
+NAMES = ("builder", "adversary", "kickoff", "orchestrator", "upgrader", "supervise", "assistant")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,3 +37,10 @@ def test_both_loops_learn_to_pace_themselves_and_never_to_force(name: str) -> No
     text = (PROMPTS / f"{name}.md").read_text("utf-8")
     for word in ("WAITING-UNTIL:", "git pull --rebase", "Never force a push", "INBOX.md"):
         assert word.lower() in text.lower()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_that_a_prompt_names_is_there(name: str) -> None:
+    text = (PROMPTS / f"{name}.md").read_text("utf-8")
+    named = set(re.findall(r"(?:`|^)loops\s+([a-z-]+)", text, re.MULTILINE))
+    assert named <= {verb.words.split()[0] for verb in VERBS}

@@ -326,6 +326,27 @@ def test_the_first_that_gets_through_says_how_many_did_not():
     assert table.notes(world.state) == []
 
 
+def test_what_failed_together_is_tried_again_together():
+    world = told(answers=False)
+    world.works("builder")
+    for number in range(3):
+        world.asks(number)
+    for number in range(3):
+        world.now += 2
+        world.fails(f"notice-{number + 1}")
+    world.tick(PAUSES[0])
+    assert world.sent_notices[3:] == [("notice-1", "notice-2", "notice-3")]
+
+
+def test_a_provider_that_is_away_for_long_is_told_once():
+    world = told(limit_after=HOUR)
+    world.works("builder")
+    for _ in range(400):
+        world.says("builder", port.ProviderUnavailable("overloaded"))
+        world.tick(15)
+    assert world.kinds() == ["provider"]
+
+
 def test_a_channel_that_took_it_does_not_get_it_again_when_another_failed():
     world = told(answers=False)
     world.works("builder")

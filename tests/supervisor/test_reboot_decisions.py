@@ -11,6 +11,7 @@ from brain_world import (
     ADVERSARY,
     BUILDER,
     HOUR,
+    LOGS,
     MINUTE,
     ORCHESTRATOR,
     PHASE_1,
@@ -27,7 +28,9 @@ from loops.config.model import Kind
 from loops.known.all import KNOWN
 from loops.protocol.reboots import parse_reboots
 from loops.supervisor import events as ev
+from loops.supervisor import observation as ob
 from loops.supervisor.action import LogReboots
+from loops.supervisor.past_reboots import Boots, boots
 from loops.supervisor.reboot_log import RebootLog
 from loops.supervisor.state import Life
 
@@ -280,6 +283,38 @@ def test_after_a_reboot_that_its_row_may_lack_every_supervisor_sees_to_it():
     world.crash()
     world.begin()
     assert world.acted(LogReboots)[-1] == LogReboots(1)
+
+
+def test_how_each_session_came_back_is_told_by_the_journal():
+    world = World(project(BUILDER, ADVERSARY, ORCHESTRATOR, REPORT, LOGS))
+    world.says("builder", port.ConversationNamed("c-1"), port.TurnStarted())
+    world.told("up", "report")
+    world.spawns = False
+    world.exits("adversary", code=1)
+    world.told("down", "orchestrator")
+    world.reboot()
+    first = world.happened(ev.MachineRebooted)[0]
+    assert boots(world.journal).reboots[0].came_back == {
+        "builder": "resumed",
+        "report": "started afresh",
+        "cleanlogs": "started again",
+    }
+    world.see(ob.Spawned(world.now, "adversary", 2, 5))
+    found = boots(world.journal)
+    assert found.reboots[0].event == first
+    assert found.reboots[0].came_back["adversary"] == "started again"
+    assert found.reboots[0].resumed == "builder resumed; report started afresh; cleanlogs, adversary started again"
+    assert found.last == "boot-1+"
+    world.told("estop")
+    world.reboot()
+    assert boots(world.journal).reboots[1].came_back == {}
+
+
+def test_a_journal_of_an_earlier_engine_knows_its_boot_and_no_reboot():
+    assert boots([ev.SupervisorStarted(1.0, 2, 1, "b1", "0"), ev.SupervisorStarted(2.0, 2, 2, "", "0")]) == Boots(
+        (), "b1"
+    )
+    assert boots([]) == Boots((), "")
 
 
 # ---- the file ----------------------------------------------------------------------------------------------------------

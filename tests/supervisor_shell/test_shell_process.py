@@ -249,7 +249,7 @@ def test_a_tick_whose_time_has_passed_is_not_repeated_without_end(project: Shell
     )
     argv = [sys.executable, "-c", script, str(project.config_path)]
     done = subprocess.run(argv, env=project.environment, capture_output=True, text=True, check=True, timeout=60)
-    assert 1 <= int(done.stdout) <= 5
+    assert 1 <= int(done.stdout) <= 50  # one a second; without the pause it would be thousands
 
 
 def test_a_handoff_that_is_added_later_is_watched_at_once(project: ShellProject) -> None:

@@ -104,6 +104,15 @@ def test_a_holder_says_that_it_is_ready_and_that_it_stops(project: ShellProject,
     assert holder.wait(PATIENCE) == 0
 
 
+def test_a_holder_needs_no_agents_toml_for_it_may_come_before_that(project: ShellProject) -> None:
+    assert not project.config_path.exists()
+    holder = start_holder(project)
+    project.write("one")
+    project.start("--no-holder")
+    project.wait_running("one")
+    assert project.holder == holder.pid
+
+
 def test_a_second_holder_ends_and_names_the_first(project: ShellProject) -> None:
     project.write("one")
     holder = start_holder(project)

@@ -6,9 +6,9 @@ import os
 import pwd
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from loops.boot import units
@@ -29,6 +29,10 @@ class Installed:
 
     name: str
     personal: bool
+    calendars: Mapping[str, str] = field(default_factory=dict)
+    """Of its scheduled tasks, as their timers have them."""
+    own_calendar: bool = False
+    """No timers: the supervisor keeps the schedules."""
 
     @property
     def systemctl(self) -> tuple[str, ...]:
@@ -39,6 +43,11 @@ class Installed:
         """What an operator types."""
         prefix = "systemctl --user" if self.personal else "sudo systemctl"
         return f"{prefix} {verb} {self.name}"
+
+    @property
+    def journal(self) -> str:
+        """What an operator types to read what it says."""
+        return f"{'journalctl --user' if self.personal else 'sudo journalctl'} -u {self.name}"
 
 
 def systemctl(*, personal: bool) -> tuple[str, ...]:
@@ -55,10 +64,20 @@ def personal_directory() -> str:
 def find(config_path: str) -> Installed | None:
     """The supervisor's unit of the project at *config_path*; None: no service manager has one."""
     for directory, personal in ((personal_directory(), True), *((each, False) for each in (SYSTEM, *OTHERS))):
-        for name, content in files(directory):
-            if units.owner(content) == config_path and "watchdog --no-holder" in content:
-                return Installed(name, personal)
+        ours = {name: content for name, content in files(directory) if units.owner(content) == config_path}
+        for name, content in ours.items():
+            if "watchdog --no-holder" in content:
+                return Installed(name, personal, _calendars(ours, name), "LOOPS_SCHEDULES=systemd" not in content)
     return None
+
+
+def _calendars(ours: Mapping[str, str], supervisor: str) -> dict[str, str]:
+    start = supervisor.removesuffix(".service") + "-"
+    return {
+        name.removeprefix(start).removesuffix(".timer"): "".join(units.parse(content)["Timer"].get("OnCalendar", ()))
+        for name, content in ours.items()
+        if name.startswith(start) and name.endswith(".timer")
+    }
 
 
 def files(directory: str) -> Iterator[tuple[str, str]]:
@@ -83,12 +102,12 @@ def start(unit: Installed) -> None:
         )
 
 
-def await_supervisor(unit: Installed, runtime: Runtime) -> dict[str, Any]:
+def await_supervisor(unit: Installed, config_path: str) -> dict[str, Any]:
     """Return the status of a supervisor that was just started.  SessionError: it does not come."""
     deadline = time.monotonic() + COMES_WITHIN
     while time.monotonic() < deadline:
         with suppress(TimeoutError):
-            answer = control.ask(runtime.control_socket, {"verb": "status"})
+            answer = control.ask(Runtime(config_path).control_socket, {"verb": "status"})
             if answer is not None:
                 return answer
         time.sleep(GLANCE)

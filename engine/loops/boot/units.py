@@ -62,6 +62,8 @@ class Service:
     """``PATH`` of everything that runs; empty: the service manager's own."""
     credentials: tuple[str, ...] = ()
     """NAME:FILE each."""
+    writable: tuple[str, ...] = ()
+    """Directories beside ``root`` and ``home`` that agents write."""
     schedules: tuple[Schedule, ...] = ()
 
     @property
@@ -119,9 +121,11 @@ def render(service: Service, source: Source) -> dict[str, Unit]:
         stem = f"loops-{service.name}-{schedule.task}"
         units[f"{stem}.service"] = _unit(source, "task", more, personal=service.personal)
         units[f"{stem}.timer"] = _unit(source, "timer", more, personal=service.personal)
-    if service.search_path:
-        for name in (holder_unit(service.name), supervisor_unit(service.name)):
-            units[name] = _with_path(units[name], service.search_path)
+    for name in (holder_unit(service.name), supervisor_unit(service.name)):
+        if service.search_path:
+            units[name] = _with(units[name], "Environment", (f"PATH={service.search_path}",))
+        if service.writable and not service.personal:
+            units[name] = _with(units[name], "ReadWritePaths", tuple(f"-{path}" for path in service.writable))
     return units
 
 
@@ -152,7 +156,7 @@ def check(service: Service) -> None:
         raise UsageError(
             f"{service.name!r} cannot be part of a unit's name: use a-z, 0-9 and -, a letter first (--name NAME)"
         )
-    paths = (service.config, service.home, *(each.partition(":")[2] for each in service.credentials))
+    paths = (service.config, service.home, *service.writable, *(each.partition(":")[2] for each in service.credentials))
     for path in paths:
         if not path.startswith("/") or _AWKWARD.search(path):
             raise UsageError(
@@ -244,9 +248,9 @@ def _filled(value: str, words: Mapping[str, str | tuple[str, ...]]) -> str:
     return _PLACEHOLDER.sub(lambda found: str(words[found[1]]), value)
 
 
-def _with_path(unit: Unit, path: str) -> Unit:
+def _with(unit: Unit, key: str, values: tuple[str, ...]) -> Unit:
     service = unit["Service"]
-    return {**unit, "Service": {**service, "Environment": (f"PATH={path}", *service.get("Environment", ()))}}
+    return {**unit, "Service": {**service, key: (*values, *service.get(key, ()))}}
 
 
 def owner(content: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from loops.cli.answer import Answer
 from loops.cli.project import Project, check_names, of
 from loops.errors import ConfigError, SessionError, UsageError
+from loops.places import Runtime, find_config
 
 Rows = list[dict[str, Any]]
 
@@ -49,7 +50,7 @@ def start_supervisor(project: Project) -> dict[str, Any]:
     unit = installed.find(project.config_path)
     if unit is not None:  # a holder of our own beside it would be a second one
         installed.start(unit)
-        return installed.await_supervisor(unit, project.runtime)
+        return installed.await_supervisor(unit, project.config_path)
     return arriving.start(project.config_path, project.runtime, project.config().log_dir)
 
 
@@ -212,6 +213,8 @@ def watchdog(args: argparse.Namespace) -> int:
             "the watchdog runs in the foreground and has no facts to print; `loops status --json` has them"
         )
     project = of(args)
+    if not args.no_holder:
+        _refuse_service(project)
     if args.takeover:
         from loops.supervisor import departing
 
@@ -219,15 +222,31 @@ def watchdog(args: argparse.Namespace) -> int:
     return Supervisor(project.config_path, up=not args.no_holder, holder=not args.no_holder).run()
 
 
+def _refuse_service(project: Project) -> None:
+    """A holder that is started here would be in the way of the service's own."""
+    from loops.boot import installed
+
+    unit = installed.find(project.config_path)
+    if unit is not None:
+        raise UsageError(
+            f"this project is run by {unit.name}: type `{unit.words('start')}`, or, beside its holder's unit, "
+            "`loops watchdog --no-holder`"
+        )
+
+
 def holder(args: argparse.Namespace) -> int:
-    """Become the project's holder, in the foreground, as a service manager starts it."""
+    """Become the project's holder, in the foreground, as a service manager starts it.
+
+    agents.toml is not read, and need not be there yet: the supervisor's unit may be the one that prepares it.
+    """
     from loops.sessions.launch import holder_command
 
     if args.json:
         raise UsageError("the holder runs in the foreground and has no facts to print; `loops status --json` has them")
-    project = of(args)
-    project.runtime.create()
-    command = [*holder_command(), project.runtime.holder_socket, "--service"]
+    # By its path alone: on a new machine the supervisor's unit writes the file at this very moment.
+    runtime = Runtime(find_config(args.config))
+    runtime.create()
+    command = [*holder_command(), runtime.holder_socket, "--service"]
     try:
         os.execv(command[0], command)
     except OSError as error:

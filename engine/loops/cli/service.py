@@ -58,7 +58,7 @@ def uninstall(args: argparse.Namespace) -> Answer:
         return Answer({**facts, "done": False}, plan.lines())
     _need_rights(args, "uninstall")
     service.apply(plan)
-    _end_views(project)
+    _clear_away(project)
     return Answer(
         {**facts, "done": True},
         [
@@ -111,6 +111,7 @@ def _service(args: argparse.Namespace, project: Project) -> units.Service:
         personal=args.user,
         search_path=args.path or _search_path(who.pw_dir),
         credentials=tuple(_credential(each) for each in args.credential),
+        writable=_writable(args, config, who.pw_dir),
         schedules=_schedules(config),
     )
 
@@ -118,6 +119,15 @@ def _service(args: argparse.Namespace, project: Project) -> units.Service:
 def _schedules(config: Config) -> tuple[units.Schedule, ...]:
     """The tasks that have a calendar; of a disabled one the timer stays, and the supervisor declines."""
     return tuple(units.Schedule(agent.name, agent.schedule) for agent in config.agents.values() if agent.schedule)
+
+
+def _writable(args: argparse.Namespace, config: Config, home: str) -> tuple[str, ...]:
+    """What lies outside of the project and of the home, and is written all the same."""
+    given = [os.path.abspath(each) for each in args.writable]
+    inside = [os.path.dirname(config.path) + os.sep, home.rstrip("/") + os.sep]
+    needed = [config.log_dir, *(agent.dir for agent in config.agents.values())]
+    outside = [each for each in needed if not any(f"{each}{os.sep}".startswith(place) for place in inside)]
+    return tuple(dict.fromkeys([*given, *outside]))
 
 
 def _default_name(config: Config) -> str:
@@ -213,19 +223,25 @@ def _refuse_running(project: Project, wanted: units.Service) -> None:
         )
 
 
-def _end_views(project: Project) -> None:
-    """The tmux server outlives its unit, so that operators stay attached while that is restarted."""
+def _clear_away(project: Project) -> None:
+    """What outlives the units, so that operators stay attached while they are restarted: the tmux server, the sockets."""
     from loops.sessions.view import View
+    from loops.supervisor import control, processes
 
-    View(project.runtime.tmux_socket, ()).close()
+    runtime = project.runtime
+    View(runtime.tmux_socket, ()).close()
+    if not processes.holder(runtime) and not control.listener(runtime.control_socket):
+        shutil.rmtree(runtime.root, ignore_errors=True)
 
 
 def _hints(wanted: units.Service, unit: installed.Installed) -> list[str]:
-    lines = [
-        f"{unit.words('status')}      is it well",
-        f"{'journalctl --user' if wanted.personal else 'sudo journalctl'} -u {unit.name} -f      what it says",
-        "loops status / attach / down / up      as ever; a project that was put down stays down, also after a reboot",
-    ]
+    told = {
+        unit.words("status"): "is it well",
+        f"{unit.journal} -f": "what it says",
+        "loops status, attach, down, up": "as ever; a project that is put down stays down, after a reboot too",
+    }
+    width = max(map(len, told))
+    lines = [f"{words:<{width}}  {what}" for words, what in told.items()]
     if wanted.personal and not os.path.exists(os.path.join(LINGERING, wanted.user)):
         lines.append(f"it runs while you are logged in; from boot on with: sudo loginctl enable-linger {wanted.user}")
     if not wanted.personal:

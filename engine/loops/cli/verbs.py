@@ -24,6 +24,12 @@ def _names(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="agent or service (default: all)")
 
 
+def _validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-files", action="store_true", help="not the files it names: agents.toml is all there is here"
+    )
+
+
 def _up(parser: argparse.ArgumentParser) -> None:
     _names(parser)
     parser.add_argument("--model", default="", help="model for this start only (also AGENT_MODEL_<name>)")
@@ -253,6 +259,14 @@ def _service(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=FILE",
         help="hand FILE to the supervisor as the credential NAME; may be given several times",
     )
+    parser.add_argument(
+        "--writable",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a directory that agents may write, such as a git remote; may be given several times (always writable: the "
+        "project, the agents' directories, the user's home, /tmp)",
+    )
     for name, what in (
         ("memory-high", "above this much memory the agents are slowed down"),
         ("memory-max", "above this much the largest of their processes is killed"),
@@ -297,7 +311,7 @@ def _completions(parser: argparse.ArgumentParser) -> None:
 
 VERBS: tuple[Verb, ...] = (
     Verb("init", "write a first agents.toml", "loops init my-project", "configuration:init", _init),
-    Verb("validate", "check agents.toml and the files it names", "loops validate", "configuration:validate"),
+    Verb("validate", "check agents.toml and the files it names", "loops validate", "configuration:validate", _validate),
     Verb("config show", "every effective value", "loops config show --origin", "configuration:show", _config_show),
     Verb("up", "start what is not running", "loops up builder --model claude-opus-4-8", "lifecycle:up", _up),
     Verb("down", "end agents, or the whole project", "loops down adversary", "lifecycle:down", _down),
@@ -378,7 +392,7 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "service install",
         "have systemd run the project, from every boot on",
-        "sudo loops service install --credential anthropic=/root/anthropic-key --memory-max 8G",
+        "loops service install --credential anthropic=/root/anthropic-key --memory-max 8G",
         "service:install",
         _service_install,
     ),

@@ -18,7 +18,7 @@ from loops.isolation.able import ability
 from loops.isolation.confine import is_wanted
 from loops.known.all import KNOWN
 from loops.known.model import Known
-from loops.places import Runtime
+from loops.places import SOCKET_BYTES, Runtime
 from loops.places import State as StatePlaces
 from loops.projects.finding import Finding, fail, ok, warn
 from loops.runner.home import login_source
@@ -31,7 +31,6 @@ _SECRET = re.compile(r"(?:_KEY|_TOKEN)$")
 _ELSEWHERE = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 """Clouds with a login of their own, which nobody here can judge."""
 _SSH = re.compile(r"^(?:ssh://|[^/:@]+@[^/:]+:)")
-_SOCKET_BYTES = 107
 
 
 def known_agents(env: Mapping[str, str]) -> Iterator[Finding]:
@@ -202,7 +201,7 @@ def _unattended(config: Config, backend: Backend, agent: Agent, runtime: Runtime
         yield fail(check, text, "set a log_dir outside /tmp")
     if (agent.mode or backend.mode) is Mode.TUI:
         socket = os.path.join(runtime.root, f"{agent.name}.hook")
-        if len(os.fsencode(socket)) > _SOCKET_BYTES:
+        if len(os.fsencode(socket)) > SOCKET_BYTES:
             text = f"{socket}: too long for a socket, its hooks could report nothing"
             yield fail(check, text, "name a shorter place in LOOPS_RUNTIME_DIR, or the agent more shortly")
     if isolated and (url := _push_url(agent.dir, config)) and _SSH.match(url):

@@ -148,7 +148,10 @@ def session_block(fields: Mapping[str, str], now: float) -> str:
     read = parse(block).sessions
     unclosed = scan(block).unclosed
     if unclosed or len(read) != 1 or read[0].fields != wanted or read[0].events or read[0].source != block.strip():
-        wrong = next((name for name in FIELDS if not read or read[0].fields.get(name) != wanted[name]), FIELDS[0])
+        said = read[0].fields if len(read) == 1 else {}
+        wrong = next(
+            (name for name in FIELDS if said.get(name) != wanted[name] or scan(wanted[name]).unclosed), FIELDS[0]
+        )
         raise ProtocolError(
             f"{wrong} holds a heading, an open fence or another section's label; indent such lines by four spaces or put "
             "them between closed ``` lines"

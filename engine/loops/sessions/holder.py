@@ -21,14 +21,9 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
+# All that it will ever need is imported now: an upgrade may remove the files below it.
 from loops import sd_notify
-from loops.sessions import (
-    program,
-    renewal,
-    terminal,
-    tree,
-    wire,
-)  # all that it will ever need: an upgrade may remove it
+from loops.sessions import program, renewal, terminal, tree, wire
 from loops.sessions.closing import Closing
 from loops.sessions.held import Session
 from loops.sessions.keeper import Keeper

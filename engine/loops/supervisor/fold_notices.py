@@ -49,12 +49,12 @@ def _sent(work: Fold, e: ev.NoticeSent) -> None:
 def _failed(work: Fold, e: ev.NoticeFailed) -> None:
     known = work.state.notices
     reason = ev.spoken((*e.failed, *e.unknown)) or e.why
-    gone = tuple(_settled(n, e, reason) for n in known.waiting if n.id in e.ids)
-    others = tuple(n for n in known.waiting if n.id not in e.ids)
+    tried = tuple(_settled(n, e, reason) if n.id in e.ids else n for n in known.waiting)
     if e.retry_at:
-        _put(work, replace(known, waiting=(*gone, *others)))
+        _put(work, replace(known, waiting=tried))
         return
-    lost = tuple(n for n in gone if n.kind is not NoticeKind.TEST)
+    lost = tuple(n for n in tried if n.id in e.ids and n.kind is not NoticeKind.TEST)
+    others = tuple(n for n in tried if n.id not in e.ids)
     kept = (*known.lost, *lost)[-LOST_NOTICES:]
     _put(work, replace(known, waiting=others, lost=kept, lost_count=known.lost_count + len(lost)))
 

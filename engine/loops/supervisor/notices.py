@@ -15,6 +15,8 @@ from loops.supervisor.state import Notice, Notices, State
 from loops.supervisor.step import Step
 
 TEST = "this is a test: notices of this project arrive here"
+GATHER = 30.0
+"""Seconds: what failed so shortly after another is tried again together with it."""
 PAUSES = (60.0, 300.0, 1800.0, 7200.0)
 """Seconds before each further try of a notice that a channel did not take; then it is given up."""
 
@@ -46,9 +48,10 @@ def _batch(notices: Notices, per_hour: int, at: float) -> tuple[tuple[Notice, ..
     Tries again are put together and do not count: nobody got them.  The last one that the hour allows takes in all.
     """
     ready = [notice for notice in notices.waiting if notice.retry_at <= at]
-    again = [notice for notice in ready if notice.tries]
-    if again:
-        return tuple(n for n in again if n.settled == again[0].settled), "notice-retry"
+    first = next((notice for notice in ready if notice.tries), None)
+    if first is not None:
+        soon = [notice for notice in notices.waiting if notice.tries and notice.retry_at <= at + GATHER]
+        return tuple(notice for notice in soon if notice.settled == first.settled), "notice-retry"
     tests = [notice for notice in ready if notice.kind is NoticeKind.TEST]
     if tests:
         return (tests[0],), "operator"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from loops.supervisor import events as ev
 
-RESUMED, AFRESH, AGAIN, WAITING = "resumed", "begun afresh", "started again", "not back yet"
-"""How an agent's session came back: in its conversation, in a new one, as a service or task; or it has not yet."""
+RESUMED, AFRESH, AGAIN, WAITING = "resumed", "started afresh", "started again", "not back yet"
+"""How a session came back: in its conversation, in a new one, as the plain command that it is; or it has not yet."""
 
 
 @dataclass(slots=True)
@@ -46,6 +46,8 @@ def boots(history: Iterable[ev.Event]) -> Boots:
                 last = boot_id or last
             case ev.SessionEnded(rule="lost", agent=name) if found and event.at == found[-1].event.at:
                 found[-1].came_back[name] = WAITING
+            case ev.SessionStarted(agent=name) if found and name in _half_started(found[-1]):
+                found[-1].came_back.setdefault(name, AGAIN)
             case ev.SessionStarting(agent=name) if found and found[-1].came_back.get(name) == WAITING:
                 found[-1].came_back[name] = _how(event)
             case _:
@@ -56,4 +58,10 @@ def boots(history: Iterable[ev.Event]) -> Boots:
 def _how(event: ev.SessionStarting) -> str:
     if event.conversation:
         return RESUMED
-    return AFRESH if event.kickoff == "kickoff" else AGAIN
+    return AGAIN if event.kickoff == "none" else AFRESH
+
+
+def _half_started(past: PastReboot) -> tuple[str, ...]:
+    """Whose start was under way: the same start is made good."""
+    document = past.event.document
+    return tuple(document.get("starting", ())) if isinstance(document, dict) else ()

@@ -44,7 +44,8 @@ class Schedules:
         self._say = say
         self._ours = os.environ.get(VARIABLE, "") != "systemd"
         self._looked: dict[str, float] = {}
-        self._offset = clock.wall() - clock.now()
+        self._offset: float | None = None
+        """By how much the wall clock was ahead of the steady one at the last round of the net; None before the first."""
 
     def settle(self, names: Iterable[str]) -> None:
         """Set the timers of these agents: something about them may have changed."""
@@ -55,7 +56,7 @@ class Schedules:
     def net(self) -> None:
         """Set all timers anew, and look again at every schedule when the wall clock was set."""
         offset = self._clock.wall() - self._clock.now()
-        jumped = abs(offset - self._offset) > JUMP
+        jumped = self._offset is None or abs(offset - self._offset) > JUMP
         self._offset = offset
         state = self._state()
         for name in state.agents:

@@ -44,13 +44,16 @@ class Clone:
         for name in ("rebase-merge", "rebase-apply"):
             if os.path.isdir(self._inside(name)):
                 self._run("rebase", "--abort")
-        branch = self._run("symbolic-ref", "--quiet", "HEAD").stdout.strip()
-        for name in ("index", "HEAD", *filter(None, (branch,))):
-            lock = self._inside(f"{name}.lock")
-            if os.path.exists(lock):  # nobody else works in this clone
-                os.unlink(lock)
-                if name == "index":
-                    self._undo_checkout()
+        locks = [
+            os.path.join(directory, name)
+            for directory, _, names in os.walk(self._inside(""))
+            for name in names
+            if name.endswith(".lock")  # nobody else works in this clone
+        ]
+        for lock in locks:
+            os.unlink(lock)
+        if self._inside("index.lock") in locks:
+            self._undo_checkout()
 
     def _undo_checkout(self) -> None:
         """Take back half a checkout: it has written what the index does not know, and what git would not overwrite."""

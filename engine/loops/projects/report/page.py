@@ -87,7 +87,7 @@ def _tiles(report: Report) -> list[Tile]:
         Tile(f"{report.records:,}", "journal records", chain, "bad" if report.verified is False else ""),
     ]
     if report.approvals:
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.approvals.items()))
+        outcomes = ", ".join(f"{count} {shown(outcome, 20)}" for outcome, count in sorted(report.approvals.items()))
         tiles.append(Tile(str(sum(report.approvals.values())), "approvals", outcomes))
     if report.tokens:
         tiles.append(Tile(f"{report.tokens:,}", "tokens", report.cost))
