@@ -145,7 +145,6 @@ def assert_secret_is_nowhere() -> None:
 machine.start(allow_reboot=True)
 
 with subtest("two projects come up"):
-    behave(patient_in="1")
     wait_until_all_is_back()
     assert not machine.succeed("systemctl --failed --no-legend").strip()
 

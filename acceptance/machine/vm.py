@@ -323,18 +323,21 @@ class Machine:
                 return read
             seen = len(self._buffer)
             try:
-                self._buffer += self._socket.recv(1 << 20)
+                read = self._socket.recv(1 << 20)
             except TimeoutError:
+                read = b""
+            if not read:
                 self._check_alive()
+            self._buffer += read
             if time.monotonic() > deadline:
                 raise self._error(f"no answer within {timeout:.0f} s")
 
     def _check_alive(self) -> None:
         assert self._process is not None
         code = self._process.poll()
+        self._check_console()  # a kernel that panicked ends qemu, and says more than that
         if code is not None:
             raise self._error(f"qemu ended with {code}: {self._errors.read_text(errors='replace').strip()}")
-        self._check_console()
 
     def _check_console(self) -> None:
         if self.console.exists() and b"Kernel panic" in self.console.read_bytes():

@@ -96,7 +96,7 @@
   };
 
   # The remotes, as a server elsewhere would offer them; the demo's secret, which nobody but this machine has ever seen;
-  # and how the agents behave at first, which only the test script knows.
+  # and how the agents behave at first: the Adversary of phase 1 takes its time.
   systemd.services.remotes = {
     wantedBy = [ "multi-user.target" ];
     before = [ "loops-demo.service" ];
@@ -114,7 +114,7 @@
         }
         umask 022
         mkdir -p /srv/git
-        [ -e /srv/script.json ] || echo '{}' >/srv/script.json
+        [ -e /srv/script.json ] || cp ${./script.json} /srv/script.json
         repository() {
           [ ! -e /srv/git/$1.git ] || return 0
           git init --quiet --bare --initial-branch=main /srv/git/$1.new

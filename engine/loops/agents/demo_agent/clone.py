@@ -44,15 +44,12 @@ class Clone:
         for name in ("rebase-merge", "rebase-apply"):
             if os.path.isdir(self._inside(name)):
                 self._run("rebase", "--abort")
-        locks = [
-            os.path.join(directory, name)
-            for directory, _, names in os.walk(self._inside(""))
-            for name in names
-            if name.endswith(".lock")  # nobody else works in this clone
-        ]
-        for lock in locks:
-            os.unlink(lock)
-        if self._inside("index.lock") in locks:
+        cut_off = os.path.exists(self._inside("index.lock"))
+        for directory, _, names in os.walk(self._inside("")):
+            for name in names:
+                if name.endswith(".lock"):  # nobody else works in this clone
+                    os.unlink(os.path.join(directory, name))
+        if cut_off:
             self._undo_checkout()
 
     def _undo_checkout(self) -> None:
