@@ -13,6 +13,15 @@
       ];
       # f: the package set of one system -> this flake's own packages for it -> outputs
       eachSystem = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system} self.packages.${system});
+      appliance =
+        system:
+        lib.nixosSystem {
+          modules = [
+            self.nixosModules.default
+            ./nixos/appliance.nix
+            { nixpkgs.hostPlatform = system; }
+          ];
+        };
     in
     {
       packages = eachSystem (
@@ -38,8 +47,25 @@
         }
       );
 
+      overlays.default = final: _: { loops = final.callPackage ./nixos/package.nix { }; };
+
+      nixosModules.default =
+        { pkgs, lib, ... }:
+        {
+          imports = [ ./nixos/module.nix ];
+          services.loops.package = lib.mkDefault self.packages.${pkgs.stdenv.hostPlatform.system}.engine;
+        };
+
+      nixosConfigurations.appliance = appliance "x86_64-linux";
+
       checks = eachSystem (
-        pkgs: _: { engine = pkgs.callPackage ./nixos/package.nix { withTests = true; }; }
+        pkgs: _: {
+          engine = pkgs.callPackage ./nixos/package.nix { withTests = true; };
+          module = pkgs.callPackage ./nixos/check.nix {
+            inherit (appliance pkgs.stdenv.hostPlatform.system) config;
+          };
+          appliance = pkgs.testers.runNixOSTest (import ./nixos/test.nix { module = self.nixosModules.default; });
+        }
       );
 
       devShells = eachSystem (

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import loops
 from loops.agents.demo_agent.sample import CHECK
@@ -135,6 +135,26 @@ class Message:
     id: str
     text: str
     incarnation: int
+
+
+class Told(Protocol):
+    """The two witnesses of what a project's agents were told."""
+
+    def journal(self) -> list[Event]:
+        """All events so far."""
+        ...
+
+    def received(self, agent: str) -> list[Message]:
+        """The agent's own record of what reached it."""
+        ...
+
+
+def read_received(log_dir: Path, agent: str) -> list[Message]:
+    """What a scripted agent itself noted down."""
+    path = Path(StatePlaces(str(log_dir)).received) / f"{agent}.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = [json.loads(line) for line in lines]
+    return [Message(m["kind"], m["id"], m["text"], int(m["incarnation"])) for m in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,10 +415,7 @@ class Scratch:
 
     def received(self, agent: str) -> list[Message]:
         """The agent's own record of what reached it."""
-        path = Path(StatePlaces(str(self.log_dir)).received) / f"{agent}.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        found = [json.loads(line) for line in lines]
-        return [Message(m["kind"], m["id"], m["text"], int(m["incarnation"])) for m in found]
+        return read_received(self.log_dir, agent)
 
     def log(self, name: str) -> bytes:
         """What a session's log holds."""

@@ -5,6 +5,7 @@ is asked of it, so that no test needs a package index.  The real set-up is what 
 """
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,7 @@ case "$*" in
     printf '#!/bin/sh\\nexit "${LINT_EXIT:-0}"\\n' >"$last/bin/ruff"
     cp "$last/bin/ruff" "$last/bin/mypy"
     chmod +x "$last"/bin/* ;;
+  *machine/root.py*) [ -z "${NO_NETWORK:-}" ] || { echo "machine: the mirror is away" >&2; exit 1; } ;;
   *agents/install.py*--check*) exit "${AGENTS_MISSING:-0}" ;;
   *agents/install.py*) [ -z "${NO_NETWORK:-}" ] || { echo "agents: without pi" >&2; exit 1; } ;;
   *--editable*)
@@ -41,8 +43,13 @@ esac
 # All that ./dev may use of the machine, besides what it is tested for.
 TOOLS = [
     "sh", "dash", "cat", "chmod", "cp", "date", "dirname", "env", "flock",
-    "grep", "id", "ln", "mkdir", "readlink", "rm", "sed", "sha256sum", "tail",
+    "grep", "id", "ln", "mkdir", "readlink", "rm", "sed", "sha256sum", "tail", "uname",
 ]  # fmt: skip
+
+OPTIONAL = (
+    *("bwrap", "cc", "chromium"),
+    *("mmdebstrap", "mke2fs", "systemd-nspawn", f"qemu-system-{platform.machine()}"),
+)
 
 
 class Checkout:
@@ -59,7 +66,7 @@ class Checkout:
         for tool in TOOLS:
             if found := shutil.which(tool):
                 (self.bin / tool).symlink_to(found)
-        for tool in ("tmux", "git", "nix", "bwrap", "cc", "chromium", "npm"):
+        for tool in ("tmux", "git", *OPTIONAL, "npm"):
             self.provide(tool, "#!/bin/sh\n")
         self.provide("python3", PYTHON)
 
@@ -316,14 +323,30 @@ def test_node_and_npm_are_installed_where_they_are_missing(checkout, tmp_path):
 
 
 def test_optional_tools_that_are_missing_are_named_with_the_reason(checkout):
-    for tool in ("nix", "bwrap", "cc", "chromium"):
+    for tool in OPTIONAL:
         (checkout.bin / tool).unlink()
     first = checkout.run("test")
     second = checkout.run("test")
     assert first.returncode == second.returncode == 0
-    for tool in ("nix", "bwrap", "cc", "chromium"):
+    for tool in OPTIONAL:
         for run in (first, second):
             assert f"without {tool} (" in run.stderr
+
+
+def test_a_full_run_provides_the_machine_and_one_with_arguments_does_not(checkout):
+    checkout.run("test", "tests/config")
+    assert checkout.asked("machine/root.py") == 0
+    assert checkout.run("test").returncode == 0
+    assert checkout.asked("machine/root.py") == 1
+
+
+def test_without_a_machine_the_tests_run(checkout):
+    checkout.run("setup")
+    done = checkout.run("test", NO_NETWORK="1")
+    assert done.returncode == 0
+    assert "machine: the mirror is away" in done.stderr
+    assert "the machine tests will be skipped" in done.stderr
+    assert "tests passed" in done.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["help"], ["--help"]])

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = "acceptance/test_faults_of_processes.py"
 STORAGE = "acceptance/test_faults_of_storage.py"
 SURROUNDINGS = "acceptance/test_faults_of_surroundings.py"
+REBOOTS = "acceptance/test_reboots.py"
 PHASES = "acceptance/test_nineteen_phases.py"
 JOURNAL_DAMAGE = "tests/journal/test_journal_damage.py"
 JOURNAL_FAULTS = "tests/journal/test_journal_faults.py"
@@ -115,7 +116,14 @@ CLASSES: dict[int, tuple[str, tuple[str, ...]]] = {
     ),
     13: (
         "a reboot",
-        (f"{SURROUNDINGS}::test_class_13_after_a_reboot_in_the_middle_of_something_nothing_is_repeated",),
+        (
+            f"{SURROUNDINGS}::test_class_13_after_a_reboot_in_the_middle_of_something_nothing_is_repeated",
+            f"{REBOOTS}::test_a_power_cut_in_the_middle_of_any_write_loses_and_doubles_nothing",
+            f"{REBOOTS}::test_power_cuts_at_any_moment_lose_and_double_nothing",
+            f"{REBOOTS}::test_a_supervisor_or_a_holder_that_comes_back_in_the_same_boot_is_no_reboot",
+            f"{JOURNAL_DAMAGE}::test_at_every_byte_what_was_appended_at_once_is_read_whole_or_not_at_all",
+            "tests/supervisor_shell/test_shell_repository.py::test_a_mirror_whose_files_a_power_cut_left_empty_is_made_anew",
+        ),
     ),
     14: (
         "pids are reused",

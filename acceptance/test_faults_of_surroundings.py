@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from loops.supervisor import events as ev
-from scratch import Message, PlannedPhase, Scratch, alive, checked, persistent, polled, service
+from scratch import GLANCE, Message, PlannedPhase, Scratch, alive, checked, persistent, polled, service
 from test_faults_of_processes import COUNTER, assert_one_unbroken_life, copies, wait_ticks
 from test_nineteen_phases import assert_nothing_lost_or_doubled
 
@@ -117,10 +118,16 @@ def _fresh_kickoffs(messages: list[Message]) -> list[str]:
 
 def power_cut(scratch: Scratch) -> None:
     """Everything ends at once: what starts others is stopped first, so that nobody sees anybody die."""
-    for _ in range(20):
-        victims = sorted(scratch.pids(), key=lambda pid: pid not in (scratch.holder, scratch.supervisor))
-        if not victims:
+    calm = 0
+    for _ in range(50):
+        lines = scratch.pids()
+        victims = sorted(lines, key=lambda pid: "holder.py" not in lines[pid] and "loops.supervisor" not in lines[pid])
+        calm = 0 if victims else calm + 1
+        if calm > 3:
             return
+        if not victims:  # one that is being executed just now shows neither words nor surroundings
+            time.sleep(GLANCE)
+            continue
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in victims:
                 with suppress(ProcessLookupError):

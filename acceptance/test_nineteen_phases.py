@@ -19,7 +19,7 @@ import pytest
 from loops.sessions.launch import ensure_holder
 from loops.supervisor import events as ev
 from loops.supervisor.run import supervisor_command
-from scratch import PlannedPhase, Scratch, polled
+from scratch import PlannedPhase, Scratch, Told, polled
 
 PLAN = {
     "1": "plan.md",
@@ -123,13 +123,15 @@ def _kickoffs(scratch: Scratch, name: str) -> list[str]:
     return [text.partition(":")[0].removeprefix("Phase ") for text in texts]
 
 
-def assert_nothing_lost_or_doubled(scratch: Scratch) -> None:
-    """Hold the journal against what the agents received."""
+def assert_nothing_lost_or_doubled(scratch: Told, *others: str) -> None:
+    """Hold the journal against what the agents received: Builder, Adversary and *others*."""
     journal = scratch.journal()
     queued = {e.id: e for e in journal if isinstance(e, ev.NudgeQueued)}
     delivered = Counter(e.id for e in journal if isinstance(e, ev.NudgeDelivered))
     dropped = {e.id for e in journal if isinstance(e, ev.NudgeDropped) and e.rule == "nudge-stale"}
-    received = Counter(m.id for name in ("builder", "adversary") for m in scratch.received(name) if m.kind == "nudge")
+    received = Counter(
+        m.id for name in ("builder", "adversary", *others) for m in scratch.received(name) if m.kind == "nudge"
+    )
     doubled = {id: queued[id].text[:90] for id, times in (received + delivered).items() if received[id] > 1}
     assert not doubled, f"typed twice: {doubled}"
     assert max(delivered.values()) == 1, f"journaled as delivered twice: {delivered}"

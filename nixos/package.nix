@@ -5,6 +5,7 @@
   git,
   makeBinaryWrapper,
   tmux,
+  withApprise ? true, # notices to any service that it knows; without it, ntfy and a command of your own
   withTests ? false, # also run tests/ in the build; a machine that is rebuilt from git need not
 }:
 
@@ -33,7 +34,7 @@ let
 
     build-system = [ python3.pkgs.hatchling ];
 
-    # As in pyproject.toml, which gives the reasons; acceptance/test_nix.py compares the two.
+    # As in pyproject.toml, which gives the reasons; acceptance/machine/test_flake.py compares the two.
     dependencies = with python3.pkgs; [
       jinja2
       jsonschema
@@ -43,7 +44,9 @@ let
       tomli
     ];
 
+    optional-dependencies.notify = [ python3.pkgs.apprise ];
     optional-dependencies.test = with python3.pkgs; [
+      apprise
       hatchling
       hypothesis
       mypy
@@ -66,12 +69,18 @@ let
     ]
     ++ optional-dependencies.test;
     enabledTestPaths = [ "tests" ];
-    disabledTestPaths = [ "tests/packaging" ]; # about a checkout, which the build's source is not
+    # Both are about a checkout, which the build's source is not.
+    disabledTestPaths = [
+      "tests/bench"
+      "tests/packaging"
+    ];
   };
 
   # An environment and not a lone wrapped script: in it the interpreter itself knows the package, so that
   # `python -m loops ...`, by which the engine starts its own parts, works there as everywhere.
-  environment = python3.withPackages (_: [ module ]);
+  environment = python3.withPackages (
+    _: [ module ] ++ lib.optionals withApprise module.optional-dependencies.notify
+  );
 in
 runCommand "${module.pname}-${module.version}"
   {

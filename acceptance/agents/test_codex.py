@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from loops.supervisor import events as ev
-from real_project import Real, RealProject
-
-NewReal = Callable[..., RealProject]
+from one_agent import NewReal
+from real_project import Real
 
 
 def test_commands_inside_the_sandbox_are_nobodys_question(new_real: NewReal) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from loops.supervisor import events as ev
-from real_project import Real, RealProject
-
-NewReal = Callable[..., RealProject]
+from one_agent import NewReal
+from real_project import Real
 
 
 def test_where_edits_are_free_a_command_is_still_asked_for(new_real: NewReal) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from loops.supervisor import events as ev
+from one_agent import NewReal
 from real_project import BACKENDS, Real, RealProject
 
-NewReal = Callable[..., RealProject]
 SLOW = 120.0
 """Seconds: a first paint takes ten on a fresh home and an idle machine."""
 

@@ -54,6 +54,11 @@ class Judges:
         """Who is stopped for a budget."""
         self._answers: dict[str, bool] = {}
         self.completions = 0
+        self._boot = 0
+        """The last boot in which the supervisor wrote its journal."""
+        self.reboots = 0
+        self._woken: set[tuple[str, str]] = set()
+        """Who was woken for which reboot."""
         self._reports = 0
         self._dues: dict[float, float] = {}
         """The due times of the nightly task that were taken up, and when."""
@@ -71,6 +76,8 @@ class Judges:
         for event in events:
             self.counts[getattr(event, "rule", event.type)] += 1
             self._event(event)
+        if isinstance(seen, ob.Began):
+            self._began(before, events)
         if isinstance(seen, ob.Pushed) and any(isinstance(e, ev.EvidenceTaken) for e in events):
             self._handed_over(seen, {(e.kind, e.cause) for e in events if isinstance(e, ev.NudgeQueued)})
         for action in actions:
@@ -87,6 +94,25 @@ class Judges:
                 continue
             if sum(1 for nudge in agent.nudges if nudge.sending) > 1:
                 sim.fail(f"two nudges at once are typed into {name}")
+
+    def _began(self, before: State, events: list[ev.Event]) -> None:
+        """A reboot is written down when the machine was rebooted, and whoever keeps an eye on the project is woken, once."""
+        sim = self.sim
+        rebooted = self._boot not in (0, sim.boot)
+        self._boot = sim.boot
+        self.reboots += rebooted
+        written = [(e.count, e.phase, e.down_since) for e in events if isinstance(e, ev.MachineRebooted)]
+        phase = "" if before.loop.complete else before.loop.phase
+        if [each[:2] for each in written] != ([(self.reboots, phase)] if rebooted else []):
+            sim.fail(f"reboot {self.reboots} ({rebooted}) in phase {phase!r} is written down as {written}")
+        woken = {(e.agent, e.cause) for e in events if isinstance(e, ev.NudgeQueued) and e.kind == "reboot"}
+        if woken & self._woken or (woken and not rebooted):
+            sim.fail(f"woken once more for a reboot: {woken}")
+        self._woken |= woken
+        operator, name = sim.operator, "orchestrator"
+        wanted = operator.project_up and sim.config.agents[name].enabled and name not in operator.down | self._over
+        if rebooted and wanted and (name, f"reboot {self.reboots}") not in woken:
+            sim.fail(f"{name} was not woken for reboot {self.reboots}")
 
     def _handed_over(self, seen: ob.Pushed, queued: set[tuple[str, str]]) -> None:
         """Each claim of the phase wakes the reviewer, each verdict the Builder; of history, the claim that is still open."""

@@ -14,6 +14,7 @@ from loops.config.model import (
     Item,
     Kind,
     Loop,
+    Notify,
     Phase,
     Wake,
     Watch,
@@ -57,4 +58,5 @@ def project() -> Config:
             done=Done(),
             phases=tuple(phase(n) for n in range(1, 7)),
         ),
+        notify=Notify(ntfy="https://ntfy.invalid/topic", command=("tell",)),
     )

@@ -15,6 +15,8 @@ import zlib
 from loops.errors import SessionError
 
 CONFIG_NAME = "agents.toml"
+SOCKET_BYTES = 107
+"""Of a socket's whole path (unix(7))."""
 
 
 def find_config(given: str | None = None, start: str | None = None) -> str:
@@ -40,7 +42,7 @@ def find_config(given: str | None = None, start: str | None = None) -> str:
 def runtime_root() -> str:
     """The directory for sockets of all projects of this user: ``$LOOPS_RUNTIME_DIR``, else below ``$XDG_RUNTIME_DIR``, else /tmp.
 
-    Sockets have 107 bytes for their whole path (unix(7)), which is why they are not kept in the project.
+    Sockets have `SOCKET_BYTES` for their whole path, which is why they are not kept in the project.
     """
     named = os.environ.get("LOOPS_RUNTIME_DIR")
     if named:
@@ -51,28 +53,45 @@ def runtime_root() -> str:
     return f"/tmp/loops-{os.getuid()}"
 
 
+SERVICES = "/run/loops"
+"""Where the sockets of projects are that run as services of the system (`loops.boot.units`)."""
+
+
 class Runtime:
     """The runtime directory of one project and the sockets in it."""
 
     __slots__ = ("root",)
 
     def __init__(self, config_path: str) -> None:
+        """Found from the path of agents.toml; a project that runs as a service is found without ``LOOPS_RUNTIME_DIR``."""
         raw = config_path.encode("utf-8", "surrogateescape")
         # Two independent 32-bit sums: a name, not a secret; `_sha2` would cost more to import than to compute.
         name = f"{zlib.crc32(raw):08x}{zlib.adler32(raw):08x}"
         self.root = os.path.join(runtime_root(), name)
+        if not os.environ.get("LOOPS_RUNTIME_DIR") and os.path.isdir(f"{SERVICES}/{name}"):
+            self.root = f"{SERVICES}/{name}"
 
     @property
     def holder_socket(self) -> str:
-        return os.path.join(self.root, "holder.sock")
+        return self._socket("holder.sock")
 
     @property
     def control_socket(self) -> str:
-        return os.path.join(self.root, "control.sock")
+        return self._socket("control.sock")
 
     @property
     def tmux_socket(self) -> str:
-        return os.path.join(self.root, "tmux.sock")
+        return self._socket("tmux.sock")
+
+    def _socket(self, name: str) -> str:
+        """SessionError: the path is too long, with the ``.new`` that stands at its end for a moment."""
+        path = os.path.join(self.root, name)
+        excess = len(os.fsencode(path)) + len(".new") - SOCKET_BYTES
+        if excess > 0:
+            raise SessionError(
+                f"{path}: {excess} bytes too long for a socket; name a shorter place in LOOPS_RUNTIME_DIR"
+            )
+        return path
 
     def create(self) -> None:
         """Make the directory, mode 0700, and refuse one that belongs to somebody else (/tmp is shared)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ import pytest
 from agent_terminal import PROGRAM, DemoAgent, Project, until
 from loops.agents.demo_agent.clone import Clone
 from loops.agents.demo_agent.documents import Documents, phase_of
+from loops.agents.demo_agent.work import Task
+from loops.agents.demo_agent.work import _finish as finished
 
 KICKOFF = "You are the builder of phase 1. Status document: STATUS-1.md"
 Hire = Callable[..., DemoAgent]
@@ -128,6 +131,28 @@ def test_a_push_that_was_overtaken_goes_on_top(project: Project) -> None:
     assert project.subjects() == ["chore: begin", "feat: b", "feat: a"]
 
 
+def test_a_pull_that_was_cut_off_in_its_checkout_is_made_again(project: Project) -> None:
+    here, there = project.clone("mine"), project.clone("theirs")
+    mine, theirs = Clone(str(here), "mine"), Clone(str(there), "theirs")
+    (there / "new.md").write_text("whole\n")
+    (there / "check.sh").write_text("changed\n")
+    theirs.commit("feat: more", ["new.md", "check.sh"])
+    theirs.push()
+    mine.git("fetch", "--quiet")
+    (here / "new.md").write_text("who")
+    (here / "check.sh").write_text("chan")
+    (here / "own.txt").write_text("not of the checkout\n")
+    (here / ".git/index.lock").touch()
+
+    mine.recover()
+    mine.pull()
+
+    assert (here / "new.md").read_text() == "whole\n"
+    assert (here / "check.sh").read_text() == "changed\n"
+    assert (here / "own.txt").read_text() == "not of the checkout\n"
+    assert mine.git("status", "--porcelain", "--untracked-files=no") == ""
+
+
 def test_on_a_plain_pipe_each_line_is_a_message(project: Project) -> None:
     said = subprocess.run(
         [sys.executable, "-I", "-S", str(PROGRAM), "--role", "orchestrator", "Watch."],
@@ -182,3 +207,21 @@ def test_a_task_writes_its_report_and_exits_0(hire: Hire) -> None:
 
     assert task.wait_exit() == 0
     assert "Write the final report." in (task.clone / "REPORT.md").read_text()
+
+
+def test_a_done_marker_that_was_cut_off_before_its_commit_is_committed_by_the_next_turn(
+    project: Project, hire: Hire
+) -> None:
+    clone = Clone(str(project.clone("builder")), "builder")
+    status = os.path.join(clone.root, "machine-docs", "STATUS-1.md")
+    os.makedirs(os.path.dirname(status), exist_ok=True)
+    with open(status, "w", encoding="utf-8") as file:
+        file.write("# STATUS 1\n\n## DONE\n\nEvery item of phase 1 has a PASS.\n")
+    for name in ("index", "HEAD", "refs/heads/main", "refs/remotes/origin/main"):
+        with open(os.path.join(clone.root, ".git", f"{name}.lock"), "w", encoding="utf-8"):
+            pass
+
+    clone.recover()
+    list(finished(Task("builder", clone.root, "1", "", ["M1"], False), clone, Documents(clone, "1")))
+
+    assert "## DONE" in clone.git("show", "origin/main:machine-docs/STATUS-1.md")

@@ -12,7 +12,7 @@ from loops.agents.port import Order
 from loops.agents.structured import StructuredAdapter
 from loops.config.backends import BUILT_IN
 from loops.config.model import Backend, Mode, Permissions
-from loops.errors import ConfigError
+from loops.errors import ConfigError, LoopsError
 from loops.runner.order import RunOrder, decode
 
 CLAUDE = BUILT_IN["claude"]
@@ -87,3 +87,29 @@ def test_a_message_is_a_bracketed_paste_and_a_key_of_its_own() -> None:
 def test_acp_needs_the_name_of_a_program() -> None:
     with pytest.raises(ConfigError, match="command"):
         StructuredAdapter(Backend(name="acp", adapter="acp"))
+
+
+def test_a_login_that_is_a_credential_is_laid_down_for_the_home_to_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "login").write_bytes(b"{}\n")
+    backend = replace(CLAUDE, home={".claude/.credentials.json": "credential:login", "notes": "/srv/notes"})
+
+    launch = StructuredAdapter(backend).launch(ORDER)
+
+    laid = "/p/.loops/state/credentials/builder/login"
+    assert launch.files[0] == (laid, b"{}\n")
+    run = decode(launch.files[1][1])
+    assert run.home_files == ((".claude/.credentials.json", laid), ("notes", "/srv/notes"))
+
+
+def test_a_login_that_is_no_credential_after_all_refuses_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    backend = replace(CLAUDE, home={".claude/.credentials.json": "credential:login"})
+    with pytest.raises(
+        LoopsError, match=r"credential 'login', wanted as .claude/.credentials.json in the home of builder"
+    ):
+        StructuredAdapter(backend).launch(ORDER)

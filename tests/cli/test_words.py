@@ -6,9 +6,12 @@ import inspect
 import json
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import shtab
 from loops import errors
 from loops.cli import entry
 from loops.cli.answer import columns
@@ -27,12 +30,13 @@ def facts(capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
 
 
 @pytest.fixture
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A directory without a project, and no project by the environment."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LOOPS_RUNTIME_DIR", str(tmp_path / "run"))
     monkeypatch.delenv("LOOPS_CONFIG", raising=False)
-    return tmp_path
+    with tempfile.TemporaryDirectory(prefix="lw-", dir="/tmp") as runtime:  # sockets have 107 bytes for their path
+        monkeypatch.setenv("LOOPS_RUNTIME_DIR", f"{runtime}/run")
+        yield tmp_path
 
 
 # ---- help --------------------------------------------------------------------------------------------------------------
@@ -258,6 +262,8 @@ def test_completions_can_be_sourced_and_know_the_verbs(
 
 @pytest.mark.parametrize("shell", ASK)
 def test_completions_are_facts_too(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if shell not in shtab.SUPPORTED_SHELLS:
+        pytest.skip(f"shtab {shtab.__version__} knows no {shell}")
     assert run("completions", shell, "--json") == 0
     assert "journal" in str(facts(capsys)["script"])
 
@@ -268,3 +274,12 @@ def test_completions_are_facts_too(shell: str, capsys: pytest.CaptureFixture[str
 def test_columns_are_as_wide_as_their_widest_cell_and_leave_no_blanks_at_the_end() -> None:
     assert columns([("a", "bb", "c"), ("aaa", "b", "")]) == ["a    bb  c", "aaa  b"]
     assert columns([]) == []
+
+
+def test_a_shell_that_this_shtab_does_not_know_is_told_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shtab, "SUPPORTED_SHELLS", ["bash", "zsh"])
+
+    assert run("completions", "fish") == 1
+    assert "knows no fish: 1.9 and later do" in capsys.readouterr().err

@@ -9,6 +9,7 @@ import pytest
 from config_samples import Problems, Write
 from loops import config
 from loops.errors import ConfigError
+from loops.secrets.key_shapes import KEY_SHAPES
 
 HEAD = """\
 [defaults]
@@ -20,6 +21,7 @@ backend = "demo"
 
 AGENT = '[[agent]]\nname = "a"\n'
 SERVICE = '[[service]]\nname = "s"\ncommand = "true"\n'
+KEY = KEY_SHAPES[0].sample
 TASK = '[[agent]]\nname = "t"\nkind = "task"\n'
 
 
@@ -57,6 +59,12 @@ RULES = [
     ("[backend.mine]\ncommand = []\n", 6, "backend.mine.command", "must be not empty, not an empty list"),
     ("[backend.mine]\ncommand = ['x']\nmode = 'tui'\n", 7, "backend.mine.mode", 'cannot be "tui": the Agent Client'),
     (f"[backend.mine]\ncommand = 'x'\n{AGENT}backend = 'mine'\nmode = 'tui'\n", 10, "agent.a.mode", 'cannot be "tui"'),
+    # -- secrets
+    (f"{AGENT}env = {{ A = 'key {KEY}' }}\n", 7, "agent.a.env.A", "looks like a secret (provider key): put it into a file"),
+    (f"{AGENT}credentials = {{ A = '{KEY}' }}\n", 7, "agent.a.credentials.A", "looks like a secret (provider key)"),
+    (f"[backend.mine]\nbin = 'x'\nflags = ['--key', '{KEY}']\n", 7, "backend.mine.flags[1]", "looks like a secret"),
+    (f"{AGENT}credentials = {{ A = 'a/b' }}\n", 7, "agent.a.credentials.A", "must be the name of a credential: letters"),
+    (f"{AGENT}env = {{ A = 'x' }}\ncredentials = {{ A = 'a' }}\n", 8, "agent.a.credentials.A", "stands in env too"),
     # -- wrong types
     ("[agent]\nname = 'a'\n", 5, "agent", "must be a list, not a table: write [[agent]] with two brackets"),
     (f"{AGENT}enabled = 'yes'\n", 7, "agent.a.enabled", 'must be true or false, not "yes": write it without quotes'),

@@ -74,7 +74,7 @@ def test_a_lost_sector_inside_the_last_write_is_torn(directory: str) -> None:
 
 @pytest.mark.parametrize("cut", [1, 5, 300])
 def test_a_torn_tail_is_cut_off_kept_and_reported(directory: str, cut: int) -> None:
-    fill(directory, 3, size=3)
+    fill(directory, 9)
     path = Path(directory, FIRST)
     whole = path.read_bytes()
     last = whole.rfind(b"\n", 0, -1) + 1
@@ -91,6 +91,66 @@ def test_a_torn_tail_is_cut_off_kept_and_reported(directory: str, cut: int) -> N
     assert records[-1].type == "journal.opened"
     assert f"{cut} bytes at byte {last}" in records[-1].data["repaired"]
     assert verify(directory).sound
+
+
+@pytest.fixture
+def together(directory: str) -> bytes:
+    """A journal whose last write had two appends in it, of three records and of two."""
+    with Journal.open(directory, source=SOURCE) as journal:
+        journal.append(exits(3))
+        journal.append(exits(2, 4))
+    return Path(directory, FIRST).read_bytes()
+
+
+def whole_after(data: bytes, length: int) -> tuple[int, int]:
+    """How many records a reader believes when *length* bytes of *data* arrived, and how many a writer makes good:
+
+    one newline that is missing is added.
+    """
+    ends = [place + 1 for place, byte in enumerate(data) if byte == 10]
+    whole = (1, 4, 6)
+    return max(n for n in whole if length >= ends[n - 1]), max(n for n in whole if length >= ends[n - 1] - (n > 1))
+
+
+@pytest.mark.parametrize("nuls", [0, 600])
+def test_at_every_byte_what_was_appended_at_once_is_read_whole_or_not_at_all(
+    directory: str, together: bytes, nuls: int
+) -> None:
+    path = Path(directory, FIRST)
+    for length in range(together.index(b"\n") + 1, len(together)):
+        path.write_bytes(together[:length] + bytes(nuls))
+        believed, _ = whole_after(together, length)
+        assert [record.sequence for record in read(directory)] == list(range(1, believed + 1)), length
+        assert verify(directory).sound
+
+
+def test_a_writer_goes_on_behind_what_is_whole_and_keeps_what_it_cuts(directory: str, together: bytes) -> None:
+    path = Path(directory, FIRST)
+    ends = [place + 1 for place, byte in enumerate(together) if byte == 10]
+    near = {end + step for end in ends for step in (-2, -1, 0, 1)}
+    for length in sorted(near | set(range(ends[0], len(together), 191))):
+        if not ends[0] <= length <= ends[-1]:
+            continue
+        path.write_bytes(together[:length])
+        with Journal.open(directory, source=SOURCE) as journal:
+            stored = [record.data.get("code") for record in journal.replay()]
+            repaired = journal.repaired
+        _, kept = whole_after(together, length)
+        assert stored[1:-1] == list(range(1, kept)), length
+        if repaired is None:
+            assert length in (ends[0], ends[3], ends[5])
+        elif repaired.kept:
+            assert Path(repaired.kept).read_bytes() == together[repaired.offset : length]
+            Path(repaired.kept).unlink()
+        assert verify(directory).sound
+
+
+def test_a_segment_that_is_not_the_last_may_not_end_between_records_that_belong_together(directory: str) -> None:
+    fill(directory, 4, size=3, segment_size=1000)
+    path = Path(directory, "00000001.jsonl")
+    data = path.read_bytes()
+    path.write_bytes(data[: data.rfind(b"\n", 0, -1) + 1])
+    assert "only the last segment may end inside a record" in refusal(directory)
 
 
 def test_nul_bytes_after_a_power_cut_are_cut_off(directory: str) -> None:

@@ -22,6 +22,7 @@ VALUES = {
     str: TEXTS,
     bool: st.booleans(),
     tuple[str, ...]: st.lists(TEXTS, max_size=3).map(tuple),
+    tuple[tuple[str, str], ...]: st.lists(st.tuples(TEXTS, TEXTS), max_size=3).map(tuple),
     typing.Any: st.sampled_from(({}, None, encode_config(config()), evidence("1", T0).document)),
 }
 

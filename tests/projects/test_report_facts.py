@@ -42,6 +42,24 @@ def test_each_session_says_why_it_began_and_how_it_ended(life):
     assert (first.killed, first.span.length, first.ending) == (True, 10.0, "killed by signal 9")
 
 
+def test_a_reboot_is_no_crash_of_the_supervisor_and_stands_on_the_timeline():
+    def rebooted(at, count):
+        return ev.MachineRebooted(at, count, "b", "a", at - 60, "1", ("builder was in a turn",), {})
+
+    def began(at, epoch):
+        return ev.SupervisorStarted(at, 10, epoch, "b", "1")
+
+    events = [began(T0, 1), began(T0 + 9, 2), rebooted(T0 + 99, 1), began(T0 + 99, 3)]
+    found = report.facts(history(events), T0 + 100)
+    assert (found.takeovers, found.reboots, found.problems) == (1, 1, ())
+    assert "1 after a crash, 1 after a reboot" in report.summary(found)
+    page = report.html(found)
+    assert "the machine was rebooted (reboot 1); supervisor 3 took up what it had cut off" in page
+    assert "in flight: builder was in a turn" in page
+    doubled = report.facts(history([*events, rebooted(T0 + 200, 1)]), T0 + 300)
+    assert any("reboot 1 came after reboot 1" in problem for problem in doubled.problems)
+
+
 def test_an_end_that_we_asked_for_is_no_kill():
     events = [starting("a", T0, 1), ev.SessionEnding("a", T0 + 1, 1, False, False, 1.0, "down", "not-wanted")]
     found = report.facts(history([*events, ended("a", T0 + 2, 1, signal=15)]), T0)

@@ -7,6 +7,7 @@ import unicodedata
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from loops.secrets.key_shapes import KEY_SHAPES
 from loops.sessions.screen import RENDERED_BYTES, plain, render, safe_start, tail_lines
 
 ESCAPES = st.sampled_from(
@@ -94,3 +95,8 @@ def test_only_the_end_of_a_long_output_is_played() -> None:
 def test_a_cut_never_starts_within_an_escape(limit: int) -> None:
     data = b"\x1b[38;2;11;22;33mred\x1b[0m\n" * 3
     assert safe_start(data, limit)[:1] in (b"\x1b", b"\n", b"")
+
+
+def test_a_key_on_the_screen_is_cut_out_of_what_is_read_from_it() -> None:
+    sample = KEY_SHAPES[0].sample.encode()
+    assert render(b"\x1b[31mkey:\x1b[0m " + sample, 5, 200).lines == ("key: [redacted: provider key]",)

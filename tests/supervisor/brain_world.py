@@ -118,6 +118,8 @@ class World:
         self.events: list[ev.Event] = []
         """Those of the last step."""
         self.spawns = self.ends = True
+        self.unsure: tuple[str, ...] = ()
+        """Notices that were being sent when the last supervisor ended."""
         self.screens: dict[str, tuple[port.Signal, ...]] = {}
         self.outputs: dict[str, float] = {}
         self.held: dict[str, ob.Adopted] = {}
@@ -160,12 +162,20 @@ class World:
 
     def begin(self, *, up: bool = False, boot: str = "") -> list[Action]:
         """A supervisor comes (again); what the holder holds is in ``held``."""
-        self.epoch += 1
         self.boot = boot or self.boot
-        return self.see(ob.Began(self.now, 7, self.epoch, self.boot, "1", tuple(self.held.values()), up))
+        return self.began(up=up)
+
+    def began(self, *, up: bool = False, down_since: float = 0.0) -> list[Action]:
+        """The same, with ``boot`` as it is."""
+        self.epoch += 1
+        unsure, self.unsure = self.unsure, ()
+        return self.see(
+            ob.Began(self.now, 7, self.epoch, self.boot, "1", tuple(self.held.values()), up, down_since, unsure)
+        )
 
     def crash(self) -> None:
         """The supervisor is killed: what comes back is the fold of its journal."""
+        self.unsure = tuple(notice.id for notice in self.state.notices.waiting if notice.sending)
         self.state = fold(State(), (decoded(event) for event in self.journal))
 
     def reboot(self) -> None:
@@ -219,7 +229,7 @@ class World:
         """Let time go by; every timer that falls due is seen at its time."""
         end = self.now + seconds
         for _ in range(10_000):
-            timers = [(when, name) for name in self.state.agents if (when := due(self.state, name)) is not None]
+            timers = [(when, name) for name in ("", *self.state.agents) if (when := due(self.state, name)) is not None]
             when, name = min(timers, default=(end + 1, ""))
             if when > end:
                 self.now = end

@@ -122,7 +122,14 @@ pushes = st.builds(
 now = st.just(0.0)
 observations = st.one_of(
     st.builds(
-        ob.Began, now, st.just(1), st.integers(1, 9), st.sampled_from("ab"), st.just("1"), adopted, st.booleans()
+        ob.Began,
+        now,
+        st.just(1),
+        st.integers(1, 9),
+        st.sampled_from(("a", "b", "c", "")),
+        st.just("1"),
+        adopted,
+        st.booleans(),
     ),
     st.sampled_from(CONFIGS).map(lambda config: ob.ConfigRead(0.0, config, encode_config(config))),
     st.builds(ob.ConfigBroken, now, st.sampled_from("xy"), st.just(("line 1: no",))),
@@ -173,6 +180,7 @@ def obedient(state: State, action: Any, at: float) -> ob.Observation | None:
 def test_whatever_is_seen_the_state_is_the_fold_of_the_journal(steps: list[tuple[float, Any, bool]]):
     at = START
     state = State()
+    reboots = Reboots()
     begin: list[Any] = [
         ob.ConfigRead(at, CONFIGS[0], encode_config(CONFIGS[0])),
         ob.Began(at, 1, 1, "a", "1", (), True),
@@ -190,6 +198,7 @@ def test_whatever_is_seen_the_state_is_the_fold_of_the_journal(steps: list[tuple
         for event in events:
             assert getattr(event, "rule", "wanted") in RULES
         _hold_actions(before, state, events, actions)
+        reboots.hold(before, seen, events, state)
         if obey:
             for action in actions:
                 answer = obedient(state, action, at)
@@ -201,6 +210,35 @@ def test_whatever_is_seen_the_state_is_the_fold_of_the_journal(steps: list[tuple
         assert state.steady >= before.steady
         living = [a for a in state.agents.values() if a.runs and a.backend]
         assert state.running == len(living), "another number of agents counts as running"
+
+
+class Reboots:
+    """Counts apart from the brain: the boots that it saw, and whom it told of which."""
+
+    def __init__(self) -> None:
+        self.boot, self.count = "", 0
+        self.told: set[tuple[str, str]] = set()
+
+    def hold(self, before: State, seen: Any, events: list[ev.Event], after: State) -> None:
+        recorded = [e for e in events if isinstance(e, ev.MachineRebooted)]
+        nudges = [e for e in events if isinstance(e, ev.NudgeQueued) and e.kind == "reboot"]
+        if not isinstance(seen, ob.Began):
+            assert recorded == nudges == []
+            return
+        living = any(session.alive for session in seen.sessions)
+        is_one = bool(self.boot) and seen.boot_id not in ("", self.boot) and not living
+        self.count += is_one
+        self.boot = seen.boot_id or self.boot
+        assert [(e.count, e.boot_id) for e in recorded] == ([(self.count, self.boot)] if is_one else [])
+        assert (after.reboots, after.boot_id) == (self.count, self.boot)
+        for nudge in nudges:
+            assert recorded, "nobody is told of what was no reboot"
+            assert (nudge.agent, nudge.cause) not in self.told
+            assert f"reboot {self.count} of this project" in nudge.text
+            self.told.add((nudge.agent, nudge.cause))
+        for event in recorded:
+            assert event.down_since <= before.steady
+            assert before.boot_id == event.previous
 
 
 def _hold_actions(before: State, after: State, events: list[ev.Event], actions: list[Any]) -> None:
@@ -222,8 +260,8 @@ def test_every_rule_is_used_and_every_used_rule_is_in_words():
     folder = os.path.dirname(loops.supervisor.rules.__file__)
     used: set[str] = set()
     deciding = (
-        *("lives", "attention", "holds", "conversations", "budgets", "nudging", "progress", "decide"),
-        *("scheduling", "tasks"),
+        *("lives", "attention", "holds", "conversations", "budgets", "nudging", "notices", "progress"),
+        *("reboots", "scheduling", "step", "tasks", "decide"),
     )
     for module in deciding:
         with open(os.path.join(folder, f"{module}.py"), encoding="utf-8") as file:

@@ -19,6 +19,7 @@ SAMPLES = {
     "float": START + 5.0,
     "bool": True,
     "tuple[str, ...]": ("a", "b"),
+    "tuple[tuple[str, str], ...]": (("a", "b"),),
     "int | None": 1,
     "float | None": 0.5,
     "dict[str, dict[str, float | int | str | None]]": {"text": {"input_tokens": 3}},

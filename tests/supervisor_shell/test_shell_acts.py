@@ -14,7 +14,7 @@ from loops.config.model import Agent, Backend, Config, Handoff, Kind, Loop, Phas
 from loops.errors import SessionError
 from loops.places import Runtime
 from loops.sessions import client as held
-from loops.supervisor import acts, commission, looking
+from loops.supervisor import acts, commission, endings, looking
 from loops.supervisor.action import End, Look, RunChecks, Send, Start
 from loops.supervisor.acts import Sessions
 from loops.supervisor.clock import Clock
@@ -255,13 +255,31 @@ def test_the_end_of_a_session_that_nobody_has_is_told_at_once(hands: Hands) -> N
 
 def test_an_end_that_turns_forceful_leaves_no_timer_behind(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> None:
     done = [False, True]
-    monkeypatch.setattr(acts.tree.Ending, "__init__", lambda *_, **__: None)
-    monkeypatch.setattr(acts.tree.Ending, "step", lambda *_: done.pop(0))
+    monkeypatch.setattr(endings.tree.Ending, "__init__", lambda *_, **__: None)
+    monkeypatch.setattr(endings.tree.Ending, "step", lambda *_: done.pop(0))
     hands.hold()
     hands.sessions.end(End("one", 1, 10.0))
     hands.sessions.end(End("one", 1, 0.0))
     hands.pass_time(60.0)
     assert done == []
+
+
+def test_a_start_waits_for_the_end_of_what_the_last_session_left_but_not_for_ever(
+    hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings.tree.Ending, "step", lambda *_: False)  # a stuck disk holds it
+    monkeypatch.setattr(endings.tree, "children", lambda _: [77])
+    monkeypatch.setattr(endings.tree, "mark_of", lambda _: commission.marker(Runtime(hands.config.path), "one", 1))
+    hands.sessions.heard([held.Spawned("one", 1, 76, 1), held.Exited("one", 1, 76, None, 9, False)])
+    hands.state = replace(
+        hands.state, agents={"one": AgentState("one", life=Life.STARTING, incarnation=2, backend="coder")}
+    )
+
+    hands.sessions.start(Start("one", 2))
+    hands.pass_time(endings.ALONE_WITHIN / 2)
+    assert "spawn" not in hands.holder.kinds()
+    hands.pass_time(endings.ALONE_WITHIN)
+    assert "spawn" in hands.holder.kinds()
 
 
 # ---- checks --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ def test_the_supervisor_imports_nothing_heavy(project: ShellProject) -> None:
     project.write("one")
     script = (
         "import sys; from loops.supervisor.run import Supervisor\n"
-        "s = Supervisor(sys.argv[1], up=True, holder=False)\n"
+        "s = Supervisor(sys.argv[1], up=True)\n"
         "turn, n = s._reactor.turn, []\n"
         "def few():\n"
         "    n.append(0); turn()\n"
@@ -59,7 +59,7 @@ def test_a_log_dir_that_cannot_be_made_is_told_with_its_path(project: ShellProje
 
 def test_a_broken_journal_ends_it_with_5_and_the_place(project: ShellProject) -> None:
     project.write("one")
-    first = project.start("--no-holder", "--up")
+    first = project.start("--up")
     project.wait_running("one")
     project.leave(first)
     segment = next(Path(project.places.journal).glob("*.jsonl"))
@@ -67,7 +67,7 @@ def test_a_broken_journal_ends_it_with_5_and_the_place(project: ShellProject) ->
     segment.write_bytes(b"".join([lines[0], lines[1].replace(b"one", b"two", 1), *lines[2:]]) + b"x")
     for snapshot in Path(project.places.journal).glob("snapshot*"):
         snapshot.unlink()
-    code, said = project.fails("--no-holder")
+    code, said = project.fails()
     assert code == 5
     assert segment.name in said
 
@@ -95,17 +95,17 @@ def test_without_a_configuration_named_it_says_how_it_is_called(project: ShellPr
 
 def test_sigterm_ends_the_supervisor_alone_and_the_next_one_adopts(project: ShellProject) -> None:
     project.write("one")
-    first = project.start("--no-holder", "--up")
+    first = project.start("--up")
     before = project.wait_running("one")
     project.leave(first)
     assert alive(before["one"])
-    project.start("--no-holder")
+    project.start()
     assert project.wait_running("one") == before
 
 
 def test_agents_outlive_a_holder_that_cannot_be_replaced_for_a_while(project: ShellProject) -> None:
     project.write("one", "two")
-    process = project.start("--no-holder", "--up")
+    process = project.start("--up")
     before = project.wait_running("one", "two")
     holder = project.holder
     os.chmod(project.runtime.root, 0o755)  # against the rule: no holder may be started there
@@ -126,7 +126,7 @@ def test_agents_outlive_a_holder_that_cannot_be_replaced_for_a_while(project: Sh
 
 def test_an_agent_whose_start_met_no_holder_is_started_by_the_next(project: ShellProject) -> None:
     project.write("one")
-    process = project.start("--no-holder", "--up")
+    process = project.start("--up")
     project.wait_running("one")
     os.chmod(project.runtime.root, 0o755)
     os.kill(project.holder, signal.SIGKILL)
@@ -145,7 +145,7 @@ def test_an_agent_whose_start_met_no_holder_is_started_by_the_next(project: Shel
 
 def test_an_edit_by_rename_is_taken_up_at_once(project: ShellProject) -> None:
     project.write("one")
-    project.start("--no-holder", "--up")
+    project.start("--up")
     project.wait_running("one")
     project.write("one", "two")
     project.wait_running("one", "two")
@@ -153,7 +153,7 @@ def test_an_edit_by_rename_is_taken_up_at_once(project: ShellProject) -> None:
 
 def test_a_file_that_is_away_for_a_moment_is_not_reported(project: ShellProject) -> None:
     project.write("one")
-    project.start("--no-holder", "--up")
+    project.start("--up")
     before = project.wait_running("one")
     aside = project.root / "aside"
     for _ in range(3):
@@ -169,7 +169,7 @@ def test_a_file_that_is_away_for_a_moment_is_not_reported(project: ShellProject)
 
 def test_a_file_that_stays_away_or_broken_is_reported_once(project: ShellProject) -> None:
     project.write("one")
-    project.start("--no-holder", "--up", PYTHONUNBUFFERED="1")
+    project.start("--up", PYTHONUNBUFFERED="1")
     project.wait_running("one")
     text = project.config_path.read_text()
     project.config_path.unlink()
@@ -183,7 +183,7 @@ def test_a_file_that_stays_away_or_broken_is_reported_once(project: ShellProject
 
 def test_a_link_that_is_turned_to_another_file_is_followed(project: ShellProject, tmp_path: Path) -> None:
     project.write("one")
-    project.start("--no-holder", "--up")
+    project.start("--up")
     project.wait_running("one")
     other = tmp_path / "releases"
     other.mkdir()
@@ -200,7 +200,7 @@ def test_a_link_that_is_turned_to_another_file_is_followed(project: ShellProject
 
 def test_another_log_dir_is_refused_while_the_journal_is_in_the_old_one(project: ShellProject) -> None:
     project.write("one")
-    project.start("--no-holder", "--up")
+    project.start("--up")
     before = project.wait_running("one")
     project.config_path.write_text(project.config_path.read_text().replace(".loops", ".other"))
     refused = project.until(lambda: project.events(ev.ConfigRefused), "the edit is refused")
@@ -212,12 +212,12 @@ def test_a_supervisor_that_is_started_again_during_a_bad_edit_goes_on_with_the_l
     project: ShellProject,
 ) -> None:
     project.write("one")
-    first = project.start("--no-holder", "--up")
+    first = project.start("--up")
     before = project.wait_running("one")
-    first.kill()
-    first.wait()
     project.config_path.write_text("[defaults\n")
-    project.start("--no-holder")
+    first.kill()  # the holder starts another one
+    first.wait()
+    project.until(lambda: project.pids().get("watchdog", first.pid) != first.pid, "another supervisor answers")
     assert project.wait_running("one") == before
     project.until(lambda: project.events(ev.ConfigRefused), "the bad edit is reported")
     os.kill(before["one"], signal.SIGKILL)
@@ -226,11 +226,11 @@ def test_a_supervisor_that_is_started_again_during_a_bad_edit_goes_on_with_the_l
 
 def test_a_holder_that_is_stopped_keeps_nobody_waiting_for_ever(project: ShellProject) -> None:
     project.write("one")
-    first = project.start("--no-holder", "--up")
+    first = project.start("--up")
     project.wait_running("one")
     project.leave(first)
     os.kill(project.holder, signal.SIGSTOP)
-    code, said = project.fails("--no-holder")
+    code, said = project.fails()
     os.kill(project.holder, signal.SIGCONT)
     assert code == 6
     assert "kill -CONT" in said
@@ -241,7 +241,7 @@ def test_a_tick_whose_time_has_passed_is_not_repeated_without_end(project: Shell
     script = (
         "import sys; from loops.supervisor import run\n"
         "run.due = lambda state, name: 1.0\n"
-        "s = run.Supervisor(sys.argv[1], up=True, holder=False)\n"
+        "s = run.Supervisor(sys.argv[1], up=True)\n"
         "ticks, tick = [], s._tick\n"
         "s._tick = lambda name: (ticks.append(name), tick(name))\n"
         "s._reactor.at('over', s._clock.now() + 2.5, lambda: s._leave(0))\n"
@@ -249,12 +249,12 @@ def test_a_tick_whose_time_has_passed_is_not_repeated_without_end(project: Shell
     )
     argv = [sys.executable, "-c", script, str(project.config_path)]
     done = subprocess.run(argv, env=project.environment, capture_output=True, text=True, check=True, timeout=60)
-    assert 1 <= int(done.stdout) <= 5
+    assert 1 <= int(done.stdout) <= 50  # one a second; without the pause it would be thousands
 
 
 def test_a_handoff_that_is_added_later_is_watched_at_once(project: ShellProject) -> None:
     project.write("one")
-    project.start("--no-holder", "--up")
+    project.start("--up")
     project.wait_running("one")
     environment = {**project.environment, "GIT_CONFIG_GLOBAL": os.devnull}
     script = (

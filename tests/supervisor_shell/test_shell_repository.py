@@ -463,6 +463,45 @@ def test_a_mirror_with_locks_of_a_killed_fetch_or_no_mirror_at_all_is_mended(wor
     assert world.pushed[-1].head == sha
 
 
+@pytest.mark.parametrize("lost", ["refs", "objects", "config", "HEAD"])
+def test_a_mirror_whose_files_a_power_cut_left_empty_is_made_anew(world: World, builder: Path, lost: str) -> None:
+    world.begin()
+    world.fetch()
+    mirror = world.root / "mirror.git"
+    for path in [path for path in (mirror / lost, *(mirror / lost).rglob("*")) if path.is_file()]:
+        path.chmod(0o600)
+        path.write_bytes(b"")
+    elsewhere = world.clone("elsewhere")
+    git(elsewhere, "pull", "--quiet", "origin", "main")
+    sha = world.push(elsewhere, "more")
+    world.fetch()
+    world.fetch()
+    assert world.said == []
+    assert world.pushed[-1].head == sha
+
+
+def test_a_mirror_that_lacks_a_document_is_made_anew(world: World, builder: Path) -> None:
+    world.begin()
+    world.fetch()
+    elsewhere = world.clone("elsewhere")
+    git(elsewhere, "pull", "--quiet", "origin", "main")
+    (elsewhere / "machine-docs").mkdir(exist_ok=True)
+    (elsewhere / "machine-docs" / "STATUS-1.md").write_text("# told elsewhere\n")
+    sha = world.push(elsewhere, "more")
+    blob = git(elsewhere, "rev-parse", f"{sha}:machine-docs/STATUS-1.md").strip()
+    mirror = world.root / "mirror.git"
+    git(mirror, "fetch", "--quiet", str(world.remote), "+refs/heads/main:refs/heads/main")
+    lost = mirror / "objects" / blob[:2] / blob[2:]
+    lost.chmod(0o600)
+    lost.write_bytes(b"")
+    for _ in range(3):
+        world.fetch()
+    [complaint] = world.said
+    assert "is empty" in complaint
+    assert world.pushed[-1].head == sha
+    assert world.pushed[-1].commits[-1][1].status == "# told elsewhere\n"
+
+
 def test_a_remote_that_is_named_by_a_relative_path_is_fetched(world: World, builder: Path) -> None:
     git(builder, "remote", "set-url", "origin", "../remote.git")
     world.begin()

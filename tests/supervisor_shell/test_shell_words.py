@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from loops import sd_notify
 from loops.config.model import Agent, Config, Kind, Loop, Phase, Wake, Watchdog
 from loops.errors import ConfigError
-from loops.supervisor import notify, table, texts
+from loops.protocol.moment import span
+from loops.supervisor import table, texts
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.state import AgentState, Hold, Life, LoopState, Nudge, NudgeKind, State, Turn
 
@@ -57,6 +59,14 @@ def test_a_resumed_agent_of_the_loop_is_told_who_it_is_for_its_conversation_may_
     said = texts.kickoff(project(builder), builder, phase, "resume")
     assert "Phase 2w: you are the builder; the plan is plans/two.md, its state is STATUS-2w.md." in said
     assert "you are" not in texts.kickoff(project(builder), agent("helper", Kind.PERSISTENT), phase, "resume")
+
+
+def test_who_went_down_with_the_machine_is_told_so_when_it_is_resumed() -> None:
+    builder, phase = agent("builder"), Phase("2w", "plans/two.md")
+    assert "rebooted" not in texts.kickoff(project(builder), builder, phase, "resume")
+    said = texts.kickoff(project(builder), builder, phase, "resume", rebooted=True)
+    assert said.startswith("The machine rebooted: your session was restarted and this conversation goes on.")
+    assert "you are the builder" in said
 
 
 def test_the_engines_own_texts_stand_in_where_the_project_has_none() -> None:
@@ -126,14 +136,14 @@ def test_without_a_configuration_the_table_is_only_its_head() -> None:
 
 @given(st.floats(-10, 1e9))
 def test_a_span_has_at_most_two_units(seconds: float) -> None:
-    assert 1 <= len(table.span(seconds).split()) <= 2
+    assert 1 <= len(span(seconds).split()) <= 2
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(-1, "0s"), (59.9, "59s"), (60, "1m 00s"), (18120, "5h 02m"), (187200, "2d 04h")]
 )
 def test_spans_read_as_people_say_them(seconds: float, text: str) -> None:
-    assert table.span(seconds) == text
+    assert span(seconds) == text
 
 
 # ---- the clock -----------------------------------------------------------------------------------------------------
@@ -185,14 +195,14 @@ def test_the_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
         manager.bind(address.replace("@", "\0"))
         manager.settimeout(5.0)
         monkeypatch.setenv("NOTIFY_SOCKET", address)
-        notify.tell("READY=1")
+        sd_notify.tell("READY=1")
         assert manager.recv(100) == b"READY=1"
 
 
 @pytest.mark.parametrize("address", ["", "/nonexistent/notify", "x" * 200])
 def test_a_manager_that_is_not_there_is_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", address)
-    notify.tell("WATCHDOG=1")
+    sd_notify.tell("WATCHDOG=1")
 
 
 @pytest.mark.parametrize(
@@ -211,4 +221,4 @@ def test_the_watchdog_is_fed_twice_as_often_as_needed(
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", allowed)
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()) if meant_for == "me" else meant_for)
-    assert notify.watchdog_interval() == interval
+    assert sd_notify.watchdog_interval() == interval

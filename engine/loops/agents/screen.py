@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loops.agents.limits import parse_reset
 from loops.agents.port import DialogShown, Fatal, Idle, LimitReached, Ready, Screen, Signal, Working
 from loops.config.model import Backend
 from loops.errors import ConfigError
 from loops.protocol.waiting import newest_waiting
+from loops.streams.limits import parse_reset
 
 _BOTTOM = 8
 """Lines that are not empty."""

@@ -18,6 +18,7 @@ from loops.config.model import Backend, Mode
 from loops.errors import ConfigError
 from loops.known.all import KNOWN
 from loops.runner.order import RunOrder, encode
+from loops.secrets import credentials
 from loops.sessions.send import bracketed
 
 PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "runner", "program.py")
@@ -50,13 +51,17 @@ class StructuredAdapter:
             )
 
     def launch(self, order: Order) -> Launch:
-        """Return the runner's command line, and the order that it reads."""
+        """Return the runner's command line, and the files that it reads: its order, and logins that are credentials.
+
+        LoopsError: a credential cannot be read.
+        """
         backend, known = self._backend, self._known
         resume = order.conversation if order.resume else ""
         fresh = "" if resume else order.fresh_id
         run = f"{order.agent}.{order.incarnation}"
         run_dir = os.path.join(order.state_dir, "runs", order.agent, str(order.incarnation))
         path = os.path.join(run_dir, "order.json")
+        home_files, logins = self._home_files(order)
         run_order = RunOrder(
             backend=backend.adapter,
             mode=backend.mode.value,
@@ -78,13 +83,32 @@ class StructuredAdapter:
             task=order.task,
             approval_timeout=order.approval_timeout,
             silent_after=order.hang_after * SILENT_PART,
-            home_files=None if backend.home is None else tuple(backend.home.items()),
+            home_files=home_files,
             wrap=order.wrap,
             hook_socket=os.path.join(order.runtime_dir, f"{order.agent}.hook"),
         )
         conversation = resume or (fresh if known.fresh else "")
         argv = (sys.executable, "-I", "-S", "-E", PROGRAM, path)
-        return Launch(argv, backend.env, conversation=conversation, files=((path, encode(run_order)),))
+        return Launch(argv, backend.env, conversation=conversation, files=(*logins, (path, encode(run_order))))
+
+    def _home_files(self, order: Order) -> tuple[tuple[tuple[str, str], ...] | None, list[tuple[str, bytes]]]:
+        """Return the files for the private home, and those of them that are to be written first.
+
+        A credential stands in a file of ours that is as old as its content: the home keeps a token that the agent has
+        refreshed until a newer login comes (`loops.runner.home`).
+        """
+        if self._backend.home is None:
+            return None, []
+        files: list[tuple[str, str]] = []
+        logins: list[tuple[str, bytes]] = []
+        for place, source in self._backend.home.items():
+            if source.startswith(credentials.PREFIX):
+                name = source.removeprefix(credentials.PREFIX)
+                content = credentials.read(name, f"as {place} in the home of {order.agent}")
+                source = os.path.join(order.state_dir, "credentials", order.agent, name)
+                logins.append((source, content))
+            files.append((place, source))
+        return tuple(files), logins
 
     def typing(self, text: str) -> Typing:
         """Paste, a pause, Enter: the runner reads pastes as terminal interfaces do."""

@@ -46,6 +46,6 @@ def _clock(moment: float) -> str:
 
 
 def _left(seconds: float) -> str:
-    from loops.supervisor.table import span
+    from loops.protocol.moment import span
 
     return span(seconds) if seconds > 0 else "-"

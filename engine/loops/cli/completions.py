@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from loops.cli.answer import Answer
+from loops.errors import LoopsError
 
 
 def completions(args: argparse.Namespace) -> Answer:
@@ -13,5 +14,9 @@ def completions(args: argparse.Namespace) -> Answer:
 
     from loops.cli.entry import parser
 
+    if args.shell not in shtab.SUPPORTED_SHELLS:
+        raise LoopsError(
+            f"shtab {shtab.__version__}, which writes the completions, knows no {args.shell}: 1.9 and later do"
+        )
     script = shtab.complete(parser(), args.shell)
     return Answer({"shell": args.shell, "script": script}, [script])

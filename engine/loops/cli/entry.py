@@ -102,6 +102,8 @@ def run(words: Sequence[str]) -> int:
         _write_no_more()
         return 0
     except OSError as error:
+        if error.errno is None:  # Python's own word, of no file
+            return _fail(LoopsError(str(error)), as_json)
         if error.filename is None:  # standard output takes nothing any more, JSON neither
             _write_no_more()
             return _fail(LoopsError(f"cannot write to standard output: {error.strerror or error}"), as_json=False)

@@ -18,10 +18,11 @@ def explain(args: argparse.Namespace) -> Answer:
     """Say why something was done: what was observed, and the rule."""
     from loops.supervisor.explain import lines
     from loops.supervisor.ledger import history
+    from loops.supervisor.notice_events import SUBJECT
 
     config = of(args).config()
     about = args.about
-    known = [*config.agents, *(phase.id for phase in config.loop.phases)]
+    known = [*config.agents, *(phase.id for phase in config.loop.phases), SUBJECT]
     if about and about not in known and not about.isdecimal():
         raise UsageError(
             f"{about!r} is no agent, phase or event{nearest(about, known)}; name one of {', '.join(known)}"

@@ -1,4 +1,4 @@
-"""up, down, stop, watchdog: bringing a project's agents up and ending them."""
+"""up, down, stop, watchdog, holder: bringing a project's agents up and ending them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from loops.cli.answer import Answer
 from loops.cli.project import Project, check_names, of
 from loops.errors import ConfigError, SessionError, UsageError
+from loops.places import Runtime, find_config
 
 Rows = list[dict[str, Any]]
 
@@ -43,8 +44,13 @@ def up(args: argparse.Namespace) -> Answer:
 
 def start_supervisor(project: Project) -> dict[str, Any]:
     """Start the supervisor, which goes on as the journal left the project; return its status."""
+    from loops.boot import installed
     from loops.supervisor import arriving
 
+    unit = installed.find(project.config_path)
+    if unit is not None:  # a holder of our own beside it would be a second one
+        installed.start(unit)
+        return installed.await_supervisor(unit, project.config_path)
     return arriving.start(project.config_path, project.runtime, project.config().log_dir)
 
 
@@ -110,7 +116,7 @@ def down(args: argparse.Namespace) -> Answer:
         project.must_ask("down", names=args.names)
         _await_end(project, {name: pids[name] for name in ending}, deadline)
     else:
-        note = _end_project(project, pids, deadline)
+        note = _end_project(project, pids, deadline, service=bool(status.get("service")))
     lines = [note] if note else [] if ending else ["nothing was running"]
     return Answer({"ended": ending, "note": note}, lines)
 
@@ -139,9 +145,13 @@ def _await_end(project: Project, pids: Mapping[str, int], deadline: float) -> No
         time.sleep(0.01)
 
 
-def _end_project(project: Project, pids: Mapping[str, int], deadline: float) -> str:
+def _end_project(project: Project, pids: Mapping[str, int], deadline: float, *, service: bool) -> str:
     from loops.supervisor import departing
 
+    if service:  # holder and supervisor stay, with nothing to do: nobody needs rights over the service manager for `up`
+        project.must_ask("down", names=[])
+        _await_end(project, pids, deadline)
+        return "the agents are down, and stay so until `loops up`; the service itself runs on"
     before = departing.processes_of(project.runtime, pids)
     project.ask("down", names=[])  # None: it left between the two requests
     return departing.finish(project.runtime, before, max(deadline - time.monotonic(), 0.0))
@@ -179,10 +189,13 @@ def _ask_to_stop(project: Project, timeout: float) -> list[str] | None:
         if status is None:
             return None
         pids = _pids(status["agents"])
-        before = departing.processes_of(project.runtime, pids)
+        before = None if status.get("service") else departing.processes_of(project.runtime, pids)
         if project.ask("estop", timeout=2.0) is None:
             return None
-        departing.finish(project.runtime, before, min(timeout, 5.0))
+        if before is None:
+            _await_end(project, pids, time.monotonic() + min(timeout, 5.0))
+        else:
+            departing.finish(project.runtime, before, min(timeout, 5.0))
     except SessionError:
         return None
     return list(pids)
@@ -200,8 +213,41 @@ def watchdog(args: argparse.Namespace) -> int:
             "the watchdog runs in the foreground and has no facts to print; `loops status --json` has them"
         )
     project = of(args)
+    if not args.no_holder:
+        _refuse_service(project)
     if args.takeover:
         from loops.supervisor import departing
 
         departing.take_over(project.runtime, project.config())
-    return Supervisor(project.config_path, up=True, holder=not args.no_holder).run()
+    return Supervisor(project.config_path, up=not args.no_holder, holder=not args.no_holder).run()
+
+
+def _refuse_service(project: Project) -> None:
+    """A holder that is started here would be in the way of the service's own."""
+    from loops.boot import installed
+
+    unit = installed.find(project.config_path)
+    if unit is not None:
+        raise UsageError(
+            f"this project is run by {unit.name}: type `{unit.words('start')}`, or, beside its holder's unit, "
+            "`loops watchdog --no-holder`"
+        )
+
+
+def holder(args: argparse.Namespace) -> int:
+    """Become the project's holder, in the foreground, as a service manager starts it.
+
+    agents.toml is not read, and need not be there yet: the supervisor's unit may be the one that prepares it.
+    """
+    from loops.sessions.launch import holder_command
+
+    if args.json:
+        raise UsageError("the holder runs in the foreground and has no facts to print; `loops status --json` has them")
+    # By its path alone: on a new machine the supervisor's unit writes the file at this very moment.
+    runtime = Runtime(find_config(args.config))
+    runtime.create()
+    command = [*holder_command(), runtime.holder_socket, "--service"]
+    try:
+        os.execv(command[0], command)
+    except OSError as error:
+        raise SessionError(f"{command[0]}: {error.strerror}: the holder cannot be started") from error

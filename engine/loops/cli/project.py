@@ -18,7 +18,11 @@ class Project:
     """A project as the command line names it."""
 
     config_path: str
-    runtime: Runtime
+
+    @property
+    def runtime(self) -> Runtime:
+        """Its sockets.  Where they are can change under us: a service that is started makes its own directory."""
+        return Runtime(self.config_path)
 
     def config(self) -> Config:
         """The configuration.  Raises ConfigError."""
@@ -66,7 +70,7 @@ def of(args: argparse.Namespace) -> Project:
         ConfigError: there is none: no such file, and nothing that runs for it.
     """
     path = find_config(args.config)
-    project = Project(path, Runtime(path))
+    project = Project(path)
     sockets = (project.runtime.control_socket, project.runtime.holder_socket)
     if not os.path.isfile(path) and not any(map(os.path.exists, sockets)):
         project.config()  # raises, and says best what is wrong with the path

@@ -49,6 +49,8 @@ def _log_path(args: argparse.Namespace) -> str:
     places = StatePlaces(config.log_dir)
     others = {"watchdog": os.path.join(config.log_dir, "holder.log"), "checks": places.session_log("checks")}
     if args.name not in config.agents and args.name in others:
+        if args.name == "watchdog":
+            _refuse_journal(config.path)
         return others[args.name]
     check_names([args.name], [*config.agents, *others])
     return places.session_log(args.name)
@@ -58,6 +60,15 @@ def _plain_lines(data: bytes, count: int) -> list[str]:
     from loops.sessions.screen import plain, tail_lines
 
     return tail_lines(plain(data), count)
+
+
+def _refuse_journal(config_path: str) -> None:
+    """What the supervisor of a service says, the service manager keeps."""
+    from loops.boot import installed
+
+    unit = installed.find(config_path)
+    if unit is not None:
+        raise UsageError(f"this project is a service: `{unit.journal}` has what its supervisor says")
 
 
 def _write(data: bytes, args: argparse.Namespace) -> None:

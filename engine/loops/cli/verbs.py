@@ -24,6 +24,12 @@ def _names(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="agent or service (default: all)")
 
 
+def _validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--no-files", action="store_true", help="not the files it names: agents.toml is all there is here"
+    )
+
+
 def _up(parser: argparse.ArgumentParser) -> None:
     _names(parser)
     parser.add_argument("--model", default="", help="model for this start only (also AGENT_MODEL_<name>)")
@@ -55,7 +61,9 @@ def _stop(parser: argparse.ArgumentParser) -> None:
 
 def _watchdog(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--takeover", action="store_true", help="replace the supervisor that runs; no agent notices")
-    parser.add_argument("--no-holder", action="store_true", help="a service manager restarts us, not the holder")
+    parser.add_argument(
+        "--no-holder", action="store_true", help="a service manager runs us, and `loops holder` beside us"
+    )
 
 
 def _status(parser: argparse.ArgumentParser) -> None:
@@ -163,7 +171,9 @@ def _deny(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="default: everything")
+    parser.add_argument(
+        "about", nargs="?", default="", metavar="AGENT|PHASE|SEQUENCE", help="or `notices`; default: everything"
+    )
 
 
 def _tokens(parser: argparse.ArgumentParser) -> None:
@@ -228,6 +238,66 @@ def _mock_llm(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _service_place(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--name", default="", help="in the units' names (default: the session_prefix)")
+    parser.add_argument(
+        "--user", action="store_true", help="for your own service manager (systemctl --user) instead of the system's"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+
+def _service(parser: argparse.ArgumentParser) -> None:
+    _service_place(parser)
+    parser.add_argument(
+        "--run-as", default="", metavar="USER", help="whose agents they are (default: who owns agents.toml)"
+    )
+    parser.add_argument("--path", default="", help="PATH of the agents (default: the system's, and ~/.local/bin)")
+    parser.add_argument(
+        "--credential",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="hand FILE to the supervisor as the credential NAME; may be given several times",
+    )
+    parser.add_argument(
+        "--writable",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a directory that agents may write, such as a git remote; may be given several times (always writable: the "
+        "project, the agents' directories, the user's home, /tmp)",
+    )
+    for name, what in (
+        ("memory-high", "above this much memory the agents are slowed down"),
+        ("memory-max", "above this much the largest of their processes is killed"),
+        ("tasks-max", "processes and threads of all agents together"),
+        ("cpu-weight", "their share of a busy machine; the supervisor has 100"),
+    ):
+        parser.add_argument(f"--{name}", default="", metavar="N", help=what)
+
+
+def _service_install(parser: argparse.ArgumentParser) -> None:
+    _service(parser)
+
+
+def _service_prepare(parser: argparse.ArgumentParser) -> None:
+    # --config, which every verb has, names here what its agents.toml shall be
+    parser.add_argument("--root", required=True, metavar="DIR", help="the project's directory, made if missing")
+    parser.add_argument(
+        "--source", default="", metavar="URL", help="the project's own repository, or a plain directory"
+    )
+    parser.add_argument(
+        "--revision", default="", metavar="REV", help="a commit, tag or branch of it (default: its HEAD)"
+    )
+    parser.add_argument(
+        "--clone",
+        action="append",
+        default=[],
+        metavar="DIR=URL",
+        help="an agent's clone, made if missing and never touched again; may be given several times",
+    )
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--agents", action="store_true", help="look at every known agent's command line, not at a project"
@@ -241,7 +311,7 @@ def _completions(parser: argparse.ArgumentParser) -> None:
 
 VERBS: tuple[Verb, ...] = (
     Verb("init", "write a first agents.toml", "loops init my-project", "configuration:init", _init),
-    Verb("validate", "check agents.toml and the files it names", "loops validate", "configuration:validate"),
+    Verb("validate", "check agents.toml and the files it names", "loops validate", "configuration:validate", _validate),
     Verb("config show", "every effective value", "loops config show --origin", "configuration:show", _config_show),
     Verb("up", "start what is not running", "loops up builder --model claude-opus-4-8", "lifecycle:up", _up),
     Verb("down", "end agents, or the whole project", "loops down adversary", "lifecycle:down", _down),
@@ -280,6 +350,7 @@ VERBS: tuple[Verb, ...] = (
         "approving:deny",
         _deny,
     ),
+    Verb("notify test", "send a test notice by every channel", "loops notify test", "notifying:test"),
     Verb("phase", "show or move the phase", "loops phase set 2", "phases:phase", _phase),
     Verb(
         "claim",
@@ -303,6 +374,7 @@ VERBS: tuple[Verb, ...] = (
         _note,
     ),
     Verb("explain", "why something was done", "loops explain builder", "history:explain", _explain),
+    Verb("boot", "the reboots of the machine, and what they cut off", "loops boot", "boot:boot"),
     Verb("journal verify", "check every byte of the journal", "loops journal verify", "history:verify", _verify),
     Verb("tokens", "what was used, and what it cost", "loops tokens --by gate", "history:tokens", _tokens),
     Verb("doctor", "find what is missing before it hurts", "loops doctor", "health:doctor", _doctor),
@@ -310,6 +382,40 @@ VERBS: tuple[Verb, ...] = (
     Verb("demo", "the main job on a throwaway project", "loops demo", "demo:demo", _demo),
     Verb(
         "watchdog", "run the supervisor in the foreground", "loops watchdog --takeover", "lifecycle:watchdog", _watchdog
+    ),
+    Verb(
+        "holder",
+        "own the agents' sessions, in the foreground, for a service manager",
+        "loops holder",
+        "lifecycle:holder",
+    ),
+    Verb(
+        "service install",
+        "have systemd run the project, from every boot on",
+        "loops service install --credential anthropic=/root/anthropic-key --memory-max 8G",
+        "service:install",
+        _service_install,
+    ),
+    Verb(
+        "service uninstall",
+        "end the project's service; what the agents made stays",
+        "loops service uninstall --user",
+        "service:uninstall",
+        _service_place,
+    ),
+    Verb(
+        "service print",
+        "print the units that would be installed",
+        "loops service print --user",
+        "service:show",
+        _service,
+    ),
+    Verb(
+        "service prepare",
+        "put a project in its place before its supervisor starts (ExecStartPre)",
+        "loops service prepare --root /var/lib/loops/demo --config /etc/loops/demo.toml --source https://example.org/demo.git",
+        "service:prepare",
+        _service_prepare,
     ),
     Verb(
         "mock-llm",

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from loops.config import addresses
 from loops.config.backends import BUILT_IN
 from loops.config.model import (
     Agent,
@@ -27,6 +28,8 @@ from loops.config.model import (
     Loop,
     Mode,
     Network,
+    NoticeKind,
+    Notify,
     Permissions,
     Phase,
     Price,
@@ -35,6 +38,7 @@ from loops.config.model import (
     Watchdog,
 )
 from loops.config.problems import DocPath, Value
+from loops.secrets import credentials
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -124,6 +128,7 @@ class _Builder:
             agents={member.name: member for member in (*agents, *services)},
             loop=self._loop(agents),
             prices=self._prices(),
+            notify=self._notify(self._top.table("notify")),
             notes=tuple(self._notes),
         )
 
@@ -187,6 +192,41 @@ class _Builder:
         fresh = float(table.get("input", 0.0))
         return Price(fresh, float(table.get("cached", fresh)), float(table.get("output", 0.0)))
 
+    def _notify(self, table: _Table) -> Notify:
+        usual = Notify()
+        kinds = table.texts("events", [kind.value for kind in usual.events])
+        found = Notify(
+            urls=table.texts("urls"),
+            url_files=tuple(self._secret(name) for name in table.texts("url_files")),
+            ntfy=table.get("ntfy", usual.ntfy),
+            ntfy_token_file=self._secret(table.get("ntfy_token_file", "")),
+            command=self._program(table.texts("command")),
+            events=tuple(NoticeKind(kind) for kind in kinds),
+            limit_after=table.time("limit_after", usual.limit_after),
+            per_hour=table.get("per_hour", usual.per_hour),
+        )
+        if "notify" in self._top and not found.channels:
+            self._notes.append("notify names no urls, url_files, ntfy or command: nothing is sent")
+        for number, url in enumerate(found.urls, 1):
+            if addresses.holds_key(url):
+                self._notes.append(
+                    f"notify.urls: number {number} ({addresses.scheme(url)}) holds a key, which everybody who reads "
+                    "agents.toml or the journal sees: move it to a file of its own and name that in url_files"
+                )
+        return found
+
+    def _secret(self, name: str) -> str:
+        """The name of a credential as it is; a path from here."""
+        if not name or name.startswith(credentials.PREFIX):
+            return name
+        return os.path.normpath(os.path.join(self._root, name))
+
+    def _program(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """A program that is named by a path is looked for from here, any other on the PATH."""
+        if argv and "/" in argv[0]:
+            return os.path.normpath(os.path.join(self._root, argv[0])), *argv[1:]
+        return argv
+
     def _backends(self, agents: Sequence[Agent]) -> dict[str, Backend]:
         """Those with a table in the order of the file, then the built-in ones that an agent uses."""
         tables = self._top.table("backend")
@@ -237,7 +277,7 @@ class _Builder:
         if "home" not in table:
             return None
         files = table.table("home")
-        return {place: self._path(files, place) for place in files.names()}
+        return {place: self._secret(files.get(place, "")) for place in files.names()}
 
     def _paths(self, table: _Table, key: str) -> tuple[str, ...]:
         return tuple(os.path.normpath(os.path.join(self._root, path)) for path in table.texts(key))
@@ -271,6 +311,7 @@ class _Builder:
             writes=self._paths(table, "writes"),
             network=Network(table.get("network", "open")),
             env_keep=table.texts("env_keep"),
+            credentials=dict(table.get("credentials", {})),
         )
 
     def _service(self, table: _Table) -> Agent:
@@ -286,6 +327,7 @@ class _Builder:
             enabled=table.get("enabled", True),
             command=("/bin/sh", "-c", command) if isinstance(command, str) else tuple(command),
             env=dict(table.get("env", {})),
+            credentials=dict(table.get("credentials", {})),
         )
 
     def _loop(self, agents: Sequence[Agent]) -> Loop:

@@ -21,6 +21,8 @@ from loops.config.model import (
     Loop,
     Mode,
     Network,
+    NoticeKind,
+    Notify,
     Permissions,
     Phase,
     Price,
@@ -64,7 +66,8 @@ def _record(kind: type) -> _Reader:
     def read(encoded: Mapping[str, Value]) -> object:
         values = dict(encoded)
         for name, convert in _CONVERTED[kind].items():
-            values[name] = convert(values[name])
+            if name in values:  # a journal of an engine that did not know the key yet
+                values[name] = convert(values[name])
         return kind(**values)
 
     return read
@@ -106,6 +109,7 @@ _CONVERTED |= {
     Handoff: {"builder": tuple, "adversary": tuple},
     Item: {"covers": tuple},
     Price: {},
+    Notify: {**dict.fromkeys(("urls", "url_files", "command"), tuple), "events": _each(NoticeKind)},
     Phase: {"items": _each(_record(Item)), "checks": tuple, "budget": _record(Budget)},
     Loop: {"handoff": _optional(_record(Handoff)), "done": _record(Done), "phases": _each(_record(Phase))},
     Config: {
@@ -114,6 +118,7 @@ _CONVERTED |= {
         "agents": _by_name(_record(Agent)),
         "loop": _record(Loop),
         "prices": _by_name(_record(Price)),
+        "notify": _record(Notify),
         "notes": tuple,
     },
 }

@@ -93,6 +93,8 @@ def _wrong(error: ValidationError) -> Breach:
         path = (*path, str(error.instance))
     rule, value = error.validator, error.validator_value
     schema: Mapping[str, Any] = error.schema  # type: ignore[assignment]
+    if schema.get("writeOnly"):  # it may hold a key, and what is refused is journaled
+        return path, f"must be {schema['title']}"
     if rule == "enum":
         words: list[str] = value  # type: ignore[assignment]
         hint = nearest(error.instance, words) if isinstance(error.instance, str) else ""

@@ -71,6 +71,30 @@ class Network(Enum):
     NONE = "none"
 
 
+class NoticeKind(Enum):
+    """What the operator is told of by a notice."""
+
+    REBOOT = "reboot"
+    PHASE_DONE = "phase-done"
+    FINISHED = "finished"
+    CRASH_LOOP = "crash-loop"
+    """An agent ends again and again, or cannot be started."""
+    LIMIT = "limit"
+    """A usage limit that lasts longer than ``limit_after``."""
+    PROVIDER = "provider"
+    """A provider that is away for longer than ``limit_after``."""
+    BLOCKED = "blocked"
+    """A login, credit, a model, ...: only somebody outside can put it right."""
+    APPROVAL = "approval"
+    """An agent waits for a person."""
+    BUDGET = "budget"
+    TAKEOVER = "takeover"
+    """A supervisor took over from one that said no goodbye."""
+    TASK_FAILED = "task-failed"
+    TEST = "test"
+    """`loops notify test`; it cannot be left out."""
+
+
 class Granularity(Enum):
     """What one row of the token log stands for."""
 
@@ -132,6 +156,33 @@ class Watchdog:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Where notices go, and which.  With no channel nothing is sent.
+
+    A file is an absolute path, or ``credential:NAME`` (`loops.secrets.credentials`).
+    """
+
+    urls: tuple[str, ...] = ()
+    """Addresses in apprise's form."""
+    url_files: tuple[str, ...] = ()
+    """Files that hold such addresses, one a line."""
+    ntfy: str = ""
+    """http(s) address of a topic."""
+    ntfy_token_file: str = ""
+    command: tuple[str, ...] = ()
+    """Gets each notice as JSON on its standard input."""
+    events: tuple[NoticeKind, ...] = tuple(kind for kind in NoticeKind if kind is not NoticeKind.TEST)
+    limit_after: float = 7200.0
+    per_hour: int = 12
+    """Notices in any hour; what is more is put together into one."""
+
+    @property
+    def channels(self) -> bool:
+        """Whether there is any way to send a notice."""
+        return bool(self.urls or self.url_files or self.ntfy or self.command)
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """A command-line agent described by data (upstream format, section 1.4)."""
 
@@ -157,7 +208,7 @@ class Backend:
     preamble: str = ""
     mode: Mode = Mode.HEADLESS
     home: Mapping[str, str] | None = None
-    """Files for the private home, by their path there; None: the backend's own login file."""
+    """Files for the private home, by their path there: a path, or ``credential:NAME``.  None: the backend's own login."""
     env: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -202,6 +253,8 @@ class Agent:
     writes: tuple[str, ...] = ()
     network: Network = Network.OPEN
     env_keep: tuple[str, ...] = ()
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """Variables whose values are credentials, by the names of these (`loops.secrets.credentials`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,5 +336,6 @@ class Config:
     loop: Loop
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By the name of the model."""
+    notify: Notify = field(default_factory=Notify)
     notes: tuple[str, ...] = ()
     """Harmless things worth saying, such as a key that is accepted and ignored."""

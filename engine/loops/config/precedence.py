@@ -169,7 +169,7 @@ def _overridden(row: Row, config: Config, phase: Phase | None, overrides: Overri
     return Row(row.key, value, origin) if origin.source not in (Source.FILE, Source.DEFAULT) else row
 
 
-_SERVICE_FACTS = ("name", "session", "dir", "watch", "enabled", "command", "env")
+_SERVICE_FACTS = ("name", "session", "dir", "watch", "enabled", "command", "env", "credentials")
 _AGENT_FACTS = tuple(item.name for item in fields(Agent) if item.name != "command")
 
 
@@ -177,6 +177,7 @@ def _values(config: Config) -> Iterator[tuple[str, object]]:
     yield "defaults.session_prefix", config.session_prefix
     yield "defaults.log_dir", config.log_dir
     yield from _facts("watchdog", config.watchdog)
+    yield from _facts("notify", config.notify)
     for backend in config.backends.values():
         yield from _facts(f"backend.{backend.name}", backend, but=("name",))
     for agent in config.agents.values():

@@ -10,6 +10,7 @@ from typing import Any
 from loops.config.backends import BUILT_IN
 from loops.config.contract import Breach
 from loops.config.problems import DocPath, Value, nearest, quoted
+from loops.secrets.redaction import redact
 
 SUPERVISOR = "watchdog"
 """The supervisor's own row in ``loops status``, and its session."""
@@ -19,6 +20,7 @@ _NO_TUI = 'cannot be "tui": the Agent Client Protocol is all that is known of th
 _NO_PERMISSIONS = (
     "nothing but its own flags restrains an agent of this backend; leave it out, and put them in [backend] flags"
 )
+_CREDENTIAL = 'as in credentials = { ANTHROPIC_API_KEY = "anthropic" }'
 _UNUSABLE = re.compile(r"[:.\s\x00-\x1f\x7f-\x9f]")
 
 
@@ -53,6 +55,9 @@ def breaches(document: Mapping[str, Any], misread: Collection[DocPath] = ()) -> 
     yield from project.completion()
     yield from project.schedules()
     yield from project.two_spellings()
+    yield from project.notices()
+    yield from _secrets(document, ())
+    yield from project.credentials()
 
 
 class _Project:
@@ -97,6 +102,12 @@ class _Project:
             if owner != table["name"]:
                 where = (*path, "session") if "session" in table else (*path, "name")
                 yield where, f'the session {quoted(session)} is that of "{owner}": give this one a session of its own'
+
+    def credentials(self) -> Iterator[Breach]:
+        for path, table in self._members:
+            for name in table.get("credentials", {}):
+                if name in table.get("env", {}):
+                    yield (*path, "credentials", name), f"stands in env too: let {name} be a credential alone"
 
     def backends(self) -> Iterator[Breach]:
         for name, table in self._backends.items():
@@ -205,12 +216,34 @@ class _Project:
         if tokens is not None and loop.get("log_tokens", tokens) != tokens:
             yield ("loop", "log_tokens"), "differs from [watchdog] log_tokens, which says the same: keep one of them"
 
+    def notices(self) -> Iterator[Breach]:
+        notify = self._document.get("notify", {})
+        if "ntfy_token_file" in notify and "ntfy" not in notify and ("notify", "ntfy") not in self._misread:
+            yield ("notify", "ntfy_token_file"), 'is for ntfy, which is missing: add ntfy = "https://ntfy.sh/my-topic"'
+
     def _agent(self, name: str, place: DocPath) -> Iterator[Breach]:
         agents = [known for known, kind in self._kinds.items() if kind != "service"]
         if self._kinds.get(name) == "service":
             yield place, f'"{name}" is a service, and only an agent can stand here'
         else:
             yield from _unknown(name, agents, "agent", place)
+
+
+def _secrets(value: object, path: DocPath) -> Iterator[Breach]:
+    """The file is copied into the journal, into a Nix store, into a report: no place for a key."""
+    if isinstance(value, str):
+        if redact(value) != value:
+            yield path, f"looks like a secret ({_kind(value)}): put it into a file and name it, {_CREDENTIAL}"
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _secrets(inner, (*path, name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _secrets(inner, (*path, index))
+
+
+def _kind(text: str) -> str:
+    return redact(text).partition("[redacted: ")[2].partition("]")[0]
 
 
 def _no_program(name: str, table: Mapping[str, Any], path: DocPath) -> Iterator[Breach]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loops.errors import JournalError
 from loops.journal import snapshot
-from loops.journal.record import Record, decode
+from loops.journal.record import Record, decode, has_more
 from loops.journal.segments import START, Place, Walk, path_of, segments
 from loops.journal.tail import Ending
 
@@ -16,7 +16,7 @@ def read(directory: str, after: int = 0) -> Iterator[Record]:
     """Yield the records whose sequence is greater than *after*.  Takes no lock; a writer may be at work.
 
     The chain is verified on the way (for the part before a good snapshot, only when *after* lies in it).  A record that
-    is being written right now ends the reading.
+    is being written right now ends the reading, with those that belong to it.
 
     Raises:
         JournalError: the chain is broken, with the place.
@@ -24,16 +24,20 @@ def read(directory: str, after: int = 0) -> Iterator[Record]:
     known, _note = snapshot.load(directory)
     skip = known is not None and known.place.sequence <= after and snapshot.is_in(directory, known.place)
     walk = Walk(directory, known.place if known and skip else START)
+    together: list[bytes] = []
     for line in walk:
         if walk.place.sequence > after:
-            yield decode(line)
+            together.append(line)
+        if not has_more(line):
+            yield from map(decode, together)
+            together.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What `verify` found.  ``first`` and ``last`` are sequences, 0 when there is no record; ``text`` is for people.
 
-    ``sound``: every record is as it was written.  ``torn``: bytes of an unfinished last record, which the next writer
+    ``sound``: every record is as it was written.  ``torn``: bytes of an unfinished end, which the next writer
     cuts off; a journal may be sound and torn.
     """
 
@@ -55,8 +59,8 @@ def verify(directory: str) -> Verdict:
             _demand_place(walk.place, line, directory)
     except JournalError as error:
         trouble = str(error)
-    last = walk.place.sequence
-    torn = len(walk.tail) if not trouble and walk.ending is not Ending.CLEAN else 0
+    last = walk.whole.sequence
+    torn = len(walk.rest) if not trouble and walk.ending is not Ending.CLEAN else 0
     known, note = snapshot.load(directory)
     if not trouble and known and known.place.sequence > last:
         trouble = (
@@ -65,8 +69,8 @@ def verify(directory: str) -> Verdict:
         )
     text = trouble or f"{directory}: {last} records in {count} segments, sequence {min(1, last)} to {last}: whole"
     if torn:
-        end = path_of(directory, walk.place.segment)
-        text += f"\n{end}: {torn} bytes at byte {walk.place.offset}: {walk.ending.value}"
+        end = path_of(directory, walk.whole.segment)
+        text += f"\n{end}: {torn} bytes at byte {walk.whole.offset}: {walk.ending.value}"
     if note:
         text += f"\n{note}"
     return Verdict(not trouble, last, count, min(1, last), last, torn, text)

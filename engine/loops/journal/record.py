@@ -2,6 +2,7 @@
 
 The link is ``SHA-256(previous link + this line's bytes up to its own chain field)``.  The chain field stands last, so
 it is computed over an exact byte prefix and checked from the bytes alone: nothing is encoded again to verify it.
+What is appended at once stands or falls together: each of its records but the last says ``"more":true``.
 Pure: no file, no clock.
 """
 
@@ -27,6 +28,7 @@ HEAD = VERSIONED + b'%d","id":"' % FORMAT
 """How every line begins: each line says itself by which rules it must be read."""
 
 _CHAIN_FIELD = b',"chain":"'
+_MORE_FIELD = b',"more":true'
 _CHAIN_LENGTH = len(_CHAIN_FIELD) + 64 + len(b'"}')
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -80,8 +82,12 @@ class Writing:
         return cls(_quote(source), epoch, microseconds / 1e6, stamp)
 
 
-def encode(event: Event, writing: Writing, sequence: int, chain: bytes) -> tuple[bytes, bytes, Record]:
+def encode(
+    event: Event, writing: Writing, sequence: int, chain: bytes, more: bool = False
+) -> tuple[bytes, bytes, Record]:
     """Return the line of *event* with its newline, linked to the link *chain*; its own link; and how it will be read.
+
+    *more*: it means nothing without the record that follows.
 
     All of the line is ASCII (other characters and lone surrogates are escaped): it holds no NUL and no second newline.
 
@@ -99,7 +105,7 @@ def encode(event: Event, writing: Writing, sequence: int, chain: bytes) -> tuple
         f'{{"specversion":"1.0","format":"{FORMAT}","id":"{writing.epoch}-{number}","source":{writing.source},'
         f'"type":"{TYPE_PREFIX}{kind[1:]}{time},"recordedtime":"{writing.stamp}"{about},"sequence":"{number}",'
         f'"epoch":{writing.epoch},"datacontenttype":"application/json","data":{data}'
-    ).encode("ascii")
+    ).encode("ascii") + (_MORE_FIELD if more else b"")
     digest = sha256(chain + body)
     link = digest.hexdigest()
     # As it will be read: JSON joins two lone surrogates that make a pair, and turns tuples into lists.
@@ -123,6 +129,11 @@ def link(chain: bytes, line: bytes) -> bytes | None:
     if line[-_CHAIN_LENGTH:] == _CHAIN_FIELD + digest.hexdigest().encode("ascii") + b'"}':
         return digest.digest()
     return None
+
+
+def has_more(line: bytes) -> bool:
+    """Whether *line* (without newline), known to be good, means nothing without the record that follows."""
+    return line[:-_CHAIN_LENGTH].endswith(_MORE_FIELD)  # behind the data, which ends with a brace
 
 
 def link_of(line: bytes) -> bytes:

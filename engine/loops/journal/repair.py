@@ -41,12 +41,12 @@ def cure(walk: Walk) -> tuple[Repair | None, Place, bytes]:
     Raises:
         OSError: the copy or the cut could not be made durable; then nothing was cut.
     """
-    place = walk.place
+    place = walk.whole
     if walk.ending is Ending.CLEAN:
         return None, place, b""
     path = path_of(walk.directory, place.segment)
-    whole = walk.tail.rstrip(b"\0") if walk.ending is Ending.UNTERMINATED else b""
-    cut, offset = walk.tail[len(whole) :], place.offset + len(whole)
+    whole = walk.rest.rstrip(b"\0") if walk.ending is Ending.UNTERMINATED else b""
+    cut, offset = walk.rest[len(whole) :], place.offset + len(whole)
     kept = f"{path}.{offset}.torn" if cut else ""
     if kept:
         _keep(cut, kept)

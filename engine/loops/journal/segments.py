@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loops.errors import JournalError
-from loops.journal.record import GENESIS
+from loops.journal.record import GENESIS, has_more
 from loops.journal.tail import Ending, classify, verified_lines
 
 _NAME = re.compile(r"(\d{8})\.jsonl\Z")
@@ -89,7 +89,8 @@ def flush_directory(directory: str) -> None:
 class Walk:
     """One pass over the lines after ``place``.  Iterating moves ``place`` on; then ``ending`` says what stands there.
 
-    ``tail`` holds those bytes.  An ending that a crash explains (torn, unterminated) is left to the caller.
+    ``tail`` holds those bytes.  An ending that a crash explains (torn, partial, unterminated) is left to the caller:
+    ``whole`` is then the place behind which nothing was acknowledged, and ``rest`` the bytes from there on.
 
     Raises:
         JournalError: damage, with its place and the remedy.
@@ -101,6 +102,8 @@ class Walk:
         self.place = place
         self.ending = Ending.CLEAN
         self.tail = b""
+        self.whole = place
+        self.rest = b""
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield each verified line, without its newline."""
@@ -109,15 +112,26 @@ class Walk:
         for number in found[self.place.segment - 1 :]:
             before = self.place
             start = before.offset if number == before.segment else 0
-            self.place = Place(number, start, before.sequence, before.chain)
+            self.place = self.whole = Place(number, start, before.sequence, before.chain)
             data = contents(path_of(self.directory, number))
             for line, offset, chain in verified_lines(data, start, before.chain):
                 self.place = Place(number, offset, self.place.sequence + 1, chain)
+                if not has_more(line):
+                    self.whole = self.place
                 yield line
             self.tail = data[self.place.offset :]
             self.ending = classify(data, self.place.offset, self.place.chain)
+            self._look_for_more()
+            self.rest = data[self.whole.offset :]
             if self.ending in (Ending.BROKEN, Ending.FUTURE) or (number != last and self.ending is not Ending.CLEAN):
                 raise JournalError(self._refusal(data))
+
+    def _look_for_more(self) -> None:
+        """A crash may also come between two records that belong together."""
+        if self.ending is Ending.UNTERMINATED and not has_more(self.tail.rstrip(b"\0")):
+            self.whole = self.place  # with its newline it is the end of them
+        elif self.ending is Ending.UNTERMINATED or (self.ending is Ending.CLEAN and self.whole != self.place):
+            self.ending = Ending.PARTIAL
 
     def _refusal(self, data: bytes) -> str:
         place = self.place

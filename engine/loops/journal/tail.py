@@ -22,6 +22,7 @@ class Ending(Enum):
     CLEAN = "clean"
     UNTERMINATED = "the last record is whole but for its newline"
     TORN = "a record was being written and was never acknowledged"
+    PARTIAL = "records that belong together were being written and were never acknowledged"
     BROKEN = "the chain is broken: this line, or one before it, is not what was written"
     FUTURE = "the line was written by a newer loops"
 

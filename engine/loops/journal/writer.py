@@ -13,7 +13,7 @@ from typing import Any, Self
 from loops.errors import JournalError
 from loops.journal import snapshot
 from loops.journal.lock import Lock
-from loops.journal.record import Event, Json, Record, Writing, decode, encode
+from loops.journal.record import Event, Json, Record, Writing, decode, encode, has_more
 from loops.journal.repair import Repair, cure
 from loops.journal.segments import START, Place, Walk, flush_directory, line_before, path_of
 from loops.journal.tail import Ending
@@ -99,8 +99,8 @@ class Journal:
         else:
             walk, last = Walk(self._directory), b""
         for line in walk:
-            last = line
-        end = walk.place.sequence + (walk.ending is Ending.UNTERMINATED)
+            last = last if has_more(line) else line
+        end = walk.whole.sequence + (walk.ending is Ending.UNTERMINATED)
         if self._snapshot and end < self._snapshot.sequence:
             raise JournalError(
                 f"{path_of(self._directory, walk.place.segment)}: the journal ends at sequence {end}, "
@@ -114,14 +114,17 @@ class Journal:
     def append(self, events: Iterable[Event]) -> list[Record]:
         """Add *events* to the batch in memory and return them as they will be read again.  `commit` makes them durable.
 
+        They stand or fall together: after a power cut in the middle of the write there are all of them or none.
+
         Raises:
             JournalError: one of them is not JSON; then none of them is added.
         """
         writing = Writing.at(self._clock(), source=self._source, epoch=self.epoch)
         lines, records, sequence, chain = [], [], self._sequence, self._chain
-        for event in events:
+        together = list(events)
+        for left, event in zip(range(len(together) - 1, -1, -1), together, strict=True):
             sequence += 1
-            line, chain, record = encode(event, writing, sequence, chain)
+            line, chain, record = encode(event, writing, sequence, chain, left > 0)
             lines.append(line)
             records.append(record)
         self._pending += lines

@@ -67,7 +67,9 @@ def examine(config_path: str, *, agents: bool = False) -> Iterator[Finding]:
 
 
 def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
+    from loops.projects.doctor_credentials import named as named_credentials
     from loops.projects.doctor_isolation import isolation
+    from loops.projects.doctor_notify import notify
 
     for problem in configuration.check_files(config):
         yield fail("files", str(problem), "write the file, or name another in agents.toml")
@@ -77,7 +79,9 @@ def _project(config: Config, runtime: Runtime) -> Iterator[Finding]:
     yield terminals(sessions)
     yield from backends(config, runtime)
     yield from isolation(config)
+    yield from named_credentials(config)
     yield from clones(config)
+    yield from notify(config, os.environ)
     yield journal(StatePlaces(config.log_dir))
     from loops.projects.doctor_running import running
 
@@ -116,16 +120,9 @@ def program(name: str, why: str) -> Finding:
 
 def runtime_directory(runtime: Runtime) -> Finding:
     """The place of the sockets: ours alone, writable, and short enough for them."""
-    longest = len(os.fsencode(f"{runtime.control_socket}.new"))
-    if longest > 107:
-        return fail(
-            "runtime directory",
-            f"{runtime.root}: {longest} bytes for a socket's path, the kernel takes 107",
-            "name a shorter place in LOOPS_RUNTIME_DIR",
-        )
     try:
         runtime.create()
-        with tempfile.TemporaryFile(dir=runtime.root):
+        with tempfile.TemporaryFile(dir=os.path.dirname(runtime.control_socket)):
             pass
     except (OSError, LoopsError) as error:
         return fail("runtime directory", str(error), "make it writable, or name another place in LOOPS_RUNTIME_DIR")

@@ -18,10 +18,11 @@ from loops.isolation.able import ability
 from loops.isolation.confine import is_wanted
 from loops.known.all import KNOWN
 from loops.known.model import Known
-from loops.places import Runtime
+from loops.places import SOCKET_BYTES, Runtime
 from loops.places import State as StatePlaces
 from loops.projects.finding import Finding, fail, ok, warn
 from loops.runner.home import login_source
+from loops.secrets.credentials import PREFIX
 
 ANSWER = 30.0
 """Seconds for a version: the slowest takes two on a busy machine."""
@@ -30,7 +31,6 @@ _SECRET = re.compile(r"(?:_KEY|_TOKEN)$")
 _ELSEWHERE = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
 """Clouds with a login of their own, which nobody here can judge."""
 _SSH = re.compile(r"^(?:ssh://|[^/:@]+@[^/:]+:)")
-_SOCKET_BYTES = 107
 
 
 def known_agents(env: Mapping[str, str]) -> Iterator[Finding]:
@@ -158,11 +158,13 @@ def _login(
     check = f"{check}: login"
     given = backend.env if backend is not None else {}
     if backend is not None and backend.home:
-        missing = [source for source in backend.home.values() if not os.path.exists(os.path.expanduser(source))]
+        files = [source for source in backend.home.values() if not source.startswith(PREFIX)]
+        missing = [source for source in files if not os.path.exists(os.path.expanduser(source))]
         if missing:
             return fail(check, f"home names {missing[0]}, which is not there", "mend the path in agents.toml")
         return ok(check, f"from the files that home names: {', '.join(backend.home)}")
-    named = [name for name in given if _SECRET.search(name)]
+    secret = {name for agent in agents for name in agent.credentials}
+    named = [name for name in (*given, *sorted(secret)) if _SECRET.search(name)]
     clouds = [name for name in _ELSEWHERE if given.get(name) or env.get(name)]
     if named or clouds:
         return ok(check, f"by {(named + clouds)[0]}")
@@ -199,7 +201,7 @@ def _unattended(config: Config, backend: Backend, agent: Agent, runtime: Runtime
         yield fail(check, text, "set a log_dir outside /tmp")
     if (agent.mode or backend.mode) is Mode.TUI:
         socket = os.path.join(runtime.root, f"{agent.name}.hook")
-        if len(os.fsencode(socket)) > _SOCKET_BYTES:
+        if len(os.fsencode(socket)) > SOCKET_BYTES:
             text = f"{socket}: too long for a socket, its hooks could report nothing"
             yield fail(check, text, "name a shorter place in LOOPS_RUNTIME_DIR, or the agent more shortly")
     if isolated and (url := _push_url(agent.dir, config)) and _SSH.match(url):

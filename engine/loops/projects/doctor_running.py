@@ -21,6 +21,7 @@ def running(config: Config, runtime: Runtime) -> Iterator[Finding]:
     from loops.supervisor import processes
     from loops.supervisor.control import listener
 
+    yield from _service(config)
     supervisor = listener(runtime.control_socket)
     holder = processes.holder(runtime)
     if not supervisor and not holder:
@@ -36,6 +37,21 @@ def running(config: Config, runtime: Runtime) -> Iterator[Finding]:
     if writer and supervisor and writer != supervisor:
         text = f"process {writer} writes the journal, and process {supervisor} answers as the supervisor"
         yield fail("journal's lock", text, "end the one that `loops status --json` does not name as pid")
+
+
+def _service(config: Config) -> Iterator[Finding]:
+    """Whether a service manager runs the project, and has a timer for each schedule: it does not read agents.toml."""
+    from loops.boot import installed
+
+    unit = installed.find(config.path)
+    if unit is None:
+        return
+    yield ok("service", f"{unit.name} runs the project; `{unit.journal}` has what its supervisor says")
+    wanted = {name: agent.schedule for name, agent in config.agents.items() if agent.schedule}
+    for name in [] if unit.own_calendar else sorted({*wanted, *unit.calendars}):
+        if wanted.get(name) != unit.calendars.get(name):
+            text = f"agents.toml says {wanted.get(name) or 'nothing'}, and its timer {unit.calendars.get(name) or 'is missing'}"
+            yield fail(f"schedule of {name}", text, "`loops service install` again (NixOS: rebuild)")
 
 
 def _supervisor(runtime: Runtime, pid: int) -> Finding:

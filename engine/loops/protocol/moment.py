@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -60,6 +61,18 @@ def iso(epoch: float) -> str:
     return datetime.fromtimestamp(int(epoch), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def span(seconds: float) -> str:
+    """A length of time in its two largest units: 7s, 3m 20s, 5h 02m, 2d 04h."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
+
+
 def _moment(found: re.Match[str]) -> Moment | None:
     written = found.group()
     about = bool(found["about"] or found["about2"] or found["about3"])
@@ -75,3 +88,8 @@ def _moment(found: re.Match[str]) -> Moment | None:
     if epoch is None:
         return None
     return Moment(written, precision, epoch if zone else None, about)
+
+
+def wall(moment: float) -> str:
+    """A wall time (epoch seconds), as a person on this machine says it."""
+    return time.strftime("%a %Y-%m-%d %H:%M:%S", time.localtime(moment))

@@ -30,13 +30,20 @@ class Child(Process):
             os.close(self.into)
             self.into = -1
 
+    def close_output(self, descriptor: int) -> None:
+        """Let go of the output or error that is *descriptor*."""
+        os.close(descriptor)
+        if descriptor == self.out:
+            self.out = -1
+        else:
+            self.err = -1
+
     def close(self) -> None:
         """Let go of all pipes."""
         self.close_input()
         for descriptor in (self.out, self.err):
             if descriptor >= 0:
-                os.close(descriptor)
-        self.out = self.err = -1
+                self.close_output(descriptor)
 
 
 def spawn(argv: Sequence[str], env: Mapping[str, str], directory: str) -> Child:

@@ -145,13 +145,8 @@ class HttpLink:
 
     def _close(self, descriptor: int) -> list[Received]:
         lines = self._printed.pop(descriptor)
-        os.close(descriptor)
-        child = self._child
-        assert child is not None, "it has outputs"
-        if descriptor == child.out:
-            child.out = -1
-        else:
-            child.err = -1
+        assert self._child is not None, "it has outputs"
+        self._child.close_output(descriptor)
         rest = lines.rest()
         return self._noticed([rest] if rest else [])
 

@@ -28,8 +28,13 @@ class Process:
         self.ended: Ended | None = None
 
     def reap(self) -> Ended:
-        """Take in the end; to be called when ``pidfd`` is readable."""
+        """Take in the end, and end what the program left in its group; to be called when ``pidfd`` is readable.
+
+        A launcher that is killed (codex' is one, under an older Node) leaves the real program, which would work on.  Only
+        before the wait is the group's number surely still ours.
+        """
         if self.ended is None:
+            self.signal(signal.SIGKILL)
             _, status = os.waitpid(self.pid, 0)
             code = os.waitstatus_to_exitcode(status)
             self.ended = Ended(code=code) if code >= 0 else Ended(signal=-code)
@@ -38,8 +43,8 @@ class Process:
         return self.ended
 
     def signal(self, number: int) -> None:
-        """Signal the whole process group, also what the program left in it."""
-        if self.pid:
+        """Signal the whole process group, unless the program's end was taken in."""
+        if self.pid and self.ended is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 

@@ -280,7 +280,6 @@ class _Run:
         """Say how it ended; return the exit status."""
         ended = self._link.ended
         assert ended is not None, "the loop has ended"
-        self._link.kill()  # what it left behind in its group
         self._live.own("process.ended", code=ended.code, signal=ended.signal)
         for event in self._live.events():
             self._happened(event)

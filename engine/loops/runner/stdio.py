@@ -136,13 +136,8 @@ class StdioLink:
     def _close(self, descriptor: int) -> list[Received]:
         """Let go of one output; what came without a newline is its last line."""
         stream, lines = self._readers.pop(descriptor)
-        os.close(descriptor)
-        child = self._child
-        assert child is not None, "it has outputs"
-        if descriptor == child.out:
-            child.out = -1
-        else:
-            child.err = -1
+        assert self._child is not None, "it has outputs"
+        self._child.close_output(descriptor)
         rest = lines.rest()
         return [Received(stream, rest)] if rest else []
 

@@ -264,7 +264,6 @@ class TuiRun:
         """Take in what was under way, say how it ended; return the exit status."""
         ended = self._program.ended
         assert ended is not None, "the loop has ended"
-        self._program.signal(signal.SIGKILL)  # what it left behind in its group
         self._last_hooks()
         self._read_record()
         if self._order.conversation and not self._opened and ended.code:

@@ -26,6 +26,7 @@ from loops.sessions.events import (
     Event,
     Exited,
     Held,
+    HolderEnds,
     HolderGone,
     HumanLine,
     NotWritten,
@@ -46,6 +47,7 @@ __all__ = [
     "Exited",
     "Held",
     "HolderClient",
+    "HolderEnds",
     "HolderGone",
     "HumanLine",
     "NotWritten",
@@ -309,6 +311,11 @@ class HolderClient:
             return Refused(head["reason"])
         if op == "superseded":
             return Superseded(head["epoch"])
+        if op == "ending":
+            for held in [held for held in self._held.values() if held.alive]:
+                self._let_go(held.name)
+                del self._held[held.name]
+            return HolderEnds()
         return None  # a newer holder says more than we know
 
     def _begun(self, head: dict[str, Any], descriptors: list[int]) -> Event:

@@ -155,6 +155,11 @@ class Superseded:
 
 
 @dataclass(frozen=True, slots=True)
+class HolderEnds:
+    """The holder was told to end, and ends every session: they are held no more, and `HolderGone` follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class HolderGone:
     """The connection ended.  The sessions live: start a holder (`launch.ensure_holder`) and connect again."""
 
@@ -171,5 +176,6 @@ Event = (
     | Tail
     | Refused
     | Superseded
+    | HolderEnds
     | HolderGone
 )

@@ -9,6 +9,7 @@ import os
 from collections import deque
 from typing import Any
 
+from loops.secrets.redaction import Redactor
 from loops.sessions.keys import LineWatch
 from loops.sessions.output import RING_BYTES, Log, Ring
 from loops.sessions.terminal import Ended
@@ -55,6 +56,7 @@ class Session:
         "pid",
         "pidfd",
         "quiet",
+        "redactor",
         "ring",
         "rows",
         "start_time",
@@ -78,6 +80,7 @@ class Session:
         self.active = False
         self.ring = Ring(total=int(record.get("total", 0)))
         self.log = Log(record["log_path"], int(record["log_bytes"]), int(record["log_keep"]))
+        self.redactor = Redactor(str(record.get("unlogged", "")).encode("latin-1"))
         self.written = deque((str(id) for id in record.get("written", ())), REMEMBERED_WRITES)
         self.keys = LineWatch()
         if record.get("human"):
@@ -121,6 +124,7 @@ class Session:
             "pidfd": self.pidfd,
             "child": self.child,
             "ring": self.ring.newest().decode("latin-1"),
+            "unlogged": self.redactor.held.decode("latin-1"),
             "pending": [(chunk.id, chunk.data.decode("latin-1")) for chunk in self.pending],
         }
 
@@ -145,9 +149,14 @@ class Session:
         if len(data) >= FULL_READ:
             data = self._read_on(data)
         self.ring.add(data)
-        self.log.write(data)
+        self._write_log(self.redactor.feed(data))
         self.last_output = now
         return len(data)
+
+    def _write_log(self, data: bytes) -> None:
+        """The log holds no key that is recognised as one; the terminal itself shows what it shows."""
+        if data:
+            self.log.write(data)
 
     def _read_on(self, data: bytes) -> bytes:
         """The kernel gives 4 KB of a flood at once: take a few of them before ring and log have their turn."""
@@ -208,6 +217,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of the terminal and of the process; the record and the ring stay."""
+        self._write_log(self.redactor.flush())
         self.log.close()
         for descriptor in (self.master, self.pidfd):
             if descriptor >= 0:

@@ -3,6 +3,9 @@
 It owns the terminals and the pidfds, copies output, relays viewers, and hands its descriptors to whoever proves to be
 the supervisor, which is why either of the two can be killed at any moment and no session ends.  It decides nothing and
 reads no configuration.  One thread, one epoll, standard library only; run as ``python -I -S -E holder.py SOCKET``.
+
+``--service``: a service manager started it (units.toml says how the two units hang together).  It then starts no
+supervisor, and SIGTERM means the end of the project's sessions, in good order; otherwise it ends the holder alone.
 """
 
 from __future__ import annotations
@@ -18,7 +21,10 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from loops.sessions import terminal, wire
+# All that it will ever need is imported now: an upgrade may remove the files below it.
+from loops import sd_notify
+from loops.sessions import program, renewal, terminal, tree, wire
+from loops.sessions.closing import Closing
 from loops.sessions.held import Session
 from loops.sessions.keeper import Keeper
 from loops.sessions.loop import Loop, complain
@@ -28,6 +34,12 @@ from loops.sessions.respawn import Respawn
 
 UPKEEP = 30.0
 """Seconds between two looks at our socket's file."""
+GRACE = 20.0
+"""Seconds that sessions have to end after SIGTERM to a holder that is a service; its unit allows three times as much."""
+NOT_OURS = (
+    "a service manager runs this project's holder, and starts its supervisor too: `systemctl start` its unit, or run "
+    "`loops watchdog --no-holder`"
+)
 
 Understand = Callable[[Connection, dict[str, Any], bytes, list[int]], None]
 
@@ -35,8 +47,8 @@ Understand = Callable[[Connection, dict[str, Any], bytes, list[int]], None]
 class Holder:
     """Who is connected, and what they may say.  A bad word costs its own connection, never the loop."""
 
-    def __init__(self, place: Place, descriptor_limit: int) -> None:
-        """*descriptor_limit*: the soft limit of open files that every child gets."""
+    def __init__(self, place: Place, descriptor_limit: int, *, service: bool = False) -> None:
+        """*descriptor_limit*: the soft limit of open files that every child gets.  *service*: see the module."""
         self._place = place
         self._descriptor_limit = descriptor_limit
         self._loop = Loop()
@@ -46,14 +58,23 @@ class Holder:
         self._epoch = -1
         self._upkeep_at = self._loop.now + UPKEEP
         self._ended = False
-        self._loop.listen_for_deaths(self._reap)
+        self._service = service
+        self._closing: Closing | None = None
+        self._loop.listen_for_signals(self._signalled)
+        if service:
+            signal.signal(signal.SIGTERM, lambda *_: None)
         self._loop.listen(place.listener.fileno(), self._accept)
 
     def run(self) -> None:
         """Serve until asked to quit."""
         self._reap()
         while not self._ended:
-            self._loop.turn(min(self._upkeep_at, self._respawn.at or self._upkeep_at, self._keeper.next_silence()))
+            until = min(self._upkeep_at, self._respawn.at or self._upkeep_at, self._keeper.next_silence())
+            if self._closing is not None:
+                until = min(until, self._loop.now + tree.STEP_PAUSE)
+            self._loop.turn(until)
+            if self._closing is not None:
+                self._ended = self._closing.step(self._loop.now) or self._ended
             self._keeper.tell_silences()
             if self._respawn.at and self._respawn.at <= self._loop.now:
                 reason = self._respawn.start(self._loop.now)
@@ -62,6 +83,22 @@ class Holder:
             if self._upkeep_at <= self._loop.now:
                 self._keep_place()
         self._place.leave()
+
+    def _signalled(self, numbers: bytes) -> None:
+        self._reap()
+        if signal.SIGTERM in numbers and self._closing is None:
+            self._close()
+
+    def _close(self) -> None:
+        """End every session, and then ourselves: whoever asks for anything meanwhile is refused."""
+        sd_notify.tell("STOPPING=1")
+        self._tell(wire.pack("ending"), ())  # what ends now is no crash to be healed
+        if self._link is not None:
+            self._hang_up(self._link.connection)
+        living = [session for session in self._keeper.sessions.values() if session.alive]
+        sys.stderr.write(f"holder: told to end; so are its {len(living)} sessions\n")
+        leaders = [tree.Process(session.pid, session.start_time) for session in living]
+        self._closing = Closing(leaders, grace=GRACE, now=self._loop.now)
 
     def _keep_place(self) -> None:
         self._upkeep_at = self._loop.now + UPKEEP
@@ -145,7 +182,15 @@ class Holder:
         elif connection.role == "viewer":
             self._greet_viewer(connection, str(head["name"]), int(head["rows"]), int(head["cols"]))
         elif connection.role == "launcher":
-            connection.say(wire.pack("welcome", pid=os.getpid(), version=wire.VERSION, supervisor=self._respawn.pid))
+            welcome = wire.pack(
+                "welcome",
+                pid=os.getpid(),
+                version=wire.VERSION,
+                supervisor=self._respawn.pid,
+                service=self._service,
+                program=program.DIGEST,
+            )
+            connection.say(welcome)
             self._loop.hand_to(connection.sock.fileno(), lambda events: self._hear(connection, events, self._launch))
         else:
             raise wire.WireError(f"nobody is a {connection.role!r} here")
@@ -155,6 +200,9 @@ class Holder:
     def _launch(self, connection: Connection, head: dict[str, Any], _data: bytes, _fds: list[int]) -> None:
         if head["op"] != "supervise":
             raise wire.WireError(f"a launcher does not say {head['op']!r}")
+        if self._service:
+            connection.say(wire.pack("supervising", pid=0, reason=NOT_OURS))
+            return
         reason = ""
         self._respawn.command(head["argv"], head["env"])
         if not head["self"]:
@@ -174,6 +222,10 @@ class Holder:
     # ---- the supervisor's link --------------------------------------------------------------------------------------
 
     def _greet_supervisor(self, connection: Connection, epoch: int) -> None:
+        if self._closing is not None:
+            connection.say(wire.pack("refused", reason="it was told to end, and ends every session"))
+            self._hang_up(connection)
+            return
         # The same epoch may come back once its link is gone: that is one supervisor, not two.
         if epoch < self._epoch or (epoch == self._epoch and self._link is not None):
             connection.say(
@@ -274,9 +326,8 @@ class Holder:
     # ---- replacement in place ---------------------------------------------------------------------------------------
 
     def _renew(self, argv: list[str]) -> None:
-        from loops.sessions import renewal  # needed once in a holder's life, if ever
-
         state = {
+            "service": self._service,
             "epoch": self._epoch,
             "limit": self._descriptor_limit,
             "place": self._place.state(),
@@ -312,14 +363,12 @@ def be_subreaper() -> None:
 
 
 def main(argv: list[str]) -> int:
-    """``holder.py SOCKET [--detach]`` or, from `renewal.replace`, ``holder.py --state FD``."""
+    """``holder.py SOCKET [--detach | --service]`` or, from `renewal.replace`, ``holder.py --state FD``."""
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     if argv[0] == "--state":
-        from loops.sessions import renewal
-
         state = renewal.load(int(argv[1]))
-        holder = Holder(Place.of_state(state["place"]), state["limit"])
+        holder = Holder(Place.of_state(state["place"]), state["limit"], service=bool(state.get("service")))
         holder.restore(state)
     else:
         os.closerange(3, 1 << 20)  # what our starter left open is not to reach any session
@@ -333,7 +382,8 @@ def main(argv: list[str]) -> int:
         be_subreaper()
         os.chdir("/")
         place.sign()
-        holder = Holder(place, terminal.raise_descriptor_limit())
+        holder = Holder(place, terminal.raise_descriptor_limit(), service="--service" in argv[1:])
+    sd_notify.tell("READY=1")
     holder.run()
     return 0
 

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from loops.errors import SessionError
@@ -16,6 +17,19 @@ from loops.sessions import wire
 from loops.sessions.tree import MARKER as MARKER
 
 TAKEN = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What a holder says of itself.
+
+    ``service``: a service manager starts it, and the supervisor.  ``program``: see `loops.sessions.program`; empty when
+    the holder is too old to say.
+    """
+
+    pid: int
+    service: bool
+    program: str
 
 
 def holder_command() -> list[str]:
@@ -45,7 +59,7 @@ def ensure_holder(
     deadline = time.monotonic() + timeout
     while True:
         try:
-            return _introduce(runtime.holder_socket, supervisor, env, itself, deadline)
+            return _introduce(runtime.holder_socket, supervisor, env, itself, deadline).pid
         except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError) as error:
             if time.monotonic() >= deadline:
                 raise _no_answer(runtime, log_path, error) from error
@@ -57,6 +71,12 @@ def ensure_holder(
 
 def holder_pid(runtime: Runtime, timeout: float = 5.0) -> int | None:
     """The pid of the project's holder, None when none runs.  Raises SessionError when it does not answer."""
+    holder = find_holder(runtime, timeout)
+    return holder.pid if holder is not None else None
+
+
+def find_holder(runtime: Runtime, timeout: float = 5.0) -> Holder | None:
+    """The project's holder, None when none runs.  Raises SessionError when it does not answer."""
     try:
         return _introduce(runtime.holder_socket, None, {}, False, time.monotonic() + timeout)
     except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError):
@@ -67,17 +87,17 @@ def holder_pid(runtime: Runtime, timeout: float = 5.0) -> int | None:
 
 def _introduce(
     path: str, supervisor: Sequence[str] | None, env: Mapping[str, str], itself: bool, deadline: float
-) -> int:
+) -> Holder:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.settimeout(max(deadline - time.monotonic(), 0.001))
         sock.connect(path)
-        pid = int(_ask(sock, wire.pack("hello", role="launcher"))["pid"])
+        welcome = _ask(sock, wire.pack("hello", role="launcher"))
         if supervisor is not None:
             order = wire.pack("supervise", argv=list(supervisor), env=dict(env), self=itself)
             reason = _ask(sock, order)["reason"]
             if reason:
                 raise SessionError(f"{path}: {reason}")
-        return pid
+        return Holder(int(welcome["pid"]), bool(welcome.get("service")), str(welcome.get("program", "")))
 
 
 def _ask(sock: socket.socket, message: bytes) -> dict[str, Any]:

@@ -73,15 +73,14 @@ class Loop:
         if self._handlers.pop(number, None) is not None:
             self._poll.unregister(number)
 
-    def listen_for_deaths(self, handler: Callable[[], None]) -> None:
-        """Call *handler* whenever a child may have ended."""
+    def listen_for_signals(self, handler: Callable[[bytes], None]) -> None:
+        """Call *handler* with the numbers of what came: whenever a child may have ended, and of signals with handlers."""
         reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
 
         def heard(_events: int) -> None:
-            os.read(reading, 4096)
-            handler()
+            handler(os.read(reading, 4096))
 
         self.listen(reading, heard)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from loops.agents.port import Screen
+from loops.secrets.redaction import redact
 
 RENDERED_BYTES = 32_768
 """Most output that `render` plays: enough for several full redraws of a 200x50 screen, about 40 ms of work."""
@@ -62,7 +63,7 @@ def tail_lines(text: str, count: int) -> list[str]:
 
 
 def render(ring: bytes, rows: int, cols: int) -> Screen:
-    """Play the end of *ring* into an emulated terminal of *rows* by *cols* and return what it shows."""
+    """Play the end of *ring* into an emulated terminal of *rows* by *cols* and return what it shows, without keys."""
     import pyte
 
     main, other = pyte.Screen(cols, rows), pyte.Screen(cols, rows)
@@ -76,7 +77,7 @@ def render(ring: bytes, rows: int, cols: int) -> Screen:
             shown.reset()
         else:
             shown = main
-    lines = [line.rstrip() for line in shown.display]
+    lines = [redact(line.rstrip()) for line in shown.display]
     while lines and not lines[-1]:
         lines.pop()
     return Screen(tuple(lines))

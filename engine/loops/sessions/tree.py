@@ -73,6 +73,14 @@ def send(process: Process, number: int) -> bool:
     return True
 
 
+def heirs() -> frozenset[int]:
+    """Who inherits a session's orphans when its holder is gone: pid 1, or a person's service manager.
+
+    The latter is found as our own parent, for only what it has started can meet such orphans.
+    """
+    return frozenset({1, os.getppid()})
+
+
 def children(pid: int) -> list[int]:
     """Return the pids of the children of *pid*, dead ones included.  A child belongs to the thread that forked it."""
     found: list[int] = []

@@ -28,12 +28,14 @@ supervisor
 ``<- give``        a batch of `Held` with their descriptors: a new holder takes over living sessions
 ``<- renew``       argv: replace the holder's program in place by exec; every session stays, every
                    connection ends and may come again
+``-> ending``      the holder was told to end, and ends every session; then the connection ends
 ``<- quit``        end the holder (refused while sessions live, unless ``abandon``)
 launcher
-``<- hello``       role "launcher"  ``-> welcome`` holder pid, version, supervisor: pid or 0
+``<- hello``       role "launcher"  ``-> welcome`` holder pid, version, supervisor: pid or 0, service: whether a
+                   service manager starts holder and supervisor, program: the digest of the holder's sources
 ``<- supervise``   argv, env: the command of the supervisor, started now unless one runs, and again when it dies with
                    another status than 0.  ``self``: the sender is that supervisor, and runs already
-``-> supervising`` pid, or 0 and ``reason``
+``-> supervising`` pid, or 0 and ``reason``: a service's holder starts no supervisor
 viewer
 ``<- hello``       role "viewer", name, rows, cols
 ``-> welcome``     name, incarnation, alive; then a ``data`` message with the ring

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
+from loops.secrets.redaction import holds_start, redacted
 from loops.streams.detectors import Detectors
 from loops.streams.encoding import SMALL, Clock, compact, encoded_somehow, shortened
 from loops.streams.event import PREFIX, Event, Fact
@@ -88,6 +89,8 @@ class Normaliser:
         where = f'{place.file}"line":{line},"offset":{offset},"sha256":"{sha256(raw).hexdigest()}"}}}}}}'
         time = f'"recordedtime":"{self._recorded.write(recorded)}"'
         long = len(raw) > SMALL
+        if holds_start(raw):  # of what is said in the line, nothing that looks like a key leaves the raw record
+            facts = [fact._replace(data=redacted(fact.data)) for fact in facts]
         return [self._event(fact, time, where, long) for fact in facts]
 
     def _facts(self, stream: str, raw: bytes, recorded: float) -> list[Fact]:

@@ -66,7 +66,7 @@ class Texts:
         """Return the reset time that *message* names, in epoch seconds."""
         from datetime import timedelta, timezone  # only when a limit was reached
 
-        from loops.agents.limits import parse_reset
+        from loops.streams.limits import parse_reset
 
         zone = None if self._utc_offset is None else timezone(timedelta(seconds=self._utc_offset))
         return parse_reset(message[:_LONGEST], now, zone)

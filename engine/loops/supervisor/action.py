@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loops.supervisor.events import MachineRebooted
+from loops.supervisor.state import Notice as DueNotice
 from loops.supervisor.state import Nudge
 from loops.supervisor.turn_events import TokensMeasured
 
@@ -80,10 +82,29 @@ class LogTokens:
 
 
 @dataclass(frozen=True, slots=True)
+class LogReboots:
+    """Bring REBOOTS.md up to reboot number ``upto``; idempotent, for every row has its number.
+
+    ``row``: that reboot, where it is at hand; whatever else is missing is read from the journal.
+    """
+
+    upto: int
+    row: MachineRebooted | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the operator should hear of."""
+    """A line for the supervisor's log: something that the operator should hear of."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Send these as one notice.  Never asked for twice.  ``lost``: how many before it did not get through."""
+
+    notices: tuple[DueNotice, ...]
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,4 +112,4 @@ class Leave:
     """Everything has ended as asked: the supervisor ends too."""
 
 
-Action = Start | End | Send | Answer | Look | RunChecks | ReadHistory | LogTokens | Notice | Leave
+Action = Start | End | Send | Answer | Look | RunChecks | ReadHistory | LogTokens | LogReboots | Notice | Notify | Leave

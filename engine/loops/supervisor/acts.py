@@ -23,16 +23,12 @@ from loops.supervisor import commission, past_runs
 from loops.supervisor.action import End, Look, RunChecks, Send, Start
 from loops.supervisor.clock import Clock
 from loops.supervisor.decide import CHECK_SESSION
+from loops.supervisor.endings import Endings
 from loops.supervisor.looking import Looking, in_steady_time
 from loops.supervisor.observation import CheckEnded, Confined, Exited, Observation, Spawned, SpawnRefused
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.sending import Sending
 from loops.supervisor.state import NudgeKind, State
-
-TREE_STEP = 0.02
-"""Seconds between two steps of ending a tree."""
-SWEEP_AFTER = 0.02
-"""Seconds in which the ends of sessions are gathered before their children are looked for: once for a whole storm."""
 
 
 class Sessions:
@@ -56,32 +52,27 @@ class Sessions:
         self._runtime = runtime
         self.holder = holder
         self.holder_pid = 0
-        self._leaders: dict[int, str] = {}
-        self._outlived: set[str] = set()
-        self._left: list[held.Exited] = []
         self._state = state
         self._see = see
         self._before_exit = before_exit
         self._prepare = prepare
         self._sending = Sending(reactor, clock, runtime, holder, state=state, see=see)
         self._looking = Looking(reactor, clock, holder, self._sending, state=state, see=see)
-        self._endings: dict[tuple[str, int], tree.Ending] = {}
+        self._endings = Endings(reactor, clock, runtime, self._tree_ended)
         self._exits: dict[tuple[str, int], held.Exited] = {}
 
     def adopted(self, holder_pid: int, sessions: Sequence[held.Held]) -> None:
-        """Take in what the holder holds.  A session that is no child of it outlived an earlier one."""
+        """Take in what the holder holds."""
         self.holder_pid = holder_pid
         self._looking.begin_anew()
-        ours = set(tree.children(holder_pid))
-        self._leaders.clear()  # in place: the endings under way look at it
-        self._leaders.update((session.pid, session.name) for session in sessions if session.alive)
-        self._outlived = {session.name for session in sessions if session.alive and session.pid not in ours}
+        self._endings.adopted(holder_pid, sessions)
 
     # ---- starting --------------------------------------------------------------------------------------------------
 
     def start(self, act: Start) -> None:
         """Ask the holder for the session whose intent is in the state."""
-        self._prepare(act.agent, partial(self._in_peace, partial(self._start, act)))
+        start = partial(self._in_peace, partial(self._start, act))
+        self._prepare(act.agent, partial(self._endings.alone, act.agent, start))
 
     def _in_peace(self, act: Callable[[], None]) -> None:
         """Without a holder nothing can be done: its successor is asked for everything again."""
@@ -124,59 +115,19 @@ class Sessions:
         elif session is None or session.incarnation != act.incarnation:
             self._see(Exited(self._clock.now(), act.agent, act.incarnation, None, None))
             return
-        if (act.agent, act.incarnation) not in self._endings or act.grace <= 0:
-            self._begin_ending(act.agent, act.incarnation, leader, act.grace)
+        self._endings.begin(act.agent, act.incarnation, leader, act.grace)
 
-    def _begin_ending(self, name: str, incarnation: int, leader: tree.Process | None, grace: float) -> None:
-        mark = commission.marker(self._runtime, name, incarnation)
-        reapers = (self.holder_pid, 1) if name in self._outlived else (self.holder_pid,)
-        now = self._clock.now()
-        key = (name, incarnation)
-        self._endings[key] = tree.Ending(leader, reapers, mark, grace=grace, now=now, leaders=self._leaders)
-        self._step_ending(key)
-
-    def _step_ending(self, key: tuple[str, int]) -> None:
-        name, incarnation = key
-        ending = self._endings.get(key)
-        if ending is None:
-            return
-        try:
-            done = ending.step(self._clock.now())
-        except PermissionError:
-            done = True  # a setuid descendant: not ours to end
-        if not done:
-            when = self._clock.now() + TREE_STEP
-            self._reactor.at(f"end {name} {incarnation}", when, partial(self._step_ending, key))
-            return
-        del self._endings[key]
-        self._reactor.cancel(f"end {name} {incarnation}")
-        exit = self._exits.pop(key, None)
+    def _tree_ended(self, name: str, incarnation: int) -> None:
+        exit = self._exits.pop((name, incarnation), None)
         if exit is not None:
             self._tell_exit(exit)
 
     def _exited(self, event: held.Exited) -> None:
         """A leader ended.  Where the end was asked for, it is told only when the whole tree has ended."""
-        self._leaders.pop(event.pid, None)
-        if (event.name, event.incarnation) in self._endings:
+        if self._endings.exited(event):
+            self._tell_exit(event)
+        else:
             self._exits[event.name, event.incarnation] = event
-            return
-        if not self._left:
-            self._reactor.at("sweep", self._clock.now() + SWEEP_AFTER, self._sweep)
-        self._left.append(event)
-        self._tell_exit(event)
-
-    def _sweep(self) -> None:
-        """End what the sessions that ended by themselves left behind.
-
-        A moment after the restarts, not before: looking through a thousand children takes longer than the restart
-        itself, and what carries the mark of an old incarnation cannot be taken for the new one.
-        """
-        left, self._left = self._left, []
-        strays = [pid for pid in tree.children(self.holder_pid) if pid not in self._leaders]
-        marks = {tree.mark_of(pid) for pid in strays}
-        for event in left:
-            if event.name in self._outlived or commission.marker(self._runtime, event.name, event.incarnation) in marks:
-                self._begin_ending(event.name, event.incarnation, None, 0.0)
 
     def _tell_exit(self, event: held.Exited) -> None:
         at = self._clock.now()
@@ -265,8 +216,7 @@ class Sessions:
         at = self._clock.now()
         match event:
             case held.Spawned(name=name, incarnation=incarnation, pid=pid):
-                self._leaders[pid] = name
-                self._outlived.discard(name)
+                self._endings.began(name, pid)
                 if not name.startswith(CHECK_SESSION):
                     self._see(Spawned(at, name, incarnation, pid))
                     self.watch_screen(name)

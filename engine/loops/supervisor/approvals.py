@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loops.config.model import NoticeKind
 from loops.supervisor import events as ev
-from loops.supervisor.action import Answer, Notice
+from loops.supervisor.action import Answer
 from loops.supervisor.observation import Told
 from loops.supervisor.state import AgentState, Approval, State
 from loops.supervisor.step import Step
@@ -52,7 +53,9 @@ def asked(step: Step, name: str, id: str, text: str) -> None:
     expires = step.at + step.config.watchdog.approval_timeout
     step.emit(ev.QuestionAsked(name, step.at, id, text, expires))
     line = " ".join(text.split())[:160]
-    step.act(Notice(f"{name} waits for an approval: {line} (`loops approve {id}` or `loops deny {id}`)"))
+    said = f"{name} waits for an approval: {line} (`loops approve {id}` or `loops deny {id}`)"
+    text = f"{name} waits for an approval: `loops approvals` shows it, `loops approve {name}` or `loops deny {name}` answers"
+    step.notice(NoticeKind.APPROVAL, f"{name}@{step.agent(name).incarnation} {id}", text, said)
 
 
 def answered(step: Step, seen: Told) -> None:

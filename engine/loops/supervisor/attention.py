@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from loops.agents import port
+from loops.config.model import NoticeKind
 from loops.supervisor import approvals, budgets, conversations, costs, holds
 from loops.supervisor import events as ev
-from loops.supervisor.action import Notice
 from loops.supervisor.observation import Signalled
 from loops.supervisor.state import AgentState, Life, NudgeKind, Turn
 from loops.supervisor.step import Step
@@ -115,7 +115,10 @@ def _began_after_hold(agent: AgentState) -> bool:
 def _dialog(step: Step, name: str, signal: port.DialogShown) -> None:
     if step.agent(name).question != signal.text:
         step.emit(ev.QuestionAsked(name, step.at, "", signal.text))
-        step.act(Notice(f"{name} waits for an answer: {holds.short(signal.text)}"))
+        said = f"{name} waits for an answer: {holds.short(signal.text)}"
+        text = f"{name} waits for an answer at its terminal: `loops attach {name}`"
+        agent = step.agent(name)
+        step.notice(NoticeKind.APPROVAL, f"{name}@{agent.incarnation} dialog {agent.turn_since:.3f}", text, said)
 
 
 def _approval(step: Step, name: str, signal: port.ApprovalAsked) -> None:

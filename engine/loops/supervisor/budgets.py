@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loops.config.model import Budget, Kind
+from loops.config.model import Budget, Kind, NoticeKind
 from loops.supervisor import events as ev
-from loops.supervisor.action import Notice
 from loops.supervisor.fold_usage import agent_spend, phase_spend, project_spend
 from loops.supervisor.lives import Want, wanted
 from loops.supervisor.state import AgentState, Spend, Turn
@@ -111,7 +110,8 @@ def _stop(step: Step, account: Account, members: list[str], measure: str, limit:
             step.emit(ev.BudgetExceeded(name, step.at, why, "budget", account.scope, measure, limit))
             step.touch(name)
     whom = members[0] if len(members) == 1 else "all its agents are stopped"
-    step.act(Notice(f"{whom}: {why}; raise it in agents.toml, or `loops up` grants it once more"))
+    text = f"{whom}: {why}; raise it in agents.toml, or `loops up` grants it once more"
+    step.notice(NoticeKind.BUDGET, f"{account.scope} {members[0]} {step.at:.3f}", text)
 
 
 # ---- time --------------------------------------------------------------------------------------------------------------

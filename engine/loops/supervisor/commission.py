@@ -17,14 +17,19 @@ from loops.isolation import surroundings
 from loops.isolation.confine import Confinement, Start, confine, git_settings, is_wanted
 from loops.places import Runtime
 from loops.places import State as StatePlaces
+from loops.secrets import credentials
 from loops.sessions.client import SpawnOrder
 from loops.supervisor import texts
 from loops.supervisor.state import AgentState, Nudge, NudgeKind
 
-_FOREIGN = frozenset({"TMUX", "TMUX_PANE", "CLAUDECODE", "STY", "COLUMNS", "LINES"})
-_SERVICE = ("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM")
+_FOREIGN = frozenset({"TMUX", "TMUX_PANE", "CLAUDECODE", "STY", "COLUMNS", "LINES", "LOOPS_CREDENTIALS"})
+_SERVICE = (
+    *("NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"),
+    *("CREDENTIALS_DIRECTORY", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "MEMORY_PRESSURE_"),
+    *("LOOPS_BOOT_ID", "LOOPS_SCHEDULES", "LOOPS_UNIT"),
+)
 """Left over from the shell, or the service manager, that started us: an agent must not believe that it runs inside
-somebody's session, nor tell the service manager that we are well."""
+somebody's session, nor tell the service manager that we are well, nor find the credentials of others."""
 
 ROWS, COLUMNS = 50, 200
 
@@ -80,7 +85,7 @@ def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, wra
             role=spec.role or spec.name,
             model=agent.model,
             directory=spec.dir,
-            kickoff=texts.kickoff(config, spec, phase, kind, agent.words),
+            kickoff=texts.kickoff(config, spec, phase, kind, agent.words, rebooted=agent.reboot > 0),
             conversation=agent.conversation if agent.resuming else "",
             resume=agent.resuming,
             fresh_id="" if agent.resuming else agent.conversation,
@@ -99,15 +104,25 @@ def launch(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, wra
 
 
 def write_files(ready: Launch) -> None:
-    """Write what must stand before the start.
+    """Write what must stand before the start; what does already keeps its age.
 
     Raises:
         OSError: a file cannot be written.
     """
     for path, content in ready.files:
+        if _stands(path, content):
+            continue
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
+
+
+def _stands(path: str, content: bytes) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read() == content
+    except OSError:
+        return False
 
 
 def message(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, nudge: Nudge) -> str:
@@ -120,9 +135,13 @@ def message(config: Config, runtime: Runtime, spec: Agent, agent: AgentState, nu
 def spawn_order(
     config: Config, runtime: Runtime, spec: Agent, agent: AgentState, ready: Launch, confined: Confinement | None = None
 ) -> SpawnOrder:
-    """Return the holder's order for *ready*, which *confined* may put into a sandbox."""
+    """Return the holder's order for *ready*, which *confined* may put into a sandbox.
+
+    LoopsError: a credential that the agent needs cannot be read.
+    """
     places = StatePlaces(config.log_dir)
-    own = {**ready.env, **spec.env}
+    secret = {key: credentials.value(name, f"as {key} of {spec.name}") for key, name in spec.credentials.items()}
+    own = {**ready.env, **spec.env, **secret}
     env = environment(config, runtime, spec.name, agent.incarnation, agent.phase, own)
     if confined:
         env = confined_environment(env, own, spec, confined)

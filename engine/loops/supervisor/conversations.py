@@ -5,7 +5,6 @@ from __future__ import annotations
 from loops.agents import port
 from loops.supervisor import events as ev
 from loops.supervisor import holds
-from loops.supervisor.action import Notice
 from loops.supervisor.lives import end, in_window
 from loops.supervisor.state import Life
 from loops.supervisor.step import Step
@@ -21,9 +20,7 @@ def named(step: Step, name: str, signal: port.ConversationNamed) -> None:
         _refuse(step, name, signal.id, owner)
     elif agent.resuming:
         step.emit(ev.ConversationChanged(name, step.at, agent.conversation, signal.id))
-        step.act(
-            Notice(f"{name} was to resume {agent.conversation} and goes by {signal.id}, which is used from now on")
-        )
+        step.say(f"{name} was to resume {agent.conversation} and goes by {signal.id}, which is used from now on")
     else:
         step.emit(ev.ConversationKnown(name, step.at, signal.id))
 
@@ -39,7 +36,7 @@ def _refuse(step: Step, name: str, id: str, owner: str) -> None:
     """Two agents in one conversation would read each other's mind: never, and least of all a reviewer the author's."""
     why = f"the backend named conversation {id}, which is {owner}'s"
     step.emit(ev.ConversationRefused(name, step.at, id, owner, why, "foreign-conversation"))
-    step.act(Notice(f"{name}: {why}; it is started afresh"))
+    step.say(f"{name}: {why}; it is started afresh")
     agent = step.agent(name)
     step.emit(ev.ConversationDropped(name, step.at, agent.conversation, why, "foreign-conversation"))
     if agent.life is Life.RUNNING:
@@ -71,7 +68,7 @@ def _not_resumed(step: Step, name: str, text: str) -> None:
     if agent.resume_failed:
         holds.block(step, name, port.Blocked("other", f"again, {why}"))
     else:
-        step.act(Notice(f"{name}: {why}; it is started afresh"))
+        step.say(f"{name}: {why}; it is started afresh")
     step.emit(ev.ConversationDropped(name, step.at, agent.conversation, why, "resume-failed"))
     spec = step.spec(name)
     if spec is not None and spec.watch.heals:

@@ -11,8 +11,21 @@ from collections.abc import Callable
 from typing import Any
 
 from loops.config import encode
-from loops.config.model import Kind
-from loops.supervisor import approvals, attention, budgets, holds, lives, nudging, progress, scheduling, tasks, tokens
+from loops.config.model import Kind, NoticeKind
+from loops.supervisor import (
+    approvals,
+    attention,
+    budgets,
+    holds,
+    lives,
+    notices,
+    nudging,
+    progress,
+    reboots,
+    scheduling,
+    tasks,
+    tokens,
+)
 from loops.supervisor import events as ev
 from loops.supervisor.action import Action, End, Leave, RunChecks, Send, Start
 from loops.supervisor.observation import (
@@ -23,8 +36,10 @@ from loops.supervisor.observation import (
     ConfigBroken,
     ConfigRead,
     Confined,
+    Departs,
     Exited,
     Looked,
+    NoticeTried,
     Observation,
     Pushed,
     Sent,
@@ -57,13 +72,17 @@ def decide(state: State, seen: Observation) -> tuple[State, list[ev.Event], list
             scheduling.settle(step, name)
             lives.settle(step, name)
             nudging.settle(step, name)
+            holds.tell(step, name)
+    notices.settle(step)
     if isinstance(seen, Exited | SpawnRefused) or (isinstance(seen, Told) and seen.verb in ("down", "estop")):
         _leave_when_over(step)
     return step.finish(), step.events, step.actions
 
 
 def due(state: State, name: str) -> float | None:
-    """When the agent needs its next `Tick`, steady seconds; None: no timer."""
+    """When the agent ("": the project itself) needs its next `Tick`, steady seconds; None: no timer."""
+    if not name:
+        return notices.due(state)
     if state.config is None or name not in state.agents:
         return None
     step = Step(state, state.steady)
@@ -75,17 +94,28 @@ def due(state: State, name: str) -> float | None:
 
 
 def _began(step: Step, seen: Began) -> None:
-    rebooted = bool(step.state.boot_id) and seen.boot_id != step.state.boot_id
+    known = step.state.steady
+    since = min(seen.down_since or known, known)
+    reboot = reboots.record(step, seen, since)
     alive = sum(1 for session in seen.sessions if session.alive)
+    killed = step.state.watching and step.state.epoch != seen.epoch
     step.emit(ev.SupervisorStarted(step.at, seen.pid, seen.epoch, seen.boot_id, seen.version, alive))
+    notices.abandon(step, seen.unsure)
+    if killed and reboot is None:
+        text = f"a supervisor took over: the one before it ended without a word; sessions that go on: {alive}"
+        step.notice(NoticeKind.TAKEOVER, f"epoch {seen.epoch}", text)
     if seen.up and not step.state.up and not step.state.stopped:  # an emergency stop is the operator's to lift
         step.emit(ev.OperatorAsked(step.at, "up"))
     tokens.catch_up(step)
+    reboots.catch_up(step, reboot)
     held = {session.name: session for session in seen.sessions}
     check = step.loop.check
+    lost = "the machine was rebooted" if reboot else "its session was gone when the supervisor came back"
     for name in list(step.agents):
-        _reconcile(step, name, held.get(name), rebooted)
+        _reconcile(step, name, held.get(name), lost, since)
         step.touch(name)
+    if reboot is not None:
+        reboots.tell(step, reboot)
     progress.keep_place(step)
     progress.consider(step)
     for session in seen.sessions:
@@ -95,8 +125,11 @@ def _began(step: Step, seen: Began) -> None:
         step.act(RunChecks(check.phase, check.commit, check.number))
 
 
-def _reconcile(step: Step, name: str, held: Adopted | None, rebooted: bool) -> None:
-    """Compare what the journal says of one session with what the holder really has."""
+def _reconcile(step: Step, name: str, held: Adopted | None, lost: str, since: float) -> None:
+    """Compare what the journal says of one session with what the holder really has.
+
+    *lost*: why a session is gone that nobody saw end; *since*: the last that is known of that time.
+    """
     agent = step.agent(name)
     if held is not None and held.alive and (held.incarnation != agent.incarnation or not agent.alive):
         _adopt_stray(step, name, held)
@@ -116,8 +149,7 @@ def _reconcile(step: Step, name: str, held: Adopted | None, rebooted: bool) -> N
                 )
             )
         else:
-            why = "the machine was rebooted" if rebooted else "its session was gone when the supervisor came back"
-            lives.exited(step, Exited(step.at, name, agent.incarnation, None, None), lost=why)
+            lives.exited(step, Exited(step.at, name, agent.incarnation, None, None), lost=lost, lost_at=since)
         return
     if agent.life is Life.STARTING:
         step.emit(ev.SessionStarted(name, step.at, held.incarnation, held.pid))
@@ -244,6 +276,14 @@ def _told_answered(step: Step, seen: Told) -> None:
             step.touch(name)
 
 
+def _told_notify(step: Step, seen: Told) -> None:
+    step.notice(NoticeKind.TEST, f"{step.at:.3f}", notices.TEST)
+
+
+def _departs(step: Step, seen: Departs) -> None:
+    step.emit(ev.SupervisorEnded(step.at, seen.why))
+
+
 def _touch(step: Step, names: tuple[str, ...]) -> None:
     for name in names or tuple(step.agents):
         step.touch(name)
@@ -258,6 +298,7 @@ _TOLD: dict[str, Callable[[Step, Told], None]] = {
     "phase": progress.told_phase,
     "nudge": _told_nudge,
     "answered": _told_answered,
+    "notify": _told_notify,
     "approve": approvals.answered,
     "deny": approvals.answered,
 }
@@ -277,6 +318,8 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     Pushed: progress.pushed,
     CheckEnded: progress.check_ended,
     Told: _told,
+    NoticeTried: notices.tried,
+    Departs: _departs,
     Timed: scheduling.timed,
     Tick: _tick,
 }

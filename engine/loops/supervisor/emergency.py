@@ -2,6 +2,9 @@
 
 The order matters.  The holder is told to start no supervisor again, the supervisor is killed, the stop is journaled so that
 nothing comes back by itself, and only then the sessions are killed: nobody is left who would heal them.
+
+Where a service manager runs the project, it starts another supervisor, a second later: that finds the stop in the journal,
+and nothing to do.  The holder stays, which has nothing to hold.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import tree
 from loops.sessions.client import HolderClient
-from loops.sessions.launch import MARKER, ensure_holder, holder_pid
+from loops.sessions.launch import MARKER, Holder, ensure_holder, find_holder
 from loops.sessions.view import View
 from loops.supervisor import control, offline, processes
 
@@ -48,11 +51,11 @@ def stop(runtime: Runtime, config: Config | None, seconds: float) -> Stopped:
         SessionError: something still lives after *seconds*.
     """
     deadline = time.monotonic() + seconds
-    answers = _forbid_respawn(runtime)
-    _kill_supervisors(runtime, StatePlaces(config.log_dir) if config is not None else None, answers)
+    holder = _forbid_respawn(runtime)
+    _kill_supervisors(runtime, StatePlaces(config.log_dir) if config is not None else None, holder is not None)
     unjournaled = _journal(config)
     killed = kill_sessions(runtime, deadline)
-    _clear_away(runtime, answers)
+    _clear_away(runtime, holder)
     return Stopped(killed, unjournaled)
 
 
@@ -61,15 +64,16 @@ def withdraw(runtime: Runtime) -> None:
 
     SessionError: one of them does not end even when killed.
     """
-    answers = _forbid_respawn(runtime)
-    _kill_supervisors(runtime, None, answers)
-    _clear_away(runtime, answers)
+    holder = _forbid_respawn(runtime)
+    _kill_supervisors(runtime, None, holder is not None)
+    _clear_away(runtime, holder)
 
 
-def _clear_away(runtime: Runtime, holder_answers: bool) -> None:
+def _clear_away(runtime: Runtime, holder: Holder | None) -> None:
     with processes.Departure() as departure:
-        departure.expect("the holder", processes.holder(runtime))
-        if holder_answers:
+        if holder is None or not holder.service:
+            departure.expect("the holder", processes.holder(runtime))
+        if holder is not None and not holder.service:
             quit_holder(runtime)
             departure.wait(PATIENCE)
         departure.kill()
@@ -86,13 +90,14 @@ def living(runtime: Runtime) -> bool:
     return bool(_marked(_mark(runtime)))
 
 
-def _forbid_respawn(runtime: Runtime) -> bool:
-    """Give the holder something else to start; False when it does not answer, and need not be asked again."""
+def _forbid_respawn(runtime: Runtime) -> Holder | None:
+    """Give the holder something else to start; None when it does not answer, and need not be asked again."""
     with suppress(LoopsError):
-        if holder_pid(runtime, PATIENCE) is not None:
+        holder = find_holder(runtime, PATIENCE)
+        if holder is not None and not holder.service:
             ensure_holder(runtime, supervisor=NOTHING, env={}, log_path=os.devnull, timeout=PATIENCE)
-            return True
-    return False
+        return holder
+    return None
 
 
 def _kill_supervisors(runtime: Runtime, places: StatePlaces | None, ask_holder: bool) -> None:

@@ -40,13 +40,16 @@ class Errands:
         self._now = now
         self._running: set[_Errand] = set()
 
-    def run(self, argv: Sequence[str], then: Then, *, input: bytes = b"", timeout: float = 60.0) -> None:
+    def run(
+        self, argv: Sequence[str], then: Then, *, input: bytes = b"", timeout: float = 60.0, outlives: bool = False
+    ) -> None:
         """Start *argv*; *then* gets its `Result`, from within this call when it cannot be started at all.
 
-        *input* goes through a file, so that no pipe can block us.  *timeout* is seconds.
+        *input* goes through a file, so that no pipe can block us.  *timeout* is seconds.  *outlives*: it goes on
+        when we end.
         """
         try:
-            errand = _Errand(argv, input, then)
+            errand = _Errand(argv, input, then, outlives)
         except OSError as error:
             then(Result(-1, b"", f"{argv[0]}: {error.strerror}"))
             return
@@ -84,9 +87,10 @@ class Errands:
         errand.then(result)
 
     def close(self) -> None:
-        """Kill what still runs; nobody is told.  What does not end even so is left to init."""
+        """Kill what still runs and may not outlive us; nobody is told.  What does not end even so is left to init."""
         for errand in self._running:
-            errand.kill()
+            if not errand.outlives:
+                errand.kill()
             self._reactor.cancel(errand.key)
             for fd in (*errand.streams, errand.pidfd):
                 self._reactor.forget(fd)
@@ -97,7 +101,7 @@ class Errands:
 class _Errand:
     """One command under way."""
 
-    def __init__(self, argv: Sequence[str], input: bytes, then: Then) -> None:
+    def __init__(self, argv: Sequence[str], input: bytes, then: Then, outlives: bool = False) -> None:
         """OSError: it cannot be started."""
         with open(os.memfd_create("input", os.MFD_CLOEXEC), "w+b") as given:
             given.write(input)
@@ -125,6 +129,7 @@ class _Errand:
             self.close()
             raise
         self.then = then
+        self.outlives = outlives
         self.key = f"errand {self._process.pid}"
         self.size = 0
         self._chunks: dict[int, list[bytes]] = {fd: [] for fd in self.streams}

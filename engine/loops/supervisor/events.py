@@ -13,7 +13,8 @@ from typing import Any
 from loops.supervisor.event import AboutAgent as AboutAgent
 from loops.supervisor.event import AboutPhase as AboutPhase
 from loops.supervisor.event import Event as Event
-from loops.supervisor.schedule_events import *  # noqa: F403  (their names are this module's too)
+from loops.supervisor.notice_events import *  # noqa: F403  (their names are this module's too)
+from loops.supervisor.schedule_events import *  # noqa: F403
 from loops.supervisor.turn_events import *  # noqa: F403
 
 # ---- the supervisor itself -----------------------------------------------------------------------------------------
@@ -28,6 +29,26 @@ class SupervisorStarted(Event):
     boot_id: str
     version: str
     adopted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRebooted(Event):
+    """The machine went down under the project, and is back.  ``count``: how often that has happened so far."""
+
+    type = "machine.rebooted"
+    at: float
+    """When the supervisor was there again."""
+    count: int
+    boot_id: str
+    previous: str
+    """The boot id before."""
+    down_since: float
+    """The last that is known of the time before."""
+    phase: str
+    in_flight: tuple[str, ...]
+    """What was under way, in words."""
+    document: Any
+    """The same as facts (`loops.supervisor.in_flight.facts`)."""
 
 
 @dataclass(frozen=True, slots=True)

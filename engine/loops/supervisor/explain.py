@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from loops.journal import Record
+from loops.protocol.moment import span, wall
 from loops.supervisor import events as ev
+from loops.supervisor import reboots
 from loops.supervisor.lives import status_text
 from loops.supervisor.remedies import REMEDIES
 from loops.supervisor.rules import RULES
-from loops.supervisor.table import span, wall
 
 
 def lines(history: Iterable[tuple[Record, ev.Event]], about: str = "") -> Iterator[str]:
@@ -65,6 +66,11 @@ _SENTENCES: dict[type[ev.Event], Callable[[Any], str]] = {}
 
 def _supervisor_started(e: ev.SupervisorStarted) -> str:
     return f"the supervisor started (pid {e.pid}, epoch {e.epoch}) and took over {_count(e.adopted, 'session')}"
+
+
+def _rebooted(e: ev.MachineRebooted) -> str:
+    phase = f" in phase {e.phase}" if e.phase else ""
+    return f"the machine was rebooted{phase} ({reboots.told(e)}); in flight: {'; '.join(e.in_flight) or 'nothing'}"
 
 
 def _config_loaded(e: ev.ConfigLoaded) -> str:
@@ -174,6 +180,22 @@ def _question_ended(e: ev.QuestionEnded) -> str:
     return said.get(e.outcome, f"nobody waits for approval {e.id} of {e.agent} any more ({e.outcome})")
 
 
+def _notice_sending(e: ev.NoticeSending) -> str:
+    return f"{', '.join(e.ids)} {'are put together and' if len(e.ids) > 1 else 'is'} sent"
+
+
+def _notice_sent(e: ev.NoticeSent) -> str:
+    doubt = f"; nobody knows whether it arrived by {ev.spoken(e.unknown)}" if e.unknown else ""
+    return f"{', '.join(e.ids)} went out by {', '.join(e.delivered) or 'no other channel'}{doubt}"
+
+
+def _notice_failed(e: ev.NoticeFailed) -> str:
+    reasons = ev.spoken((*e.failed, *e.unknown))
+    said = f" ({reasons})" if reasons else ""
+    after = f"tried there again in {span(e.retry_at - e.at)}" if e.retry_at else "it is not sent again"
+    return f"{', '.join(e.ids)} did not get through{said}; {after}"
+
+
 def _used(e: ev.UsageUpdated) -> str:
     cached = f" ({e.cached_tokens} cached)" if e.cached_tokens else ""
     cost = "at an unknown cost" if e.usd is None else f"{e.usd:.4f} USD"
@@ -210,6 +232,7 @@ def _count(number: int, what: str) -> str:
 
 _SENTENCES |= {
     ev.SupervisorStarted: _supervisor_started,
+    ev.MachineRebooted: _rebooted,
     ev.SupervisorEnded: lambda e: "the supervisor ended",
     ev.ConfigLoaded: _config_loaded,
     ev.ConfigRefused: _config_refused,
@@ -234,6 +257,13 @@ _SENTENCES |= {
     ev.TurnCompleted: _turn_ended,
     ev.TurnGoesOn: lambda e: f"the long turn of {e.agent} goes on: last sign {span(e.at - e.last_output)} ago",
     ev.HoldBegan: _hold_began,
+    ev.HoldTold: lambda e: (
+        f"the operator is to hear that {e.agent} is held up ({e.kind}), since {span(e.at - e.since)}"
+    ),
+    ev.NoticeDue: lambda e: f"{e.id} ({e.kind}) is due: {e.text}",
+    ev.NoticeSending: _notice_sending,
+    ev.NoticeSent: _notice_sent,
+    ev.NoticeFailed: _notice_failed,
     ev.HoldEnded: lambda e: f"{e.agent} goes on",
     ev.QuestionAsked: _asked,
     ev.ApprovalAnswered: _answered,

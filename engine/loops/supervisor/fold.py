@@ -16,13 +16,13 @@ from loops.protocol.done import candidate
 from loops.protocol.encoding import decode as decode_evidence
 from loops.protocol.evidence import PhaseEvidence
 from loops.supervisor import events as ev
-from loops.supervisor import fold_schedules, fold_turns, fold_usage
+from loops.supervisor import fold_notices, fold_schedules, fold_turns, fold_usage
 from loops.supervisor.fold_turns import known_conversations
 from loops.supervisor.fold_usage import begin_running, end_running
 from loops.supervisor.folding import Fold, changed, on
 from loops.supervisor.state import AgentState, Asked, Check, Exit, Life, Nudge, NudgeKind, Spend, State, Turn, Usage
 
-__all__ = ["Fold", "changed", "fold", "fold_schedules", "fold_turns", "fold_usage"]
+__all__ = ["Fold", "changed", "fold", "fold_notices", "fold_schedules", "fold_turns", "fold_usage"]
 
 
 def fold(state: State, events: Iterable[ev.Event]) -> State:
@@ -38,7 +38,20 @@ def fold(state: State, events: Iterable[ev.Event]) -> State:
 
 @on(ev.SupervisorStarted)
 def _started(work: Fold, e: ev.SupervisorStarted) -> None:
-    work.state = replace(work.state, epoch=e.epoch, boot_id=e.boot_id)
+    work.state = replace(work.state, epoch=e.epoch, boot_id=e.boot_id or work.state.boot_id, watching=True)
+
+
+@on(ev.SupervisorEnded)
+def _supervisor_ended(work: Fold, e: ev.SupervisorEnded) -> None:
+    work.state = replace(work.state, watching=False)
+
+
+@on(ev.MachineRebooted)
+def _rebooted(work: Fold, e: ev.MachineRebooted) -> None:
+    work.state = replace(work.state, boot_id=e.boot_id, reboots=e.count)
+    for name, agent in list(work.agents.items()):
+        if agent.alive:
+            work.change(name, reboot=e.count)
 
 
 @on(ev.ConfigLoaded)

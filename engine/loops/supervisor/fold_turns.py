@@ -56,6 +56,7 @@ def _turn_started(work: Fold, e: ev.TurnStarted) -> None:
         resume_failed=False,
         denied_by_hand=False,
         last_hold="",
+        reboot=0,
     )
 
 
@@ -76,6 +77,7 @@ def _turn_completed(work: Fold, e: ev.TurnCompleted) -> None:
         e.agent,
         turn=Turn.IDLE,
         turn_since=e.at,
+        unproven=agent.unproven if e.failed else None,
         waiting_until=e.waiting_until,
         uncosted=Usage(),
         stalled_at=0.0 if worked or parked else agent.stalled_at,
@@ -86,7 +88,18 @@ def _turn_completed(work: Fold, e: ev.TurnCompleted) -> None:
 
 @on(ev.HoldBegan)
 def _hold(work: Fold, e: ev.HoldBegan) -> None:
-    work.change(e.agent, hold=Hold(e.kind, e.until, e.probes, e.text, e.at, e.open))
+    agent = work.agent(e.agent)
+    earlier = agent.hold or agent.unproven
+    same = earlier if earlier is not None and earlier.kind == e.kind else None
+    began, told = (same.began, same.told) if same is not None else (e.at, False)
+    work.change(e.agent, hold=Hold(e.kind, e.until, e.probes, e.text, e.at, e.open, began, told), unproven=None)
+
+
+@on(ev.HoldTold)
+def _hold_told(work: Fold, e: ev.HoldTold) -> None:
+    hold = work.agent(e.agent).hold
+    if hold is not None:
+        work.change(e.agent, hold=replace(hold, told=True))
 
 
 @on(ev.HoldEnded)
@@ -95,7 +108,8 @@ def _hold_ended(work: Fold, e: ev.HoldEnded) -> None:
     # The wait was not the agent's fault: its silence counts from now (incident 3).
     since = e.at if agent.turn is Turn.IDLE else agent.turn_since
     text = agent.hold.text if agent.hold is not None else ""
-    work.change(e.agent, hold=None, turn_since=since, stalled_at=0.0, last_hold=text)
+    unproven = None if e.proven else agent.hold
+    work.change(e.agent, hold=None, unproven=unproven, turn_since=since, stalled_at=0.0, last_hold=text)
 
 
 @on(ev.QuestionAsked)

@@ -8,11 +8,11 @@ is over, or the very turn that met it where the agent goes on trying by itself (
 from __future__ import annotations
 
 from loops.agents import port
-from loops.config.model import Config
+from loops.config.model import Config, NoticeKind
+from loops.protocol.moment import span
 from loops.supervisor import events as ev
-from loops.supervisor.action import Notice
 from loops.supervisor.lives import end
-from loops.supervisor.remedies import REMEDIES
+from loops.supervisor.remedies import REMEDIES, remedy
 from loops.supervisor.state import AgentState, Hold, Life, NudgeKind, Turn
 from loops.supervisor.step import Step
 
@@ -102,7 +102,7 @@ def hung(step: Step, name: str, why: str) -> None:
     until = step.at + provider_pause(step.config, hangs - HANGS)
     step.emit(ev.HoldBegan(name, step.at, "provider", until, hangs - HANGS, blame, blame, "provider-silent"))
     if hangs == HANGS:
-        step.act(Notice(f"{name}: {blame}: the provider is left alone with growing pauses"))
+        step.say(f"{name}: {blame}: the provider is left alone with growing pauses")
 
 
 def block(step: Step, name: str, signal: port.Blocked) -> None:
@@ -145,7 +145,7 @@ def _hold(
         probes = standing.probes if probes < 0 else probes
     step.emit(ev.HoldBegan(name, step.at, kind, until, max(probes, 0), text, why, rule or kind, open))
     if not renewed:
-        step.act(Notice(f"{name}: {why}"))
+        step.say(f"{name}: {why}")
     _drop_probes(step, name, "the window was renewed")
 
 
@@ -163,6 +163,60 @@ def over(step: Step, name: str, why: str, rule: str = "") -> None:
 
 def _end_rule(hold: Hold) -> str:
     return "limit-over" if hold.kind == "limit" else "provider-back" if hold.kind == "provider" else "unblocked"
+
+
+# ---- telling the operator -----------------------------------------------------------------------------------------------
+
+
+def tell_due(step: Step, name: str) -> float | None:
+    """When the operator is told of the agent's hold: of a block at once, else when it lasts; None: they are already."""
+    agent = step.agent(name)
+    hold = agent.hold
+    if hold is None or hold.told or agent.life in (Life.OFF, Life.ENDED):
+        return None
+    after = 0.0 if blocked(hold) else step.config.notify.limit_after
+    return hold.began if hold.until - hold.began >= after else hold.began + after
+
+
+def tell(step: Step, name: str) -> None:
+    """Tell the operator of a block, or of a hold that lasts; once for all agents whom the same thing holds."""
+    due = tell_due(step, name)
+    hold = step.agent(name).hold
+    if due is None or hold is None or step.at < due:
+        return
+    known = any(_same_cause(step.agent(name), other) for other in step.agents.values() if other.name != name)
+    step.emit(ev.HoldTold(name, step.at, hold.kind, hold.began, "hold-told"))
+    if not known:
+        kind = _NOTICES.get(hold.kind, NoticeKind.BLOCKED)
+        said = "" if blocked(hold) else None  # the log had it when the block began
+        step.notice(kind, f"{name} {hold.began:.3f}", _told(step, name, hold), said)
+
+
+def _same_cause(agent: AgentState, other: AgentState) -> bool:
+    """Whether the operator has been told of what holds *agent* with *other*'s hold."""
+    ours, theirs = agent.hold, other.hold
+    if ours is None or theirs is None or not theirs.told:
+        return False
+    return ours.kind == theirs.kind and ours.kind in _OF_ACCOUNT and agent.backend == other.backend
+
+
+_OF_ACCOUNT = frozenset({"limit", "provider", "auth", "billing"})
+"""What holds everybody who shares the backend's account."""
+_NOTICES = {"limit": NoticeKind.LIMIT, "provider": NoticeKind.PROVIDER}
+
+
+def _told(step: Step, name: str, hold: Hold) -> str:
+    agent = step.agent(name)
+    if blocked(hold):
+        backend = step.config.backends.get(agent.backend)
+        adapter = backend.adapter if backend is not None else ""
+        help = remedy(hold.kind, agent=name, model=agent.model, backend=agent.backend, adapter=adapter)
+        return f"{name} is blocked ({hold.kind}): {help}"
+    what = "its usage limit to be over" if hold.kind == "limit" else "its provider to answer"
+    lasted = span(step.at - hold.began)
+    return (
+        f"{name} waits for {what}: since {lasted}, and for {span(hold.until - step.at)} more before it is tried again"
+    )
 
 
 def asked_to_go_on(step: Step, name: str, why: str) -> None:
@@ -206,7 +260,7 @@ def probe(step: Step, name: str) -> None:
     why = f"the window of {hold.kind} has passed"
     step.emit(ev.HoldBegan(name, step.at, hold.kind, until, hold.probes + 1, hold.text, why, "limit-probe"))
     if hold.probes + 1 == 3:
-        step.act(Notice(f"{name}: three probes and the {hold.kind} still stands; it is probed on at a flat interval"))
+        step.say(f"{name}: three probes and the {hold.kind} still stands; it is probed on at a flat interval")
     step.queue(name, NudgeKind.PROBE, PROBE_TEXT, cause=f"{hold.probes + 1}", why=why, rule="limit-probe")
 
 

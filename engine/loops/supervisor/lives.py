@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from loops.agents.registry import STRUCTURED, names_its_conversations
-from loops.config.model import Backend, Backoff, Delivery, Kind
+from loops.config.model import Backend, Backoff, Delivery, Kind, NoticeKind
 from loops.supervisor import approvals
 from loops.supervisor import events as ev
-from loops.supervisor.action import End, Notice, Start
+from loops.supervisor.action import End, Start
 from loops.supervisor.observation import Blinded, Confined, Exited, Spawned, SpawnRefused
 from loops.supervisor.state import AgentState, Asked, Life, NudgeKind
 from loops.supervisor.step import Step
@@ -158,7 +158,8 @@ def start(step: Step, name: str, *, why: str, rule: str) -> None:
         # The start itself is the probe: a limit that still stands is reported anew by the agent.
         kind = agent.hold.kind
         over = "limit-over" if kind == "limit" else "provider-back" if kind == "provider" else "unblocked"
-        step.emit(ev.HoldEnded(name, step.at, "the window passed while the agent was not running", over))
+        why_over = "the window passed while the agent was not running"
+        step.emit(ev.HoldEnded(name, step.at, why_over, over, proven=False))
     step.emit(
         ev.SessionStarting(
             name,
@@ -273,12 +274,17 @@ def spawn_refused(step: Step, seen: SpawnRefused) -> None:
     delay = PARKED_RETRY if parked else max(backoff.first, _delay(backoff, failures + 1, agent))
     step.emit(ev.SessionFailed(seen.agent, step.at, seen.incarnation, seen.reason, delay, parked))
     if failures == backoff.park_after:
-        step.act(Notice(f"{seen.agent} cannot be started: {seen.reason}"))
+        said = f"{seen.agent} cannot be started: {seen.reason}"
+        text = f"{seen.agent} cannot be started; it is tried again once an hour, and `loops status` says why"
+        step.notice(NoticeKind.CRASH_LOOP, f"{seen.agent}@{seen.incarnation}", text, said)
     step.touch(seen.agent)
 
 
-def exited(step: Step, seen: Exited, *, lost: str = "") -> None:
-    """A session's process has ended.  ``lost``: why it vanished together with its holder (then it is no crash)."""
+def exited(step: Step, seen: Exited, *, lost: str = "", lost_at: float = 0.0) -> None:
+    """A session's process has ended.  ``lost``: why it vanished together with its holder (then it is no crash).
+
+    ``lost_at``: the last that is known of that time; it has not run since.
+    """
     agent = step.agent(seen.agent)
     if agent.incarnation != seen.incarnation or not agent.alive:
         return
@@ -302,12 +308,12 @@ def exited(step: Step, seen: Exited, *, lost: str = "") -> None:
             fate.parked,
             fate.why,
             fate.rule,
-            # Lost with the machine: it has not run since the last thing that is known of that time.
-            step.state.steady if lost else 0.0,
+            lost_at,
         )
     )
     if fate.notice:
-        step.act(Notice(fate.notice))
+        kind = NoticeKind.CRASH_LOOP if fate.parked else NoticeKind.TASK_FAILED
+        step.notice(kind, f"{seen.agent}@{seen.incarnation}", fate.notice, fate.said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +326,8 @@ class _Fate:
     failures: int = 0
     parked: bool = False
     notice: str = ""
+    said: str | None = None
+    """What the log gets instead of the notice; None: the same."""
 
 
 def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) -> _Fate:
@@ -327,9 +335,10 @@ def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) 
     if agent.life is Life.ENDING:
         if not agent.again:
             return _Fate(-1.0, agent.why, "not-wanted")
-        parked = agent.failures >= step.config.watchdog.restart_backoff.park_after
-        notice = f"{agent.name} is in a crash loop: {agent.why}; it is tried again once an hour" if parked else ""
-        return _Fate(max(0.0, agent.restart_at - step.at), agent.why, "wanted", agent.failures, parked, notice)
+        most = step.config.watchdog.restart_backoff.park_after
+        parked = agent.failures >= most
+        notice, said = _crash_loop(agent, "it has to be ended", agent.why) if agent.failures == most else ("", None)
+        return _Fate(max(0.0, agent.restart_at - step.at), agent.why, "wanted", agent.failures, parked, notice, said)
     if lost:  # with its holder, or in a reboot: no fault of the agent, whatever it is
         return _Fate(0.0, lost, "lost", agent.failures)
     how = status_text(seen.code, seen.signal)
@@ -345,9 +354,15 @@ def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) 
     delay = _pause(step, agent, failures)
     if failures < backoff.park_after:
         return _Fate(delay, how, "heal", failures)
-    notice = f"{agent.name} is in a crash loop: {how}; it is tried again once an hour"
+    notice, said = _crash_loop(agent, how, how) if failures == backoff.park_after else ("", None)
     why = f"{failures} quick ends in a row, the last: {how}"
-    return _Fate(delay, why, "crash-loop", failures, True, notice if failures == backoff.park_after else "")
+    return _Fate(delay, why, "crash-loop", failures, True, notice, said)
+
+
+def _crash_loop(agent: AgentState, how: str, why: str) -> tuple[str, str | None]:
+    """The notice and the log's line; *why* may hold what an agent said."""
+    again = "it is tried again once an hour"
+    return f"{agent.name} is in a crash loop: {how}; {again}", f"{agent.name} is in a crash loop: {why}; {again}"
 
 
 def failures_after(step: Step, agent: AgentState, lived: float) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from loops.config.model import Kind
 from loops.supervisor import budgets, holds
 from loops.supervisor import events as ev
-from loops.supervisor.action import Look, Notice, Send
+from loops.supervisor.action import Look, Send
 from loops.supervisor.lives import backend_of, end, phase_waits, restart_due
 from loops.supervisor.observation import Sent
 from loops.supervisor.state import AgentState, Asked, Life, Nudge, NudgeKind, Turn
@@ -88,7 +88,7 @@ def _unconfirmed(step: Step, seen: Sent, nudge: Nudge) -> None:
         pause = min(LONGEST_PAUSE, UNCONFIRMED_RETRY * 2.0 ** (tries - MAX_TRIES))
         _return(step, name, nudge, why, step.at + pause, tries)
     if tries == MAX_TRIES:
-        step.act(Notice(f"{name} did not take up a nudge ({nudge.kind.value}): {why}"))
+        step.say(f"{name} did not take up a nudge ({nudge.kind.value}): {why}")
     agent, spec = step.agent(name), step.spec(name)
     idle = agent.life is Life.RUNNING and agent.turn is Turn.IDLE and agent.hold is None and not agent.asks
     if idle and spec is not None and spec.watch.stalls and spec.kind is not Kind.PERSISTENT:
@@ -206,6 +206,8 @@ def due(step: Step, name: str) -> float | None:
         silence = silence_due(step, name)
         if silence is not None:
             times.append(silence)
+    if (told := holds.tell_due(step, name)) is not None:
+        times.append(told)
     if agent.runs and (used_up := budgets.due(step, name)) is not None:
         times.append(used_up)
     return min(times, default=None)

@@ -23,7 +23,12 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """The supervisor has started (again) and knows what the holder holds.  ``up``: the operator asked for the project."""
+    """The supervisor has started (again) and knows what the holder holds.
+
+    ``up``: the operator asked for the project.  ``boot_id``: empty where it cannot be told.  ``down_since``: the steady
+    time of the last event that the journal had when this supervisor opened it; 0: it was there all the time, and has
+    found another holder.  ``unsure``: notices that were being sent when an earlier one ended.
+    """
 
     at: float
     pid: int
@@ -32,6 +37,8 @@ class Began:
     version: str
     sessions: tuple[Adopted, ...] = ()
     up: bool = False
+    down_since: float = 0.0
+    unsure: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +169,9 @@ class CheckEnded:
 @dataclass(frozen=True, slots=True)
 class Told:
     """The operator's word.  ``verb``: up, down, estop, phase (``detail``: an id, a number from 1, or "next"),
-    nudge (``detail``: the text), answered (a dialog), approve and deny (``approval``: its id; ``detail``: the reason),
-    run (``detail``: words for the agent; ``fresh``: never what runs already, or a conversation from before), due (a timer
-    of the service manager's: the task's time has come, at the wall time ``wall``)."""
+    nudge (``detail``: the text), notify (a test), answered (a dialog), approve and deny (``approval``: its id;
+    ``detail``: the reason), run (``detail``: words for the agent; ``fresh``: never what runs already, or a conversation
+    from before), due (a timer of the service manager's: the task's time has come, at the wall time ``wall``)."""
 
     at: float
     verb: str
@@ -191,8 +198,27 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticeTried:
+    """A notice was sent, or not.  ``failed``: channels that did not take it, and why; ``unknown``: that may have."""
+
+    at: float
+    ids: tuple[str, ...]
+    delivered: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Departs:
+    """The supervisor ends in good order; its sessions go on.  ``why``: at whose word."""
+
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
-    """A timer of these agents is due ("" stands for the loop itself)."""
+    """A timer of these agents is due ("" stands for the project itself)."""
 
     at: float
     agents: tuple[str, ...]
@@ -213,6 +239,8 @@ Observation = (
     | Pushed
     | CheckEnded
     | Told
+    | NoticeTried
+    | Departs
     | Timed
     | Tick
 )

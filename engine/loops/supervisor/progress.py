@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 
-from loops.config.model import Handoff, Phase
+from loops.config.model import Handoff, NoticeKind, Phase
 from loops.protocol.done import CheckResult, Judgement, Rule, candidate, items_of, judge
 from loops.protocol.encoding import encode
-from loops.protocol.evidence import Commit, Kind, PhaseEvidence, classify, observe
+from loops.protocol.evidence import Claim, Commit, Kind, PhaseEvidence, classify, observe
 from loops.protocol.status import DoneState
 from loops.protocol.verdicts import Verdict
 from loops.supervisor import events as ev
 from loops.supervisor import tokens
-from loops.supervisor.action import Notice, ReadHistory, RunChecks
+from loops.supervisor.action import ReadHistory, RunChecks
 from loops.supervisor.observation import CheckEnded, Pushed, Told
 from loops.supervisor.state import Asked, NudgeKind
 from loops.supervisor.step import Step
@@ -33,7 +33,7 @@ def pushed(step: Step, seen: Pushed) -> None:
         return
     if seen.rewritten:
         step.emit(ev.HistoryRewritten(step.at, step.loop.head, seen.head))
-        step.act(Notice(f"the history of {handoff.branch} was rewritten: all verdicts are read anew"))
+        step.say(f"the history of {handoff.branch} was rewritten: all verdicts are read anew")
     evidence = PhaseEvidence(phase.id) if seen.quiet else step.loop.evidence
     others = frozenset(each.id for each in step.config.loop.phases) - {phase.id}
     kinds: list[Kind] = []
@@ -90,14 +90,20 @@ def _hand_over(step: Step, commit: Commit, kind: Kind, handoff: Handoff, labels:
         _tell(step, handoff.builder, NudgeKind.MESSAGE, text, commit.sha, f"{commit.subject!r} was pushed", "message")
 
 
+def open_claim(evidence: PhaseEvidence) -> Claim | None:
+    """The claim that waits for its verdict."""
+    claim = evidence.claim
+    judged = any(claim is None or each.at.position > claim.at.position for each in evidence.verdicts.values())
+    return None if judged else claim
+
+
 def _open_claim(step: Step, evidence: PhaseEvidence, handoff: Handoff) -> None:
     """A claim that was pushed while nobody watched is not lost."""
-    claim = evidence.claim
     verdict = max(evidence.verdicts.values(), key=lambda each: each.at.position, default=None)
-    if verdict is not None and (claim is None or verdict.at.position > claim.at.position):
-        _open_verdict(step, verdict, handoff)
-        return
+    claim = open_claim(evidence)
     if claim is None:
+        if verdict is not None:
+            _open_verdict(step, verdict, handoff)
         return
     text = (
         f"A claim waits for your verdict ({claim.at.sha[:10]}, {', '.join(claim.labels)}). Pull in your own clone, verify "
@@ -210,7 +216,7 @@ def _phase_done(step: Step, judgement: Judgement, commit: str) -> None:
     items = tuple(item.id for item in items_of(step.loop.evidence, phase))
     why = f"marker, {len(items)} items passed, no veto" + (", checks succeeded" if phase.checks else "")
     step.emit(ev.PhaseDone(phase.id, step.at, commit, items, why, "phase-done"))
-    step.act(Notice(f"phase {phase.id} is done ({commit[:10]})"))
+    step.notice(NoticeKind.PHASE_DONE, f"{phase.id} {commit}", f"phase {phase.id} is done ({commit[:10]})")
     following = step.loop.index + 1
     if following < len(step.config.loop.phases):
         begin(step, following, f"phase {phase.id} is done", "phase-next")
@@ -223,7 +229,7 @@ def _complete(step: Step) -> None:
     tokens.phase_ended(step)
     step.emit(ev.SequenceCompleted(step.at, len(step.config.loop.phases), task))
     _drop_nudges(step, "all phases are done")
-    step.act(Notice("all phases are done"))
+    step.notice(NoticeKind.FINISHED, f"{step.at:.3f}", "all phases are done")
     if task:
         step.touch(task)
     _touch_loop(step)

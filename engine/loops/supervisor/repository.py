@@ -39,13 +39,19 @@ class Subject:
 
 FETCH_WITHIN = 120.0
 """Seconds; a remote may hang."""
-# A fetch that was killed leaves its locks, and the mirror is nobody's but ours.  The remote's URL is used in the clone, for
-# it may be a path relative to it.
+# A fetch that was killed leaves its locks, and a power cut leaves files empty; the mirror is nobody's but ours, and holds
+# nothing that the remote has not.  When the remote answers and yet cannot be fetched, it is the mirror.  The remote's URL is
+# used in the clone, for it may be a path relative to it.
 _FETCH = """\
-git --git-dir="$0" rev-parse --is-bare-repository >/dev/null 2>&1 || { rm -rf "$0" && git init --quiet --bare --template= "$0"; }
-rm -f "$0/packed-refs.lock" "$0/refs/heads/$3.lock"
-url=$(git -C "$1" remote get-url "$2") && cd "$1" &&
-exec git --git-dir="$0" -c gc.autoDetach=false fetch --quiet --no-tags -- "$url" "+refs/heads/$3:refs/heads/$3"
+mirror=$0 clone=$1 ref=refs/heads/$3 broken=$4
+fetch() { git --git-dir="$mirror" -c gc.autoDetach=false fetch --quiet --no-tags -- "$url" "+$ref:$ref"; }
+anew() { rm -rf "$mirror" && git init --quiet --bare --template= "$mirror"; }
+[ -z "$broken" ] && git --git-dir="$mirror" rev-parse --is-bare-repository >/dev/null 2>&1 || anew
+rm -f "$mirror/packed-refs.lock" "$mirror/$ref.lock"
+url=$(git -C "$clone" remote get-url "$2") && cd "$clone" || exit
+fetch && exit
+failed=$?
+git ls-remote --quiet --exit-code -- "$url" "$ref" >/dev/null 2>&1 && anew && fetch || exit $failed
 """
 
 Ask = Callable[[], Subject | None]
@@ -78,6 +84,8 @@ class Repository:
         self._seen: dict[str, str] = {}
         self._waiting: deque[tuple[str, str]] = deque()
         self._busy = False
+        self._broken = False
+        """The mirror could not be read: the next fetch makes it anew."""
         self._fetching = False
         self._fetched_behind = ""
         self._suspect = ("", "")
@@ -122,7 +130,8 @@ class Repository:
         if self._fetching or subject is None or git_directory(repo) is None:
             return
         self._fetching = True
-        argv = ["sh", "-c", _FETCH, self._mirror, repo, handoff.remote, handoff.branch]
+        broken, self._broken = "broken" if self._broken else "", False
+        argv = ["sh", "-c", _FETCH, self._mirror, repo, handoff.remote, handoff.branch, broken]
         self._errands.run(argv, partial(self._fetched, subject.head), timeout=FETCH_WITHIN)
 
     def _fetched(self, head: str, result: Result) -> None:
@@ -211,6 +220,7 @@ class Repository:
     def _failed(self, reading: _Reading) -> None:
         """Look at this clone again with the next net."""
         self._seen.pop(reading.clone, None)
+        self._broken = self._broken or reading.clone == self._mirror
         self._done()
 
     def _read_documents(self, reading: _Reading, commits: list[Commit], *, rewritten: bool) -> None:
@@ -225,7 +235,7 @@ class Repository:
             return
 
         def found(result: Result) -> None:
-            if self._succeeded("cat-file", reading.clone, result):
+            if self._succeeded("cat-file", reading.clone, _undamaged(result)):
                 texts = gitlog.parse_objects(result.output, names)
                 self._report(reading, commits, texts, inbox, quiet, rewritten)
             else:
@@ -259,6 +269,12 @@ class Repository:
         else:  # the phase changed while we read: read again for the new one
             self._waiting.append((reading.clone, reading.new))
         self._done()
+
+
+def _undamaged(result: Result) -> Result:
+    """A damaged object is no missing one, though ``git cat-file`` says the same of both and ends well: only it complains."""
+    damaged = any(line.startswith(("error:", "fatal:")) for line in result.error.splitlines())
+    return replace(result, code=result.code or 1) if damaged else result
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from loops.config.model import Kind
 from loops.supervisor import approvals, runs, table
+from loops.supervisor.announcing import NO_CHANNEL
 from loops.supervisor.clock import Clock
 from loops.supervisor.observation import Observation, Told
 from loops.supervisor.state import AgentState, Approval, Life, State
@@ -19,7 +20,8 @@ Request = dict[str, Any]
 class Requests:
     """Answers one request at a time.
 
-    *see* takes an observation; *settle* decides and acts on all that was seen; *trouble* says what keeps us from acting.
+    *see* takes an observation; *settle* decides and acts on all that was seen; *trouble* says what keeps us from acting;
+    *service*: a service manager runs this project, and keeps its supervisor when it is down.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Requests:
         leave: Callable[[], None],
         started: float,
         trouble: Callable[[], str],
+        service: bool = False,
     ) -> None:
         self._clock = clock
         self._state = state
@@ -40,6 +43,7 @@ class Requests:
         self._leave = leave
         self._started = started
         self._trouble = trouble
+        self._service = service
 
     def answer(self, line: bytes) -> bytes:
         """Return the answer to one request line."""
@@ -66,7 +70,7 @@ class Requests:
         if verb == "status":
             facts = table.as_json(self._state(), self._clock.now(), os.getpid(), self._started)
             facts["notes"] += filter(None, (self._trouble(),))
-            return {"ok": True, "pid": os.getpid(), **facts}
+            return {"ok": True, "pid": os.getpid(), "service": self._service, **facts}
         if verb == "leave":
             self._leave()
             return {"ok": True}
@@ -97,6 +101,7 @@ class Requests:
             "ending": _ending(after),
             "running": _running(before),
             "nudge": f"n{after.nudges}" if after.nudges > before.nudges else "",
+            "notice": f"notice-{after.notices.count}" if after.notices.count > before.notices.count else "",
             "phase": {"id": after.loop.phase, "index": after.loop.index},
         }
 
@@ -137,11 +142,13 @@ class Requests:
     def _check(self, verb: str, names: tuple[str, ...], detail: str) -> str:
         """Say what is wrong with the operator's words, or nothing."""
         state = self._state()
-        if verb not in ("up", "down", "estop", "phase", "nudge", "answered"):
+        if verb not in ("up", "down", "estop", "phase", "nudge", "answered", "notify"):
             return f"unknown verb {verb!r}"
         unknown = self._known(names)
         if unknown or state.config is None:
             return unknown
+        if verb == "notify" and not state.config.notify.channels:
+            return NO_CHANNEL
         if verb == "nudge":
             silent = [n for n in names if state.config.agents[n].kind is Kind.SERVICE]
             if silent:

@@ -16,6 +16,7 @@ RULES: dict[str, str] = {
     "clean-task": "a task runs once; its end is its result, and nothing starts it again by itself",
     "unwatched": 'an agent with watch = "none" is not started again by itself',
     "lost": "a session that vanished with its holder, or with a reboot, is resumed once, at once",
+    "reboot": "a boot id that the journal does not know is a reboot: it is recorded, and every persistent agent is told, once",
     "resume-failed": "when a conversation cannot be resumed, one fresh start with the kickoff follows; never two in a row "
     "without a turn between",
     "foreign-conversation": "a conversation that the journal knows as another agent's is refused, and a fresh one begun",
@@ -56,4 +57,11 @@ RULES: dict[str, str] = {
     "schedule-running": "a task that still runs when its time comes again is not started a second time",
     "unread": "what a task was told and did not read before it ended is the prompt of one more run",
     "nudge-stale": "a nudge whose reason has gone is dropped",
+    "hold-told": "what only somebody outside can put right is told to the operator, and so is a usage limit, or a provider that "
+    "is away, for longer than limit_after; once, and for all agents of a backend together",
+    "notice": "the operator is told once of each event that [notify] names",
+    "notices-merged": "the last notice that per_hour allows takes in all that wait",
+    "notice-retry": "a notice that a channel did not take is sent there again, a few times and ever later",
+    "notice-given-up": "a notice that no try got through is given up; loops status says so",
+    "notice-unknown": "a notice of which nobody knows whether it arrived is never sent again",
 }

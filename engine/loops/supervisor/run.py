@@ -11,19 +11,22 @@ import signal
 import socket
 import sys
 from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 
-from loops import __version__
+from loops import __version__, sd_notify
 from loops.config.model import Config
 from loops.errors import ConfigError, JournalError, LoopsError, SessionError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
-from loops.sessions import attach, launch
+from loops.secrets.redaction import redact
+from loops.sessions import attach, tree
 from loops.sessions import client as held
 from loops.sessions.view import View
-from loops.supervisor import action, answering, commission, notify, watching
+from loops.supervisor import action, answering, commission, watching
 from loops.supervisor.acts import Sessions
+from loops.supervisor.announcing import Announcer
 from loops.supervisor.blinding import Blindfolds
 from loops.supervisor.clock import Clock, boot_id
 from loops.supervisor.config_file import ConfigFile, compiled, last_good
@@ -32,18 +35,22 @@ from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.errands import Errands
 from loops.supervisor.events import (
     AboutAgent,
+    AboutNotices,
     AboutPhase,
     ConfigLoaded,
+    Event,
     EvidenceTaken,
     PhaseStarted,
     SessionEnded,
     TurnCompleted,
 )
+from loops.supervisor.holding import Found, Holding
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
-from loops.supervisor.observation import Adopted, Began, Observation, Tick
+from loops.supervisor.observation import Adopted, Began, Departs, Observation, Tick
 from loops.supervisor.reactor import Reactor
+from loops.supervisor.reboot_log import RebootLog
 from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
 from loops.supervisor.schedules import Schedules
@@ -56,8 +63,6 @@ SNAPSHOT_QUIET = 2.0
 SNAPSHOT_WORTH = 500
 JOURNAL_RETRY = 1.0
 """Seconds until a journal that could not be written (a full disk) is tried again; nothing is acted on meanwhile."""
-RECONNECT_FIRST, RECONNECT_MOST = 0.1, 5.0
-"""Seconds between two tries for a new holder."""
 TICK_PAUSE = 1.0
 """Seconds, at least, between two ticks of an agent whose time lies in the past even after a tick."""
 MOST_ROUNDS = 100
@@ -100,12 +105,12 @@ class Supervisor:
     def __init__(self, config_path: str, *, up: bool = False, holder: bool = True) -> None:
         """Open the journal and adopt what runs.
 
-        *up*: the operator asked for the project (else it is as the journal left it).  *holder*: let the holder start us
-        again when we die; without it a service manager does.
+        *up*: the operator asked for the project (else it is as the journal left it).  *holder*: start one if none runs,
+        and let it start us again when we die; without it a service manager does both.  Then a project that never ran
+        begins to, one that was put down stays down, and so does this process with nothing to do, until it is asked for.
         """
         self._config_path = config_path
-        self._up = up
-        self._respawned = holder
+        self._service = not holder
         self._runtime = Runtime(config_path)
         self._runtime.create()
         config, broken = _first_config(config_path)
@@ -113,14 +118,17 @@ class Supervisor:
         _make_directories(self._places)
         self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
         self.state = self._ledger.state
-        if broken is not None and (self.state.config is None or not self.state.up):
+        self._down_since = self.state.steady
+        if broken is not None and (self.state.config is None or not (self.state.up or self._service)):
             self._ledger.close()
             raise broken
+        self._up = up or (self._service and self.state.config is None)
         self._clock = Clock(self.state.steady)
         self._reactor = Reactor(self._clock.now)
         self._seen: deque[Observation] = deque()
         self._acts: deque[action.Action] = deque()
-        self._touched: set[str] = set()
+        self._touched: set[str] = {""}
+        self._unsure = tuple(notice.id for notice in self.state.notices.waiting if notice.sending)
         self._ticked: dict[str, float] = {}
         self._leaving: int | None = None
         self._superseded = False
@@ -132,11 +140,23 @@ class Supervisor:
     def _compose(self, config: Config) -> None:
         clock, reactor = self._clock, self._reactor
         self._inotify = Inotify()
-        self._token_log = TokenLog(
-            self._places.token_log, lambda: (event for _, event in history(self._places.journal))
-        )
+        self._token_log = TokenLog(self._places.token_log, self._past)
+        self._reboot_log = RebootLog(config.root, self._past)
         self._errands = Errands(reactor, clock.now)
+        self._announcer = Announcer(self._errands, clock, state=lambda: self.state, see=self.see)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
+        self._holding = Holding(
+            self._runtime,
+            self._holder,
+            reactor,
+            clock,
+            command=None if self._service else supervisor_command(self._config_path),
+            log=os.path.join(self._places.log_dir, "holder.log"),
+            adopt=self._adopt,
+            may_go_on=lambda: self._ledger.writable,
+            leave=self._leave,
+            say=self.say,
+        )
         self._blindfolds = Blindfolds(
             self._errands, clock, self._runtime, state=lambda: self.state, see=self.see, say=self.say
         )
@@ -181,8 +201,13 @@ class Supervisor:
             leave=lambda: self._leave(0),
             started=clock.now(),
             trouble=lambda: self._trouble,
+            service=self._service,
         )
         self._control = Control(reactor, self._runtime.control_socket, requests.answer, clock.now)
+
+    def _past(self) -> Iterator[Event]:
+        """All events of the journal, read anew."""
+        return (event for _, event in history(self._places.journal))
 
     # ---- the turn of the loop --------------------------------------------------------------------------------------
 
@@ -223,8 +248,10 @@ class Supervisor:
                     self._reactor.at("blindfolds", self._clock.now(), self._blindfolds.settle)
                 if isinstance(event, AboutAgent):
                     self._touched.add(event.agent)
+                elif isinstance(event, AboutNotices):
+                    self._touched.add("")
                 elif not isinstance(event, AboutPhase):
-                    self._touched.update(self.state.agents)
+                    self._touched.update(("", *self.state.agents))
 
     def _commit(self) -> bool:
         try:
@@ -291,10 +318,15 @@ class Supervisor:
                     self._repository.look_everywhere(again=True)
                 case action.LogTokens():
                     self._log_tokens(act)
+                case action.LogReboots():
+                    self._log_reboots(act)
                 case action.Notice(text=text):
                     self.say(text)
+                case action.Notify():
+                    self._announcer.send(act)
                 case action.Leave():
-                    self._leave(0)
+                    if not self._service:
+                        self._leave(0)
         except SessionError:
             # The holder went away, which `_heard` tells the operator: its successor is asked for everything again.
             return
@@ -317,6 +349,15 @@ class Supervisor:
             again = partial(self._log_tokens, action.LogTokens(act.upto))
             self._reactor.at("token log", self._clock.now() + JOURNAL_RETRY, again)
 
+    def _log_reboots(self, act: action.LogReboots) -> None:
+        """The same: each reboot is one row."""
+        try:
+            self._reboot_log.bring(act)
+        except OSError as error:
+            self.say_once(f"{self._reboot_log.path} cannot be written: {error}; it is tried again")
+            again = partial(self._log_reboots, action.LogReboots(act.upto))
+            self._reactor.at("reboots", self._clock.now() + JOURNAL_RETRY, again)
+
     # ---- the parts speak -------------------------------------------------------------------------------------------
 
     def _heard(self) -> None:
@@ -324,8 +365,11 @@ class Supervisor:
         self._sessions.heard(events)
         for event in events:
             match event:
+                case held.HolderEnds():
+                    self.say("the holder was told to end, and ends every session; the next one gets them anew")
                 case held.HolderGone():
-                    self._reconnect()
+                    self._reactor.forget(self._holder.fileno())
+                    self._holding.lost()
                 case held.Superseded(epoch=epoch):
                     self.say(f"another supervisor (epoch {epoch}) has taken over")
                     self._superseded = True
@@ -334,35 +378,13 @@ class Supervisor:
                 case held.Refused(reason=reason):
                     self.say(f"the holder refused: {reason}")
 
-    def _reconnect(self) -> None:
-        """The holder died.  Its sessions live on our descriptors: start another one and give them to it."""
-        self._reactor.forget(self._holder.fileno())
-        self.say("the holder died; its sessions go on under a new one")
-        self._connect_again(RECONNECT_FIRST)
-
-    def _connect_again(self, pause: float) -> None:
-        """Try for as long as it takes: the terminals of all sessions hang on our descriptors alone."""
-        try:
-            self._connect(again=True)
-        except (SessionError, OSError) as error:
-            if not self._ledger.writable:  # the holder refused us for the sake of our successor
-                self._leave(SessionError.exit_code)
-                return
-            if pause == RECONNECT_FIRST:  # once, not at every try
-                self.say(f"{error}; the sessions run on, and it is tried again")
-            longer = partial(self._connect_again, min(pause * 2, RECONNECT_MOST))
-            self._reactor.at("holder", self._clock.now() + pause, longer)
-
-    def _connect(self, *, again: bool = False) -> None:
-        command = supervisor_command(self._config_path) if self._respawned else None
-        log = os.path.join(self._places.log_dir, "holder.log")
-        holder_pid = launch.ensure_holder(
-            self._runtime, supervisor=command, env=dict(os.environ), log_path=log, itself=True
-        )
-        sessions = self._holder.connect()
-        self._sessions.adopted(holder_pid, sessions)
-        if not again:
+    def _adopt(self, found: Found) -> None:
+        """Take in what the holder holds: what it has not is gone."""
+        sessions = found.sessions
+        self._sessions.adopted(found.pid, sessions)
+        if not found.again:
             self._end_leftovers([session for session in sessions if session.alive])
+            self._reactor.at("ready", self._clock.now(), self._ready)
         self._reactor.watch(self._holder.fileno(), self._heard)
         living = {session.name for session in sessions if session.alive}
         for name in [name for name in self.state.agents if name not in living]:
@@ -376,9 +398,12 @@ class Supervisor:
                 boot_id(),
                 __version__,
                 adopted,
-                up=self._up and not again,
+                up=self._up and not found.again,
+                down_since=0.0 if found.again else self._down_since,
+                unsure=self._unsure,
             )
         )
+        self._unsure = ()
         for session in sessions:
             if session.alive and not session.name.startswith(CHECK_SESSION):
                 self._sessions.watch_screen(session.name)
@@ -388,7 +413,7 @@ class Supervisor:
         living = {commission.marker(self._runtime, session.name, session.incarnation) for session in sessions}
         leaders = {os.getpid(), *(session.pid for session in sessions)}
         project = os.path.basename(self._runtime.root)
-        for mark in end_leftovers(project, (self._sessions.holder_pid, 1), living, leaders):
+        for mark in end_leftovers(project, {self._sessions.holder_pid, *tree.heirs()}, living, leaders):
             self.say(f"ended what was left of {mark.partition('/')[2]}: it had outlived its holder")
 
     def _views(self) -> dict[str, str] | None:
@@ -405,7 +430,7 @@ class Supervisor:
     def say(self, text: str) -> None:
         """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
         with suppress(OSError):  # the log lies on the disk that is full, or its reader is gone: no reason to die
-            print(f"[loops] {text}", file=sys.stderr, flush=True)
+            print(f"[loops] {redact(text)}", file=sys.stderr, flush=True)
 
     def say_once(self, text: str) -> None:
         """The same, unless it was said before."""
@@ -424,15 +449,13 @@ class Supervisor:
             self._config_file.read()
             self._decide()
             self._files.watch()
-            self._connect()
+            self._holding.start()
             self._reactor.watch(self._inotify.fileno(), self._files.changed)
             self._reactor.watch(self._view.fileno(), self._showing.poll)
             self._reactor.watch(woken.fileno(), lambda: self._signalled(woken))
             self._net()
             self._reactor.at("view net", self._clock.now(), self._view_net)
             self.flush()
-            notify.tell("READY=1")
-            self._watchdog()
             while self._leaving is None:
                 self._reactor.turn()
                 if not self._superseded:
@@ -467,10 +490,15 @@ class Supervisor:
         self._showing.anew()
         self._reactor.at("view net", self._clock.now() + interval, self._view_net)
 
+    def _ready(self) -> None:
+        """The holder is found, and what its sessions need is decided."""
+        sd_notify.tell("READY=1\nSTATUS=")
+        self._watchdog()
+
     def _watchdog(self) -> None:
-        interval = notify.watchdog_interval()
+        interval = sd_notify.watchdog_interval()
         if interval is not None:
-            notify.tell("WATCHDOG=1")
+            sd_notify.tell("WATCHDOG=1")
             self._reactor.at("watchdog", self._clock.now() + interval, self._watchdog)
 
     def _listen_to_signals(self) -> socket.socket:
@@ -495,15 +523,19 @@ class Supervisor:
         self._leaving = code
 
     def _close(self) -> None:
-        notify.tell("STOPPING=1")
+        sd_notify.tell("STOPPING=1")
         project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
         self._errands.close()
         if not self._superseded:
+            if self._leaving == 0:  # else the next one says that we ended without a word
+                self.see(Departs(self._clock.now(), "asked to"))
+                self._decide()
             self._close_ledger()
         if project_is_down and not self._superseded:
             self._view.close()
-            with suppress(LoopsError):
-                self._holder.quit()
+            if not self._service:
+                with suppress(LoopsError):
+                    self._holder.quit()
         with suppress(LoopsError):
             self._holder.close()
         self._control.close()  # last: for whoever waits for our end, its end is ours

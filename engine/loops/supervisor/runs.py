@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from loops.config.model import Kind
-from loops.supervisor import scheduling, table, tasks
+from loops.protocol.moment import span
+from loops.supervisor import scheduling, tasks
 from loops.supervisor.state import AgentState, State
 
 
@@ -37,7 +38,7 @@ def outcome(before: State, after: State, verb: str, name: str) -> dict[str, Any]
         how, text = "passed", f"{name} still runs (number {agent.incarnation}): it is not started a second time"
     elif agent.owed:
         until, whose = scheduling.window(after.agents, spec, agent)
-        text = f"{name} waits for the limit of {whose}, {table.span(until - after.steady)} more, and runs then"
+        text = f"{name} waits for the limit of {whose}, {span(until - after.steady)} more, and runs then"
         how = "waits"
     elif used and not agent.again:
         how, text = "used", f"{name} runs already (number {agent.incarnation}): that run is used"

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from loops.config.model import Agent, Kind
 from loops.supervisor import schedule_events as ev
-from loops.supervisor.action import Notice
 from loops.supervisor.observation import Timed, Told
 from loops.supervisor.state import AgentState, Asked, Life, State
 from loops.supervisor.step import Step
@@ -118,7 +117,7 @@ def settle(step: Step, name: str) -> None:
     elif going(agent):
         why = "its last run still goes on"
         step.emit(ev.TaskPassedOver(name, step.at, why, "schedule-running"))
-        step.act(Notice(f"task {name} was due, but {why}: it is not started a second time"))
+        step.say(f"task {name} was due, but {why}: it is not started a second time")
     elif not hindrance(step.state, spec, agent):
         until, whose = window(step.agents, spec, agent)
         if step.at >= until:

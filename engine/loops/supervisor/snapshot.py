@@ -8,6 +8,7 @@ from typing import Any
 
 from loops.config import decode as decode_config
 from loops.config import encode as encode_config
+from loops.config.model import NoticeKind
 from loops.protocol.encoding import decode as decode_evidence
 from loops.protocol.encoding import encode as encode_evidence
 from loops.supervisor.state import (
@@ -19,6 +20,8 @@ from loops.supervisor.state import (
     Hold,
     Life,
     LoopState,
+    Notice,
+    Notices,
     Nudge,
     NudgeKind,
     Over,
@@ -28,7 +31,7 @@ from loops.supervisor.state import (
     Usage,
 )
 
-FORMAT = 3
+FORMAT = 4
 """Raised when the state's meaning changes: an older snapshot is then ignored and the journal replayed."""
 
 _AGENT_DEFAULT = AgentState("")
@@ -52,8 +55,11 @@ def encode(state: State) -> dict[str, Any]:
         "ran": state.ran,
         "rows": state.rows,
         "logged": state.logged,
+        "notices": _encode_notices(state.notices),
         "epoch": state.epoch,
+        "watching": state.watching,
         "boot_id": state.boot_id,
+        "reboots": state.reboots,
         "steady": state.steady,
     }
 
@@ -77,10 +83,37 @@ def decode(data: Mapping[str, Any]) -> State | None:
         ran=data["ran"],
         rows=data["rows"],
         logged=data["logged"],
+        notices=_decode_notices(data["notices"]),
         epoch=data["epoch"],
+        watching=data["watching"],
         boot_id=data["boot_id"],
+        reboots=data["reboots"],
         steady=data["steady"],
     )
+
+
+def _encode_notices(notices: Notices) -> dict[str, Any]:
+    return {
+        **_plain(notices),
+        "waiting": [{**_plain(n), "kind": n.kind.value} for n in notices.waiting],
+        "lost": [{**_plain(n), "kind": n.kind.value} for n in notices.lost],
+    }
+
+
+def _decode_notices(data: Mapping[str, Any]) -> Notices:
+    return Notices(
+        **{
+            **data,
+            "waiting": tuple(_decode_notice(n) for n in data["waiting"]),
+            "lost": tuple(_decode_notice(n) for n in data["lost"]),
+            "recent": tuple(data["recent"]),
+            "told": tuple(data["told"]),
+        }
+    )
+
+
+def _decode_notice(data: Mapping[str, Any]) -> Notice:
+    return Notice(**{**data, "kind": NoticeKind(data["kind"]), "settled": tuple(data["settled"])})
 
 
 def _plain(value: Any) -> dict[str, Any]:
@@ -117,6 +150,7 @@ _ENCODERS: dict[str, Any] = {
     "asked": lambda v: v.value,
     "turn": lambda v: v.value,
     "hold": _plain,
+    "unproven": _plain,
     "last_exit": _plain,
     "nudges": lambda v: [_encode_nudge(n) for n in v],
     "usage": lambda v: {phase: _plain(usage) for phase, usage in v.items()},
@@ -133,6 +167,7 @@ _DECODERS: dict[str, Any] = {
     "asked": Asked,
     "turn": Turn,
     "hold": lambda v: Hold(**v),
+    "unproven": lambda v: Hold(**v),
     "last_exit": lambda v: Exit(**v),
     "blind": tuple,
     "nudges": lambda v: tuple(_decode_nudge(n) for n in v),

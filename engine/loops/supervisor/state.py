@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from loops.config.model import Config
+from loops.config.model import Config, NoticeKind
 from loops.protocol.evidence import PhaseEvidence
 
 KNOWN_CONVERSATIONS = 100
+KNOWN_EVENTS = 500
+"""Events, the latest, of which is remembered that a notice told them."""
+LOST_NOTICES = 20
+"""Undelivered notices that are remembered in words; the others are counted."""
 
 
 class Life(Enum):
@@ -55,6 +59,7 @@ class NudgeKind(Enum):
     STALL = "stall"
     PROBE = "probe"
     WAKE = "wake"
+    REBOOT = "reboot"
     OPERATOR = "operator"
 
 
@@ -84,6 +89,10 @@ class Hold:
     """When it began or was last renewed: only a turn that begins later can prove that it is over."""
     open: bool = False
     """The turn that met it goes on trying by itself: so that turn can prove it too."""
+    began: float = 0.0
+    """When it was first met, before all renewals and probes."""
+    told: bool = False
+    """It lasts so long that the journal says so, and perhaps a notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +183,8 @@ class AgentState:
     model: str = ""
     backend: str = ""
     conversation: str = ""
+    unproven: Hold | None = None
+    """The hold whose window passed while the agent did not run, until a turn shows whether it is over."""
     last_hold: str = ""
     """Text of the limit that was over last, until the next turn begins: its banner may still be on the screen."""
     resuming: bool = False
@@ -248,6 +259,8 @@ class AgentState:
     """Patterns that are kept out of its clone now."""
     why: str = ""
     """The last reason for a change of ``life``."""
+    reboot: int = 0
+    """The number of the reboot that took its session, until a turn begins in another one."""
 
     @property
     def alive(self) -> bool:
@@ -296,6 +309,39 @@ class LoopState:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """One thing that the operator is to be told, and has not been yet."""
+
+    id: str
+    kind: NoticeKind
+    text: str
+    at: float
+    sending: bool = False
+    tries: int = 0
+    retry_at: float = 0.0
+    settled: tuple[str, ...] = ()
+    """The channels that get it no more: they have it, or nobody knows."""
+    reason: str = ""
+    """Why the last try failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """What the operator is to be told, was told, and could not be told."""
+
+    count: int = 0
+    """How many were ever due: the source of their ids."""
+    waiting: tuple[Notice, ...] = ()
+    recent: tuple[float, ...] = ()
+    """When notices were sent within the last hour, tests not counted."""
+    told: tuple[str, ...] = ()
+    """The latest events that were made a notice of (`fold_notices.named`): none is told twice."""
+    lost: tuple[Notice, ...] = ()
+    """Those that were given up since one got through last."""
+    lost_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     config: Config | None = None
     refused_config: str = ""
@@ -320,7 +366,13 @@ class State:
     """How many gates and phases were ever measured."""
     logged: int = 0
     """The last of them that is a row of the token log."""
+    notices: Notices = Notices()
     epoch: int = 0
+    watching: bool = False
+    """A supervisor began and has not said goodbye: it runs, or it was killed."""
     boot_id: str = ""
+    """The last that is known: it stays when a supervisor cannot tell."""
+    reboots: int = 0
+    """How often the machine went down under the project."""
     steady: float = 0.0
     """The time of the last event; the steady clock never goes below it, even across a reboot."""

@@ -10,10 +10,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from loops.config.model import Agent, Config, Kind
+from loops.protocol.moment import span, wall
 from loops.supervisor.approvals import waiting
 from loops.supervisor.remedies import remedy
 from loops.supervisor.scheduling import hindrance, window
-from loops.supervisor.state import AgentState, Hold, Life, NudgeKind, State, Turn
+from loops.supervisor.state import AgentState, Hold, Life, Notice, NudgeKind, State, Turn
 
 HEAD = ("NAME", "KIND", "BACKEND", "MODEL", "WATCH", "STATE", "SINCE", "RESTARTS", "DOING")
 
@@ -199,6 +200,7 @@ def notes(state: State) -> list[str]:
         found.append("agents.toml was changed and refused; the last good one is in force: see `loops validate`")
     found.extend(_without_isolation(state))
     found.extend(_uncounted(state))
+    found.extend(_undelivered(state))
     if state.loop.refused:
         found.append(f"done was refused: {'; '.join(state.loop.refused[1:])}")
     check = state.loop.check
@@ -213,6 +215,22 @@ def _without_isolation(state: State) -> list[str]:
         if agent.alive and agent.not_isolated:
             names.setdefault(agent.not_isolated, []).append(agent.name)
     return [f"not isolated: {', '.join(those)}: {why}" for why, those in names.items()]
+
+
+def _undelivered(state: State) -> list[str]:
+    """What the operator was to be told and perhaps was not."""
+    notices = state.notices
+    found = []
+    if notices.lost_count:
+        last = notices.lost[-1]
+        found.append(
+            f"notices that did not get through: {notices.lost_count}, the last ({last.kind.value}): {last.reason}"
+        )
+    failing = [notice for notice in notices.waiting if notice.reason]
+    if failing:
+        last, when = failing[-1], min(notice.retry_at for notice in failing)
+        found.append(f"notices that are tried again: {len(failing)}, next at {_clock(when)}: {last.reason}")
+    return [f"{line}; see `loops explain notices`" for line in found]
 
 
 def _uncounted(state: State) -> list[str]:
@@ -246,12 +264,22 @@ def as_json(state: State, now: float, supervisor_pid: int = 0, started: float = 
         },
         "up": state.up,
         "notes": notes(state),
+        "notices": {
+            "waiting": [_notice(each) for each in state.notices.waiting],
+            "undelivered": [_notice(each) for each in state.notices.lost],
+            "undelivered_count": state.notices.lost_count,
+        },
         "approvals": [
             {"id": each.id, "agent": agent.name, "text": each.text, "since": each.since, "expires": each.expires}
             for agent, each in waiting(state)
         ],
         "agents": [asdict(row) for row in rows(state, now, supervisor_pid=supervisor_pid, started=started)],
     }
+
+
+def _notice(notice: Notice) -> dict[str, object]:
+    facts = {"id": notice.id, "kind": notice.kind.value, "text": notice.text, "since": notice.at}
+    return {**facts, "sending": notice.sending, "tries": notice.tries, "reason": notice.reason}
 
 
 def text(state: State, now: float, *, supervisor_pid: int = 0, started: float = 0.0, colour: bool = False) -> str:
@@ -297,23 +325,6 @@ def _colour(state: str) -> str:
     if state.startswith(("CRASH", "FAILED", "ASKS", "BLOCKED", "OVER")):
         return "\x1b[1;31m"
     return "\x1b[33m" if state.isupper() else "\x1b[2m"
-
-
-def span(seconds: float) -> str:
-    """A length of time in its two largest units: 7s, 3m 20s, 5h 02m, 2d 04h."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02d}s"
-    if whole < 86400:
-        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
-    return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
-
-
-def wall(moment: float) -> str:
-    """A wall time (epoch seconds), as a person on this machine says it."""
-    return time.strftime("%a %Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
 def _clock(steady: float) -> str:

@@ -11,16 +11,20 @@ from loops.errors import ConfigError, LoopsError
 from loops.supervisor.state import Nudge, NudgeKind
 
 
-def kickoff(config: Config, agent: Agent, phase: Phase | None, kind: str, words: str = "") -> str:
+def kickoff(
+    config: Config, agent: Agent, phase: Phase | None, kind: str, words: str = "", *, rebooted: bool = False
+) -> str:
     """Return what the agent is started with.  *kind*: kickoff, prompt, resume or none (`events.SessionStarting`).
     *words*: what the operator asks of a task this time.
+
+    *rebooted*: its last session went down with the machine.
 
     ConfigError: a file that agents.toml names cannot be read; an agent without its orders would do anything.
     """
     if kind == "none":
         return ""
     if kind == "resume":
-        return _resume(agent, phase)
+        return _resume(agent, phase, rebooted)
     if agent.kind is Kind.LOOP and phase is not None:
         return _phase_kickoff(config, agent, phase)
     standing = _demand(agent.prompt_file) or _role(config, agent)
@@ -60,14 +64,15 @@ def _role(config: Config, agent: Agent) -> str:
         return ""
 
 
-def _resume(agent: Agent, phase: Phase | None) -> str:
+def _resume(agent: Agent, phase: Phase | None, rebooted: bool) -> str:
     where = ""
     if phase is not None and agent.kind is Kind.LOOP:
         # A conversation that was cut off at its very beginning may not even hold its orders.
         role = agent.role or agent.name
         where = f" Phase {phase.id}: you are the {role}; the plan is {phase.plan}, its state is {phase.status}."
+    why = "The machine rebooted: your session was restarted" if rebooted else "Your session was restarted"
     return (
-        f"Your session was restarted and this conversation goes on.{where} Look at the state of your clone and of the "
+        f"{why} and this conversation goes on.{where} Look at the state of your clone and of the "
         "shared documents first: what you remember as under way may have been cut off. Then go on with your work."
     )
 

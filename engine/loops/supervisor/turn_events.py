@@ -115,11 +115,25 @@ class HoldBegan(AboutAgent):
 
 
 @dataclass(frozen=True, slots=True)
+class HoldTold(AboutAgent):
+    """A block, or a hold that lasts longer than ``notify.limit_after``: told once.  ``since``: when it was first met."""
+
+    type = "limit.told"
+    at: float
+    kind: str
+    since: float
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class HoldEnded(AboutAgent):
+    """``proven``: a turn went through, or somebody said so; else only its window has passed."""
+
     type = "limit.cleared"
     at: float
     why: str
     rule: str
+    proven: bool = True
 
 
 # ---- questions ---------------------------------------------------------------------------------------------------------

@@ -44,9 +44,21 @@ class Clone:
         for name in ("rebase-merge", "rebase-apply"):
             if os.path.isdir(self._inside(name)):
                 self._run("rebase", "--abort")
-        lock = self._inside("index.lock")
-        if os.path.exists(lock):  # nobody else works in this clone
-            os.unlink(lock)
+        cut_off = os.path.exists(self._inside("index.lock"))
+        for directory, _, names in os.walk(self._inside("")):
+            for name in names:
+                if name.endswith(".lock"):  # nobody else works in this clone
+                    os.unlink(os.path.join(directory, name))
+        if cut_off:
+            self._undo_checkout()
+
+    def _undo_checkout(self) -> None:
+        """Take back half a checkout: it has written what the index does not know, and what git would not overwrite."""
+        self._run("reset", "--quiet", "--hard")
+        unknown = self._run("ls-files", "-z", "--others").stdout.split("\0")
+        theirs = self._run("ls-tree", "-z", "-r", "--name-only", "@{upstream}").stdout.split("\0")
+        for path in filter(None, set(unknown) & set(theirs)):
+            os.unlink(os.path.join(self.root, path))
 
     def pull(self) -> None:
         """Take in what others pushed, keeping our own commits on top."""

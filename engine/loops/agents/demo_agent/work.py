@@ -114,14 +114,16 @@ def _claim(task: Task, clone: Clone, items: list[str]) -> Steps:
 
 
 def _finish(task: Task, clone: Clone, documents: Documents) -> Steps:
-    if _DONE.search(documents.read("STATUS")):
+    subject = f"status({task.phase}): ## DONE — every item has a PASS"
+    if _DONE.search(documents.read("STATUS")):  # written, and perhaps cut off before it was committed or pushed
+        clone.commit(subject, [documents.path("STATUS")])
         clone.push()
         yield "Nothing to do: the phase is marked done"
         return
     body = f"## DONE\n\nEvery item of phase {task.phase} has a PASS: {', '.join(task.items)}. Written {_stamp()}.\n"
     documents.write("STATUS", documents.read("STATUS").rstrip() + "\n\n" + body)
     yield f"Wrote DONE into {documents.path('STATUS')}"
-    clone.commit(f"status({task.phase}): ## DONE — every item has a PASS", [documents.path("STATUS")])
+    clone.commit(subject, [documents.path("STATUS")])
     clone.push()
     yield "Pushed DONE"
 

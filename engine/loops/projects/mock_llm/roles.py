@@ -1,7 +1,8 @@
 """Built-in scripts: a Builder and an Adversary that take a phase from its kickoff to DONE.
 
-Each command looks at the repository first, so that a turn that was cut off anywhere can be done again.  The work is the
-demo's: ``src/PHASE.py`` holds a median, ``./check.sh PHASE`` tells whether it is right, and ``M1`` is the only item.
+Each command puts aside what a turn that was cut off left uncommitted, and looks at what is committed: so it can be done
+again from any point.  Commands that were cut must have ended; beside a living one, nobody can tell what is left over.  The
+work is the demo's: ``src/PHASE.py`` holds a median, ``./check.sh PHASE`` tells whether it is right, ``M1`` is the only item.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from loops.projects.mock_llm.script import Rule
 _TURN = re.compile(r"\A\[nudge |you are the |this conversation goes on|Go on with your work")
 """A kickoff, a nudge, a resumed conversation, or a probe after a limit."""
 
-# codex refuses whatever looks like `rm -f`, also where everything is allowed (0.169.0 [run]).
+# Half-written files, and what `loops claim` has staged but not yet committed: `git commit` would take it along under a
+# subject of its own.  Locks first, or nothing works.  codex refuses whatever looks like `rm -f` (0.169.0 [run]).
 _PULL = """\
+find "$(git rev-parse --git-dir)" -name '*.lock' -delete
 git rebase --abort 2>/dev/null
-lock=$(git rev-parse --git-path index.lock); [ ! -e "$lock" ] || unlink "$lock"
-git pull --quiet --rebase --autostash || exit 1
+git stash push --quiet --include-untracked && git pull --quiet --rebase || exit 1
 """
 _LAST_WORD = """\
 last=$(git log --format=%s | grep -E '^(claim|review)\\({{phase}}[ )]' | head -n 1)
@@ -57,7 +59,7 @@ find "$cold" -delete; exit $code
 _JUDGE = f"""{_PULL}{_LAST_WORD}\
 case $last in
   'claim('*) ;;
-  *) echo 'no claim waits'; exit ;;
+  *) echo 'no claim waits'; git push --quiet origin HEAD; exit ;;
 esac
 if ./check.sh {{{{phase}}}}; then loops verdict M1=PASS --phase '{{{{phase}}}}'
 else loops verdict 'M1=FAIL:check.sh fails' --phase '{{{{phase}}}}'; fi

@@ -48,6 +48,7 @@ class Audit:
         self._checked: set[tuple[str, str]] = set()
         self._completed: ev.SequenceCompleted | None = None
         self._task_starts = 0
+        self._reboots = 0
 
     def take(self, event: ev.Event) -> None:
         """Take the next event in."""
@@ -132,6 +133,11 @@ class Audit:
 
     def _supervisor_started(self, _: ev.SupervisorStarted) -> None:
         self._happened("supervisor")
+
+    def _machine_rebooted(self, e: ev.MachineRebooted) -> None:
+        if e.count != self._reboots + 1:
+            self._say(e.at, f"reboot {e.count} came after reboot {self._reboots}")
+        self._reboots = e.count
 
     # ---- limit windows ---------------------------------------------------------------------------------------------
 

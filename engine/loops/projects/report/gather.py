@@ -99,6 +99,8 @@ class Gathering:
         self.begin = 0.0
         self.last = 0.0
         self.watching = False
+        self.reboot = 0
+        """Of which the next supervisor is the first."""
         self.complete = False
         self._open_verdicts: list[tuple[Entries, int, ev.CommitSeen]] = []
 
@@ -124,8 +126,11 @@ class Gathering:
         return self.agents.setdefault(name, _Agent(name))
 
     def _supervisor_started(self, e: ev.SupervisorStarted) -> None:
-        self.watches.append(Watch(e.at, e.pid, e.epoch, e.version, e.adopted, self.watching))
-        self.watching = True
+        self.watches.append(Watch(e.at, e.pid, e.epoch, e.version, e.adopted, self.watching, self.reboot))
+        self.watching, self.reboot = True, 0
+
+    def _machine_rebooted(self, e: ev.MachineRebooted) -> None:
+        self.reboot = e.count
 
     def _supervisor_ended(self, _: ev.SupervisorEnded) -> None:
         self.watching = False

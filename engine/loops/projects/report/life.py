@@ -166,7 +166,10 @@ class PhaseLife:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """One life of the supervisor.  ``took_over``: the one before it never said that it ended."""
+    """One life of the supervisor.  ``took_over``: the one before it never said that it ended.
+
+    ``reboot``: the number of the reboot that had ended that one; 0: none had.
+    """
 
     at: float
     pid: int
@@ -174,6 +177,7 @@ class Watch:
     version: str
     adopted: int
     took_over: bool
+    reboot: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +259,11 @@ class Report:
 
     @property
     def takeovers(self) -> int:
-        return sum(1 for watch in self.watches if watch.took_over)
+        return sum(1 for watch in self.watches if watch.took_over and not watch.reboot)
+
+    @property
+    def reboots(self) -> int:
+        return sum(1 for watch in self.watches if watch.reboot)
 
     @property
     def queued(self) -> int:
@@ -278,8 +286,8 @@ class Report:
         return sum(phase.count(*marks) for phase in self.phases)
 
 
-EDGES = ("claim", "verdict", "message", "inbox")
-"""Kinds of nudges of which one push may cause only one."""
+EDGES = ("claim", "verdict", "message", "inbox", "reboot")
+"""Kinds of nudges of which one push, or one reboot, may cause only one."""
 
 
 def doubles(lane: Lane) -> list[NudgeLife]:

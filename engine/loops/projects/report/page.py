@@ -87,7 +87,7 @@ def _tiles(report: Report) -> list[Tile]:
         Tile(f"{report.records:,}", "journal records", chain, "bad" if report.verified is False else ""),
     ]
     if report.approvals:
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.approvals.items()))
+        outcomes = ", ".join(f"{count} {shown(outcome, 20)}" for outcome, count in sorted(report.approvals.items()))
         tiles.append(Tile(str(sum(report.approvals.values())), "approvals", outcomes))
     if report.tokens:
         tiles.append(Tile(f"{report.tokens:,}", "tokens", report.cost))
@@ -96,7 +96,8 @@ def _tiles(report: Report) -> list[Tile]:
 
 def _restarts(report: Report) -> str:
     takeovers = f", {report.takeovers} takeover" + ("" if report.takeovers == 1 else "s") if report.takeovers else ""
-    return f"{report.restarts} restarts{takeovers}"
+    reboots = f", {report.reboots} reboot" + ("" if report.reboots == 1 else "s") if report.reboots else ""
+    return f"{report.restarts} restarts{takeovers}{reboots}"
 
 
 @dataclass(frozen=True, slots=True)

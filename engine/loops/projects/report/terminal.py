@@ -47,7 +47,9 @@ def _lines(report: Report) -> Iterator[str]:
     if report.tokens:
         yield f"  tokens    {report.tokens:,}" + f", {report.cost}"
     if report.approvals:
-        yield "  approvals " + ", ".join(f"{count} {outcome}" for outcome, count in sorted(report.approvals.items()))
+        yield "  approvals " + ", ".join(
+            f"{count} {shown(outcome, 20)}" for outcome, count in sorted(report.approvals.items())
+        )
     yield f"  journal   {report.records} records{_verified(report)}; {_supervisors(report)}"
     for completion in report.completions[-1:]:
         if completion.task:
@@ -108,7 +110,11 @@ def _verified(report: Report) -> str:
 
 def _supervisors(report: Report) -> str:
     count = len(report.watches)
-    return f"{count} supervisor start{_s(count)}" + (f", {report.takeovers} after a crash" if report.takeovers else "")
+    return (
+        f"{count} supervisor start{_s(count)}"
+        + (f", {report.takeovers} after a crash" if report.takeovers else "")
+        + (f", {report.reboots} after a reboot" if report.reboots else "")
+    )
 
 
 def _s(count: int) -> str:

@@ -166,7 +166,10 @@ def _handoff(phases: Iterable[PhaseLife]) -> tuple[list[Point], ...]:
 
 def _watches(report: Report) -> Iterable[Point]:
     for watch in report.watches:
-        if watch.took_over:
+        if watch.reboot:
+            title = f"the machine was rebooted (reboot {watch.reboot}); supervisor {watch.epoch} took up what it had cut off"
+            yield watch.at, "reboot", title
+        elif watch.took_over:
             title = f"supervisor {watch.epoch} took over after a crash and adopted {watch.adopted} sessions"
             yield watch.at, "takeover", title
         else:

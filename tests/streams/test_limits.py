@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from loops.agents.limits import parse_reset
+from loops.streams.limits import parse_reset
 
 NOW = datetime(2026, 11, 21, 7, 0, tzinfo=UTC)
 

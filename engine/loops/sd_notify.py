@@ -1,4 +1,7 @@
-"""sd_notify and the watchdog of systemd, where it asked for them (sd_notify(3)): a datagram, no library."""
+"""sd_notify and the watchdog of systemd, where it asked for them (sd_notify(3)): a datagram, no library.
+
+Standard library only, for the holder imports this.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Secrets: read by name where they are needed, and cut out where they do not belong."""
