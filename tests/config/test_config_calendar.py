@@ -144,6 +144,8 @@ def test_a_schedule_whose_years_are_over_is_never_due_again() -> None:
 def test_a_time_that_the_clock_leaves_out_is_passed_over() -> None:
     assert following("02:30", "2026-03-28T12:00", 2) == ["Mon 2026-03-30 02:30:00", "Tue 2026-03-31 02:30:00"]
     assert following("*:0/30", "2026-03-29T01:30") == ["Sun 2026-03-29 03:00:00"]
+    half_an_hour = ZoneInfo("Australia/Lord_Howe")
+    assert following("*:10,35", "2026-10-04T01:40", zone=half_an_hour) == ["Sun 2026-10-04 02:35:00"]
 
 
 def test_a_time_that_the_clock_brings_twice_counts_once() -> None:
