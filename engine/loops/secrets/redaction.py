@@ -23,6 +23,8 @@ _LONGEST_START = max(map(len, STARTS))
 _LEAST = 2
 """Letters at the end of a chunk that may begin a key: one letter alone would hold back too many prompts."""
 _CUT_STARTS = frozenset(start[:length] for start in _STARTS for length in range(_LEAST, len(start)))
+_SHORT = 1024
+"""Bytes up to which one pattern is faster than a look for each start."""
 MOST_HELD = 16_384
 """Bytes that wait for the end of their key."""
 
@@ -39,6 +41,8 @@ def may_hold(text: str) -> bool:
 
 def holds_start(raw: bytes) -> bool:
     """The same for bytes, of which there may be very many."""
+    if len(raw) < _SHORT:
+        return _start_pattern().search(raw) is not None
     for mark, starts in _MARKED:
         if mark in raw:
             for start in starts:  # no generator: it would take longer than the looking
@@ -130,7 +134,7 @@ def _written() -> str:
     return "|".join(f"(?<![A-Za-z0-9_])({shape.pattern})" for shape in KEY_SHAPES)
 
 
-# Compiled when the first start is seen: the holder and most runs never need it.
+# Compiled when they are needed: most runs see no key.
 
 
 @cache
@@ -145,6 +149,13 @@ def _bytes_pattern() -> re.Pattern[bytes]:
     import re
 
     return re.compile(_written().encode())
+
+
+@cache
+def _start_pattern() -> re.Pattern[bytes]:
+    import re
+
+    return re.compile(b"|".join(map(re.escape, _STARTS)))
 
 
 @cache
