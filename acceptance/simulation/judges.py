@@ -60,6 +60,8 @@ class Judges:
         self._woken: set[tuple[str, str]] = set()
         """Who was woken for which reboot."""
         self._reports = 0
+        self._cut_off = False
+        """A budget ended the report, which is run again when there is more."""
         self.counts: Counter[str] = Counter()
 
     # ---- what is decided -------------------------------------------------------------------------------------------
@@ -171,6 +173,10 @@ class Judges:
                 self._ended_well[id] = why
             case ev.SessionStarting(agent="report", rule="wanted"):
                 self._reports += 1
+                self._cut_off = False
+            case ev.SessionEnded(agent="report", rule="not-wanted") if "report" in self._over:
+                self._reports -= 1
+                self._cut_off = True
             case ev.PhaseDone():
                 self._phase_done(event)
             case ev.PhaseStarted():
@@ -180,7 +186,7 @@ class Judges:
                     sim.fail("completed twice")
                 self._complete = True
                 report = sim.held.get("report")
-                if report is None or not report.alive:  # else it is run once more when it has ended
+                if (report is None or not report.alive) and not self._cut_off:  # else it is run once more anyhow
                     self.completions += 1
             case _:
                 pass
