@@ -109,7 +109,8 @@ class Judges:
             sim.fail(f"woken once more for a reboot: {woken}")
         self._woken |= woken
         operator, name = sim.operator, "orchestrator"
-        wanted = operator.project_up and sim.config.agents[name].enabled and name not in operator.down | self._over
+        up = operator.project_up and before.up  # a person may have told a supervisor that died at once
+        wanted = up and sim.config.agents[name].enabled and name not in operator.down | self._over
         if rebooted and wanted and (name, f"reboot {self.reboots}") not in woken:
             sim.fail(f"{name} was not woken for reboot {self.reboots}")
 
