@@ -47,6 +47,8 @@ class Judges:
         self._queued: dict[str, str] = {}
         self._ended_well: dict[str, str] = {}
         self._checked: dict[str, bool] = {}
+        self._head = ""
+        """The last commit that the supervisor has read, as the events go by."""
         self._index = -1
         self._done: list[str] = []
         self._complete = False
@@ -71,6 +73,7 @@ class Judges:
         rules = {e.agent: e.rule for e in events if isinstance(e, ev.SessionStarting | ev.SessionEnding)}
         self._decided = set(rules)
         self._endings.update({e.agent: e for e in events if isinstance(e, ev.SessionEnding)})
+        self._head = before.loop.head
         phase_moved = any(isinstance(e, ev.PhaseStarted | ev.SequenceCompleted) for e in events)
         for event in events:
             self.counts[getattr(event, "rule", event.type)] += 1
@@ -178,6 +181,8 @@ class Judges:
             case ev.SessionEnded(agent="report", rule="not-wanted") if "report" in self._over:
                 self._reports -= 1
                 self._cut_off = True
+            case ev.EvidenceTaken(head=head):
+                self._head = head
             case ev.PhaseDone():
                 self._phase_done(event)
             case ev.PhaseStarted():
@@ -222,7 +227,7 @@ class Judges:
             if holds
         ]
         # What was pushed and not read yet may have changed the truth since.
-        if wrong and sim.state.loop.head in ("", sim.remote.head):
+        if wrong and self._head == sim.remote.head:
             sim.fail(f"phase {event.phase} is called done with {', '.join(wrong)}")
         self._done.append(event.phase)
 
