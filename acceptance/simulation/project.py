@@ -14,6 +14,7 @@ from loops.config.model import (
     Item,
     Kind,
     Loop,
+    Notify,
     Phase,
     Wake,
     Watch,
@@ -56,4 +57,5 @@ def project() -> Config:
             done=Done(),
             phases=tuple(phase(n) for n in range(1, 7)),
         ),
+        notify=Notify(ntfy="https://ntfy.invalid/topic", command=("tell",)),
     )

@@ -30,6 +30,7 @@ from simulation.judges import REQUEST, Judges
 from simulation.operator import Operator
 from simulation.process import Process
 from simulation.project import project
+from simulation.receivers import Receivers
 from simulation.remote import Remote
 
 START = 1_800_000_000.0
@@ -110,6 +111,7 @@ class Simulation:
         self.steps = 0
         self.last: deque[str] = deque(maxlen=60)
         self.judges = Judges(self)
+        self.receivers = Receivers(self)
         self.operator = Operator(self)
 
     # ---- time -----------------------------------------------------------------------------------------------------
@@ -133,6 +135,7 @@ class Simulation:
             self._play(START + self.days * DAY)
             self._settle_down()
             self.judges.at_the_end()
+            self.receivers.at_the_end()
         except Failure:
             raise
         except Exception as error:
@@ -166,6 +169,9 @@ class Simulation:
             return float("inf"), ""
         best, whose = float("inf"), ""
         state = self.state
+        told = due(state, "")
+        if told is not None:
+            best = told
         for name, agent in state.agents.items():
             if name in self._looking:
                 continue
@@ -181,7 +187,7 @@ class Simulation:
         spins = self._spins[1] + 1 if self._spins[0] == at else 0
         self._spins = (at, spins)
         if spins > 50:
-            self.fail(f"timers of {name} storm: {self.state.agents[name]}")
+            self.fail(f"timers of {name or 'the project'} storm: {self.state.agents.get(name, self.state.notices)}")
         self.now = at
         self.see(ob.Tick(at, (name,)))
 
@@ -261,12 +267,13 @@ class Simulation:
         self.epoch += not again
         self._looking.clear()
         self._offsets.clear()
+        unsure = () if again else tuple(n.id for n in self.state.notices.waiting if n.sending)
         since = 0.0 if again else self.state.steady
         self._waiting_acts = []
         self.see(ob.ConfigRead(self.now, self.config, encode_config(self.config))) if not again else None
         waiting, self._waiting_acts = self._waiting_acts, None
         held = [ob.Adopted(p.name, p.incarnation, p.pid, p.alive, p.code, p.signal) for p in self.held.values()]
-        self.see(ob.Began(self.now, 7, self.epoch, f"boot-{self.boot}", "1", tuple(held), False, since))
+        self.see(ob.Began(self.now, 7, self.epoch, f"boot-{self.boot}", "1", tuple(held), False, since, unsure))
         for action in waiting:
             if self.alive:
                 self._act(action)
@@ -295,6 +302,8 @@ class Simulation:
                 self._run_checks(action)
             case act.ReadHistory():
                 self.look_at_remote()
+            case act.Notify():
+                self.receivers.send(action)
             case act.Leave():
                 self.operator.supervisor_left()
 

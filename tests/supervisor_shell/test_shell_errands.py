@@ -57,6 +57,18 @@ def gone(pid: int) -> bool:
         return True
 
 
+def test_what_may_outlive_us_is_not_killed_at_our_end(room: Room, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    room.run(f"sleep 0.5; touch {done}", outlives=True)
+    room.run(f"sleep 0.5; touch {done}.not")
+    room.errands.close()
+    deadline = time.monotonic() + PATIENCE
+    while not done.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert not Path(f"{done}.not").exists()
+
+
 def test_output_errors_and_the_exit_code_come_back(room: Room) -> None:
     room.run("cat; echo complaint >&2; exit 3", input=b"given\0\n")
     assert room.result() == Result(3, b"given\0\n", "complaint")

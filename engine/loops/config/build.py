@@ -277,8 +277,7 @@ class _Builder:
         if "home" not in table:
             return None
         files = table.table("home")
-        named = {place: str(files.get(place, "")) for place in files.names()}
-        return {p: text if text.startswith(credentials.PREFIX) else self._path(files, p) for p, text in named.items()}
+        return {place: self._secret(files.get(place, "")) for place in files.names()}
 
     def _paths(self, table: _Table, key: str) -> tuple[str, ...]:
         return tuple(os.path.normpath(os.path.join(self._root, path)) for path in table.texts(key))

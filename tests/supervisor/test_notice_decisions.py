@@ -338,6 +338,19 @@ def test_what_failed_together_is_tried_again_together():
     assert world.sent_notices[3:] == [("notice-1", "notice-2", "notice-3")]
 
 
+def test_what_other_channels_lack_is_tried_again_apart():
+    world = told(answers=False)
+    world.works("builder")
+    world.asks(1)
+    world.asks(2)
+    world.fails("notice-1")
+    world.see(ob.NoticeTried(world.now, ("notice-2",), ("command",), (("ntfy", "down"),)))
+    world.tick(PAUSES[0])
+    assert world.sent_notices[2:] == [("notice-1",)]
+    world.see(ob.NoticeTried(world.now, ("notice-1",), ("command", "ntfy")))
+    assert world.sent_notices[3:] == [("notice-2",)]
+
+
 def test_a_provider_that_is_away_for_long_is_told_once():
     world = told(limit_after=HOUR)
     world.works("builder")
