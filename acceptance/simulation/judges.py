@@ -64,6 +64,9 @@ class Judges:
         self._reports = 0
         self._cut_off = False
         """A budget ended the report, which is run again when there is more."""
+        self._dues: dict[float, float] = {}
+        """The due times of the nightly task that were taken up, and when."""
+        self._nightly = 0
         self.counts: Counter[str] = Counter()
 
     # ---- what is decided -------------------------------------------------------------------------------------------
@@ -183,6 +186,10 @@ class Judges:
                 self._cut_off = True
             case ev.EvidenceTaken(head=head):
                 self._head = head
+            case ev.TaskDue(due=due):
+                self._due(due)
+            case ev.TaskAsked():
+                self._asked()
             case ev.PhaseDone():
                 self._phase_done(event)
             case ev.PhaseStarted():
@@ -198,6 +205,22 @@ class Judges:
                 pass
 
     # ---- phases ------------------------------------------------------------------------------------------------------
+
+    def _due(self, due: float) -> None:
+        """A night comes once, unless the clock was wrong by more than a day."""
+        now = self.sim.now
+        if now - self._dues.get(due, -10 * DAY) < DAY / 2:
+            self.sim.fail(f"the nightly task is due twice at {due}")
+        self._dues[due] = now
+
+    def _asked(self) -> None:
+        """A run of it begins: none goes on, and somebody wants it."""
+        process = self.sim.held.get("upgrader")
+        if process is not None and process.alive:
+            self.sim.fail("the nightly task is begun beside a run of it")
+        self._nightly += 1
+        if self.sim.operator.stopped or not self.sim.state.up:
+            self.sim.fail("the nightly task is begun though nobody wants it")
 
     def _phase_started(self, event: ev.PhaseStarted) -> None:
         if event.rule == "phase-moved":
@@ -296,12 +319,21 @@ class Judges:
             elif isinstance(signal, port.TurnEnded) and self._since.get(name):
                 self.windows.pop(name, None)
 
+    def _every_night(self) -> None:
+        """In the calm days at the end nobody is in the way of the nightly task."""
+        sim, agent = self.sim, self.sim.state.agents["upgrader"]
+        if sim.wall - agent.due_last > 2 * DAY and agent.over is None:
+            sim.fail(f"the nightly task was due last {(sim.wall - agent.due_last) / DAY:.1f} days ago")
+        if not self._nightly:
+            sim.fail("the nightly task never ran")
+
     # ---- the end -----------------------------------------------------------------------------------------------------
 
     def at_the_end(self) -> None:
         sim = self.sim
         if self._done != [p.id for p in sim.config.loop.phases]:
             sim.fail(f"the phases came to their end as {self._done}")
+        self._every_night()
         if not self.completions:
             sim.fail("the plan was never complete")
         if self._reports != self.completions:

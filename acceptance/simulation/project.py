@@ -29,7 +29,7 @@ def phase(number: int) -> Phase:
 
 
 def project() -> Config:
-    """A Builder, an Adversary, an orchestrator with a wake, a service, and a report when all is done."""
+    """A Builder, an Adversary, an orchestrator with a wake, a service, a nightly task, and a report when all is done."""
     loop = Agent("", "", Kind.LOOP, "/p", backend="coder", model="m", watch=Watch.HEAL_STALL, resume=True)
     members = [replace(loop, name=name, session=name, role=name) for name in ("builder", "adversary")]
     wake = Wake(6 * 3600.0, "/p/wake.md")
@@ -39,6 +39,7 @@ def project() -> Config:
         )
     )
     members.append(replace(loop, name="report", session="report", kind=Kind.TASK))
+    members.append(replace(loop, name="upgrader", session="upgrader", kind=Kind.TASK, schedule="03:00 UTC"))
     members.append(
         replace(loop, name="cleanlogs", session="cleanlogs", kind=Kind.SERVICE, backend="", watch=Watch.HEAL)
     )

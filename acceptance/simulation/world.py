@@ -13,15 +13,17 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC
 from typing import Any
 
 from loops.agents import port
+from loops.config import calendar
 from loops.config import encode as encode_config
 from loops.config.model import Config, Kind
 from loops.supervisor import action as act
 from loops.supervisor import events as ev
 from loops.supervisor import observation as ob
-from loops.supervisor import snapshot
+from loops.supervisor import scheduling, snapshot
 from loops.supervisor.decide import CHECK_SESSION, decide, due
 from loops.supervisor.fold import fold
 from loops.supervisor.state import State
@@ -78,6 +80,8 @@ class Simulation:
         self.now = START
         self.jumped = 0.0
         """How far the wall clock stands from the steady one."""
+        self._looked = 0.0
+        """The same when the schedules were last looked at."""
         self.calm = False
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
@@ -280,6 +284,7 @@ class Simulation:
         for name in list(self.held):
             self._read_signals(name)
         self.look_at_remote()
+        self._look_at_the_clock()
 
     # ---- acts -----------------------------------------------------------------------------------------------------
 
@@ -479,7 +484,19 @@ class Simulation:
 
     def _net(self) -> None:
         self.look_at_remote()
+        self._look_at_the_clock()
         self.after(10 * MINUTE, self._net)
+
+    def _look_at_the_clock(self) -> None:
+        """As the edge does for each schedule: what the wall clock says, and what is due after that."""
+        for name, spec in self.config.agents.items():
+            when = scheduling.awaited(self.state, name) if self.alive else None
+            if when is None or (when > self.wall and self.jumped == self._looked):
+                continue
+            base = scheduling.base(self.wall, self.state.agents[name].due_last)
+            following = calendar.parse(spec.schedule).next_after(base, UTC) or 0.0
+            self.see(ob.Timed(self.now, name, spec.schedule, self.wall, following))
+        self._looked = self.jumped
 
     def _holder_lost(self) -> None:
         self.last.append(f"  {(self.now - START) / HOUR:10.4f} h  THE HOLDER AND ALL SESSIONS ARE GONE")
@@ -532,7 +549,7 @@ class Simulation:
         """What a turn of this agent pushes."""
         phase = process.phase
         truth = self.remote.truth.get(phase)
-        if process.name == "report":
+        if process.name in ("report", "upgrader"):
             self.after(1.0, lambda: process.exit(code=0))
         if truth is None or process.name not in ("builder", "adversary"):
             return

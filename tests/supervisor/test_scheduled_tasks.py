@@ -162,6 +162,21 @@ def test_in_a_limit_window_a_run_waits_for_its_end_and_then_comes_once(whose: st
     assert world.starts("upgrader") == before + 1
 
 
+def test_a_window_that_is_over_before_its_time_lets_the_run_begin_then() -> None:
+    world = Scheduled()
+    world.works("builder")
+    world.says("builder", port.LimitReached("usage limit", world.now + 5 * HOUR))
+    world.pass_time(2 * HOUR)
+    assert world.starts("upgrader") == 0
+    hold = world.agent("builder").hold
+    assert hold is not None
+    assert {e.until for e in world.happened(ev.TaskDeferred, "upgrader")} == {hold.until}
+    world.now += MINUTE
+    world.rests("builder")
+    assert world.agent("builder").hold is None
+    assert world.starts("upgrader") == 1
+
+
 def test_a_provider_that_is_away_for_another_agent_does_not_keep_a_task_waiting() -> None:
     world = Scheduled()
     world.works("builder")

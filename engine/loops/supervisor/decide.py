@@ -63,6 +63,7 @@ def decide(state: State, seen: Observation) -> tuple[State, list[ev.Event], list
     if state.config is None and not isinstance(seen, ConfigRead | ConfigBroken):
         return state, [], []
     _HANDLERS[type(seen)](step, seen)
+    scheduling.windows_changed(step)
     while step.touched:  # what is decided about one agent may concern another
         name = next(iter(step.touched))
         del step.touched[name]

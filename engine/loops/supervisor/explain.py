@@ -283,6 +283,7 @@ _SENTENCES |= {
     ev.NudgeDropped: lambda e: f"nudge {e.id} for {e.agent} is dropped",
     ev.TaskScheduled: _scheduled,
     ev.TaskDue: lambda e: f"task {e.agent} was due {wall(e.due)}",
+    ev.TaskDeferred: lambda e: f"the run of task {e.agent} that is due waits {span(e.until - e.at)} more",
     ev.TaskAsked: lambda e: f"the run of task {e.agent} that is due begins",
     ev.TaskPassedOver: lambda e: f"the run of task {e.agent} that was due is passed over",
     ev.WakeScheduled: lambda e: f"{e.agent} is woken in {span(e.due - e.at)}",

@@ -83,9 +83,7 @@ def _asked(work: Fold, e: ev.OperatorAsked) -> None:
         work.state = replace(work.state, stopped=False)
         for name in names:
             _ask_up(work, name, Asked.NOTHING, e)
-            work.change(
-                name, task_wanted=True, owed=0.0, words=e.words if e.words or e.fresh else work.agent(name).words
-            )
+            fold_schedules.want_run(work, name, e.words if e.words or e.fresh else work.agent(name).words)
     elif e.verb == "down":
         work.state = replace(work.state, up=work.state.up and bool(e.names))
         for name in names:
@@ -234,8 +232,7 @@ def _ended(work: Fold, e: ev.SessionEnded) -> None:
         turn=Turn.UNKNOWN,
         question="",
         approvals=(),
-        # One that is asked for while an earlier run is being ended begins after that.
-        task_wanted=agent.task_wanted and (e.delay >= 0 or e.rule == "not-wanted"),
+        task_wanted=agent.task_wanted and e.delay >= 0,
         words=agent.words if e.rule != "clean-task" else "",
         shown=e.rule == "clean-task",
         nudges=tuple(replace(n, sending=0) for n in agent.nudges),
@@ -355,9 +352,5 @@ def _phase_done(work: Fold, e: ev.PhaseDone) -> None:
 def _completed(work: Fold, e: ev.SequenceCompleted) -> None:
     work.loop = replace(work.loop, complete=True)
     if e.task:
-        task = work.agent(e.task)
         # Asked for once more while it runs: it is run again, for it may have missed what was done last.
-        life = Life.OFF if task.life is Life.ENDED else task.life
-        work.change(
-            e.task, task_wanted=True, owed=0.0, words="", life=life, again=task.life in (Life.STARTING, Life.RUNNING)
-        )
+        fold_schedules.want_run(work, e.task, once_more=True)

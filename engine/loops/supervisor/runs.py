@@ -37,7 +37,7 @@ def outcome(before: State, after: State, verb: str, name: str) -> dict[str, Any]
     elif used and verb == "due":
         how, text = "passed", f"{name} still runs (number {agent.incarnation}): it is not started a second time"
     elif agent.owed:
-        until, whose = scheduling.window(after, spec, agent)
+        until, whose = scheduling.window(after.agents, spec, agent)
         text = f"{name} waits for the limit of {whose}, {span(until - after.steady)} more, and runs then"
         how = "waits"
     elif used and not agent.again:

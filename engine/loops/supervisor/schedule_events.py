@@ -32,6 +32,17 @@ class TaskDue(AboutAgent):
 
 
 @dataclass(frozen=True, slots=True)
+class TaskDeferred(AboutAgent):
+    """The run that is owed waits for the end of a window, ``until`` (steady seconds) as it is known now."""
+
+    type = "task.deferred"
+    at: float
+    until: float
+    why: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskAsked(AboutAgent):
     """The run that is owed begins."""
 

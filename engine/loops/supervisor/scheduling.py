@@ -6,11 +6,14 @@ supervisor was away, the project was down) is made up for once, however many wer
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from loops.config.model import Agent, Kind
 from loops.supervisor import schedule_events as ev
 from loops.supervisor.observation import Timed, Told
 from loops.supervisor.state import AgentState, Asked, Life, State
 from loops.supervisor.step import Step
+from loops.supervisor.turn_events import HoldEnded
 
 CLOCK_WRONG = 86400.0
 """Seconds: a clock that is this far before the last due time was wrong then, or is now; it counts from now on."""
@@ -52,12 +55,12 @@ def going(agent: AgentState) -> bool:
     return agent.task_wanted or agent.life in (Life.STARTING, Life.RUNNING)
 
 
-def window(state: State, spec: Agent, agent: AgentState) -> tuple[float, str]:
+def window(agents: Mapping[str, AgentState], spec: Agent, agent: AgentState) -> tuple[float, str]:
     """Until when (steady seconds) a scheduled run waits, and for whom: its own hold, or a usage limit that it shares."""
     own = [(agent.hold.until, spec.name)] if agent.hold is not None else []
     shared = (
         (other.hold.until, other.name)
-        for other in state.agents.values()
+        for other in agents.values()
         if other.hold is not None and other.hold.kind == "limit" and other.backend == spec.backend
     )
     return max([*own, *shared], default=(0.0, ""))
@@ -115,13 +118,25 @@ def settle(step: Step, name: str) -> None:
         why = "its last run still goes on"
         step.emit(ev.TaskPassedOver(name, step.at, why, "schedule-running"))
         step.say(f"task {name} was due, but {why}: it is not started a second time")
-    elif not hindrance(step.state, spec, agent) and step.at >= window(step.state, spec, agent)[0]:
-        step.emit(ev.TaskAsked(name, step.at, "it is due", "schedule"))
+    elif not hindrance(step.state, spec, agent):
+        until, whose = window(step.agents, spec, agent)
+        if step.at >= until:
+            step.emit(ev.TaskAsked(name, step.at, "it is due", "schedule"))
+        elif until != agent.owed_until:
+            step.emit(ev.TaskDeferred(name, step.at, until, f"{whose} is in a limit window", "schedule"))
+
+
+def windows_changed(step: Step) -> None:
+    """A window is over, perhaps before its time: whose run waits for one is looked at again."""
+    if any(isinstance(event, HoldEnded) for event in step.events):
+        for agent in step.agents.values():
+            if agent.owed:
+                step.touch(agent.name)
 
 
 def due(step: Step, name: str) -> float | None:
     """When an owed run may begin; None: no timer is needed for that."""
     spec, agent = step.spec(name), step.agent(name)
-    if not agent.owed or spec is None or hindrance(step.state, spec, agent):
+    if not agent.owed_until or spec is None or hindrance(step.state, spec, agent):
         return None
-    return window(step.state, spec, agent)[0]
+    return agent.owed_until

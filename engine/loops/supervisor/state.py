@@ -230,6 +230,8 @@ class AgentState:
     due_last: float = 0.0
     owed: float = 0.0
     """The due time whose run has not begun yet."""
+    owed_until: float = 0.0
+    """Until when (steady seconds) that run waits for a window; 0: for none."""
     usage: Mapping[str, Usage] = field(default_factory=dict)
     """By phase id ("" outside any phase)."""
     last_request: Usage = Usage()

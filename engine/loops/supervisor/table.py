@@ -154,7 +154,7 @@ def _with_schedule(state: State, spec: Agent, agent: AgentState, doing: str) -> 
         return doing
     hindered = hindrance(state, spec, agent)
     if agent.owed:
-        until, whose = window(state, spec, agent)
+        until, whose = window(state.agents, spec, agent)
         due = f"due since {wall(agent.owed)}: " + (hindered or f"waits for the limit of {whose} until {_clock(until)}")
     elif agent.due and agent.schedule == spec.schedule:
         due = f"next {wall(agent.due)}" + (f" (but {hindered})" if hindered and state.up else "")
