@@ -205,8 +205,9 @@ with subtest("a reboot in the middle of a verification"):
 
 with subtest("a power cut right after a claim"):
     wait_for_push("status(1): ## DONE")
-    wait_for_push("claim(2 M1)")  # the Adversary of phase 2 was started with the Builder, and takes its time
-    behave()
+    machine.wait_until_succeeds(f"grep -q 'Phase 2' {STATE}/received/adversary.jsonl", timeout=PATIENCE)
+    behave()  # whoever is started later; the Adversary of phase 2 is at work, and takes its time
+    wait_for_push("claim(2 M1)")
     machine.crash()
     machine.start(allow_reboot=True)
     wait_until_all_is_back()
