@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -67,8 +68,9 @@ def new_machine(
     for machine in made:
         if request.node.stash.get(FAILED, False):
             print(machine.story())
-    for machine in made:
-        machine.end()
+    with ExitStack() as all_of_them:  # also when one of them does not want to
+        for machine in made:
+            all_of_them.callback(machine.end)
 
 
 @pytest.fixture

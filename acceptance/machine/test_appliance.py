@@ -7,7 +7,6 @@ every other gate.  It is a Debian with the units and users that NixOS would have
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +80,9 @@ def test_a_machine_rebuilt_from_git_survives_what_happens_to_machines(debian: Ba
             if machine.pid:
                 machine.execute("systemctl status --no-pager 'loops*'; journalctl --no-pager -b -u 'loops*' -n 80", 60)
             raise
+        finally:
+            image.unlink(missing_ok=True)  # a running machine keeps it until its end, which comes with this block's
     transcript.close()
-    image.unlink()
     print((transcript.directory / "timings.txt").read_text())
 
 
@@ -90,10 +90,11 @@ def make_image(debian: Base, image: Path, scratch: Path) -> None:
     place = scratch / "disk"
     place.mkdir()
     disk = Disk(place, (debian.tree,))
-    seed(disk.top, scratch)
-    build_image(disk, image)
-    disk.remove()
-    shutil.rmtree(scratch / "machine")
+    try:
+        seed(disk.top, scratch)
+        build_image(disk, image)
+    finally:
+        disk.remove()
 
 
 @dataclass(frozen=True, slots=True)

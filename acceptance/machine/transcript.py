@@ -28,6 +28,7 @@ class Transcript:
         self.directory = directory
         self.steps: list[tuple[str, float]] = []
         self._began = time.monotonic()
+        self._spent = os.times().children_user + os.times().children_system
         self._file = (directory / "transcript.txt").open("a", encoding="utf-8")
 
     @property
@@ -69,7 +70,11 @@ class Transcript:
             print(line, flush=True)
 
     def close(self) -> None:
-        """Write the sum, and close the file."""
+        """Write the sum, with the processor time of the machines that have ended, and close the file."""
+        times = os.times()
+        spent = times.children_user + times.children_system - self._spent
         with (self.directory / "timings.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{self.elapsed:7.1f}s  in all\n")
+            file.write(
+                f"{self.elapsed:7.1f}s  in all, with {spent:.0f} s of processor time: less where nothing else runs\n"
+            )
         self._file.close()

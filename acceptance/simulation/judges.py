@@ -47,6 +47,8 @@ class Judges:
         self._queued: dict[str, str] = {}
         self._ended_well: dict[str, str] = {}
         self._checked: dict[str, bool] = {}
+        self._head = ""
+        """The last commit that the supervisor has read, as the events go by."""
         self._index = -1
         self._done: list[str] = []
         self._complete = False
@@ -60,6 +62,8 @@ class Judges:
         self._woken: set[tuple[str, str]] = set()
         """Who was woken for which reboot."""
         self._reports = 0
+        self._cut_off = False
+        """A budget ended the report, which is run again when there is more."""
         self._dues: dict[float, float] = {}
         """The due times of the nightly task that were taken up, and when."""
         self._nightly = 0
@@ -72,6 +76,7 @@ class Judges:
         rules = {e.agent: e.rule for e in events if isinstance(e, ev.SessionStarting | ev.SessionEnding)}
         self._decided = set(rules)
         self._endings.update({e.agent: e for e in events if isinstance(e, ev.SessionEnding)})
+        self._head = before.loop.head
         phase_moved = any(isinstance(e, ev.PhaseStarted | ev.SequenceCompleted) for e in events)
         for event in events:
             self.counts[getattr(event, "rule", event.type)] += 1
@@ -110,7 +115,8 @@ class Judges:
             sim.fail(f"woken once more for a reboot: {woken}")
         self._woken |= woken
         operator, name = sim.operator, "orchestrator"
-        wanted = operator.project_up and sim.config.agents[name].enabled and name not in operator.down | self._over
+        up = operator.project_up and before.up  # a person may have told a supervisor that died at once
+        wanted = up and sim.config.agents[name].enabled and name not in operator.down | self._over
         if rebooted and wanted and (name, f"reboot {self.reboots}") not in woken:
             sim.fail(f"{name} was not woken for reboot {self.reboots}")
 
@@ -174,6 +180,12 @@ class Judges:
                 self._ended_well[id] = why
             case ev.SessionStarting(agent="report", rule="wanted"):
                 self._reports += 1
+                self._cut_off = False
+            case ev.SessionEnded(agent="report", rule="not-wanted") if "report" in self._over:
+                self._reports -= 1
+                self._cut_off = True
+            case ev.EvidenceTaken(head=head):
+                self._head = head
             case ev.TaskDue(due=due):
                 self._due(due)
             case ev.TaskAsked():
@@ -187,7 +199,7 @@ class Judges:
                     sim.fail("completed twice")
                 self._complete = True
                 report = sim.held.get("report")
-                if report is None or not report.alive:  # else it is run once more when it has ended
+                if (report is None or not report.alive) and not self._cut_off:  # else it is run once more anyhow
                     self.completions += 1
             case _:
                 pass
@@ -238,7 +250,7 @@ class Judges:
             if holds
         ]
         # What was pushed and not read yet may have changed the truth since.
-        if wrong and sim.state.loop.head in ("", sim.remote.head):
+        if wrong and self._head == sim.remote.head:
             sim.fail(f"phase {event.phase} is called done with {', '.join(wrong)}")
         self._done.append(event.phase)
 

@@ -110,6 +110,8 @@ class Simulation:
         self._spins = (0.0, 0)
         self._busy = (0.0, 0)
         self._reading = False
+        self._waiting_acts: list[act.Action] | None = None
+        """What a supervisor decided before it knew the holder: done when it does."""
         self.steps = 0
         self.last: deque[str] = deque(maxlen=60)
         self.judges = Judges(self)
@@ -233,7 +235,10 @@ class Simulation:
         for action in actions[:done]:
             if not self.alive:
                 return
-            self._act(action)
+            if self._waiting_acts is None:
+                self._act(action)
+            else:
+                self._waiting_acts.append(action)
         if dies:
             self.supervisor_dies(f"after {done} of {len(actions)} acts")
 
@@ -268,9 +273,14 @@ class Simulation:
         self._offsets.clear()
         unsure = () if again else tuple(n.id for n in self.state.notices.waiting if n.sending)
         since = 0.0 if again else self.state.steady
+        self._waiting_acts = []
         self.see(ob.ConfigRead(self.now, self.config, encode_config(self.config))) if not again else None
+        waiting, self._waiting_acts = self._waiting_acts, None
         held = [ob.Adopted(p.name, p.incarnation, p.pid, p.alive, p.code, p.signal) for p in self.held.values()]
         self.see(ob.Began(self.now, 7, self.epoch, f"boot-{self.boot}", "1", tuple(held), False, since, unsure))
+        for action in waiting:
+            if self.alive:
+                self._act(action)
         for name in list(self.held):
             self._read_signals(name)
         self.look_at_remote()

@@ -118,6 +118,7 @@
         repository() {
           [ ! -e /srv/git/$1.git ] || return 0
           git init --quiet --bare --initial-branch=main /srv/git/$1.new
+          git --git-dir /srv/git/$1.new config core.fsync all # a server elsewhere keeps its power
           git --git-dir /srv/git/$1.new --work-tree "$2" add --all
           git --git-dir /srv/git/$1.new --work-tree "$2" -c user.name=operator -c user.email=operator@example.invalid \
             commit --quiet --message "chore: begin"

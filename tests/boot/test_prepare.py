@@ -230,6 +230,11 @@ def test_a_missing_clone_is_made_and_an_existing_one_is_never_touched(root: Path
     assert text(clone / "plan") == "uncommitted"
 
 
+def test_a_commit_in_a_clone_is_on_the_disk_before_git_says_so(root: Path, source: Path) -> None:
+    prepare(root, clones={"work/builder": str(source)})
+    assert git(root / "work" / "builder", "config", "--local", "core.fsync") == "all"
+
+
 def test_half_a_clone_of_before_a_power_cut_is_made_anew(root: Path, source: Path) -> None:
     half = root / "work" / "builder.loops-new"
     half.mkdir(parents=True)

@@ -151,7 +151,9 @@ class ShellProject:
         if pid == os.getpid():
             return False
         with suppress(OSError):
-            return self.runtime_root.encode() in Path(f"/proc/{pid}/environ").read_bytes()
+            needle = self.runtime_root.encode()  # tmux's server has it among its words alone
+            about = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("environ", "cmdline")]
+            return any(needle in each for each in about)
         return False
 
 

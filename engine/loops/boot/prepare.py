@@ -241,6 +241,8 @@ def _clone(place: str, url: str, say: Say) -> None:
         shutil.rmtree(part)
     os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
     words = ["--upload-pack=git -c safe.directory=* upload-pack"] if os.path.isdir(url) else []
+    # For the agents' own commits too: by itself git leaves objects to the file system, and a power cut leaves them empty.
+    words += ["--config", "core.fsync=all"]
     _git(os.path.dirname(place), "clone", "--quiet", "--no-hardlinks", *words, "--", url, part, within=FETCH_WITHIN)
     os.rename(part, place)
     _sync(os.path.dirname(place))

@@ -44,7 +44,7 @@ KEY_SHAPES = (
     Shape("GitLab token", ("glpat-",), r"glpat-[\w-]{20,}", _made_up("glpat-", 20), "glpat-xyz"),
     Shape(
         "Slack token",
-        ("xoxa-", "xoxb-", "xoxp-", "xoxr-", "xoxs-"),
+        ("xox",),
         r"xox[abprs]-[A-Za-z0-9-]{20,}",
         _made_up("xoxb-", 40),
         "xoxb-",

@@ -13,7 +13,6 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 
 from loops import __version__, sd_notify
 from loops.config.model import Config
@@ -24,7 +23,7 @@ from loops.secrets.redaction import redact
 from loops.sessions import attach, tree
 from loops.sessions import client as held
 from loops.sessions.view import View
-from loops.supervisor import action, answering, commission, watching
+from loops.supervisor import action, commission, watching
 from loops.supervisor.acts import Sessions
 from loops.supervisor.announcing import Announcer
 from loops.supervisor.blinding import Blindfolds
@@ -50,13 +49,12 @@ from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
 from loops.supervisor.observation import Adopted, Began, Departs, Observation, Tick
 from loops.supervisor.reactor import Reactor
-from loops.supervisor.reboot_log import RebootLog
 from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
 from loops.supervisor.schedules import Schedules
 from loops.supervisor.showing import Showing
 from loops.supervisor.state import Life
-from loops.supervisor.token_log import TokenLog
+from loops.supervisor.writing import Writing
 
 SNAPSHOT_QUIET = 2.0
 """Seconds without an event after which a snapshot is worth its 40 ms (with a thousand agents), if enough events came."""
@@ -140,8 +138,7 @@ class Supervisor:
     def _compose(self, config: Config) -> None:
         clock, reactor = self._clock, self._reactor
         self._inotify = Inotify()
-        self._token_log = TokenLog(self._places.token_log, self._past)
-        self._reboot_log = RebootLog(config.root, self._past)
+        self._writing = Writing(self._places, config.root, reactor, clock, past=self._past, say=self.say_once)
         self._errands = Errands(reactor, clock.now)
         self._announcer = Announcer(self._errands, clock, state=lambda: self.state, see=self.see)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
@@ -308,7 +305,7 @@ class Supervisor:
                 case action.Send():
                     self._sessions.send(act)
                 case action.Answer():
-                    self._answer(act)
+                    self._writing.answer(act)
                 case action.Look():
                     self._sessions.look(act)
                     self._touched.add(act.agent)
@@ -317,9 +314,9 @@ class Supervisor:
                 case action.ReadHistory():
                     self._repository.look_everywhere(again=True)
                 case action.LogTokens():
-                    self._log_tokens(act)
+                    self._writing.tokens(act)
                 case action.LogReboots():
-                    self._log_reboots(act)
+                    self._writing.reboots(act)
                 case action.Notice(text=text):
                     self.say(text)
                 case action.Notify():
@@ -330,33 +327,6 @@ class Supervisor:
         except SessionError:
             # The holder went away, which `_heard` tells the operator: its successor is asked for everything again.
             return
-
-    def _answer(self, act: action.Answer) -> None:
-        """Until it is written: on a full disk the agent waits on, and so does the answer."""
-        try:
-            answering.write(self._places, act)
-        except OSError as error:
-            self.say_once(f"the answer to {act.approval} cannot be written: {error}; it is tried again")
-            when = self._clock.now() + JOURNAL_RETRY
-            self._reactor.at(f"answer {act.approval}", when, partial(self._answer, act))
-
-    def _log_tokens(self, act: action.LogTokens) -> None:
-        """The same: no row is lost, and none is written twice."""
-        try:
-            self._token_log.bring(act)
-        except OSError as error:
-            self.say_once(f"{self._places.token_log} cannot be written: {error}; it is tried again")
-            again = partial(self._log_tokens, action.LogTokens(act.upto))
-            self._reactor.at("token log", self._clock.now() + JOURNAL_RETRY, again)
-
-    def _log_reboots(self, act: action.LogReboots) -> None:
-        """The same: each reboot is one row."""
-        try:
-            self._reboot_log.bring(act)
-        except OSError as error:
-            self.say_once(f"{self._reboot_log.path} cannot be written: {error}; it is tried again")
-            again = partial(self._log_reboots, action.LogReboots(act.upto))
-            self._reactor.at("reboots", self._clock.now() + JOURNAL_RETRY, again)
 
     # ---- the parts speak -------------------------------------------------------------------------------------------
 
