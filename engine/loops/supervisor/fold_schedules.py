@@ -33,7 +33,7 @@ def _scheduled(work: Fold, e: ev.TaskScheduled) -> None:
 @on(ev.TaskDue)
 def _due(work: Fold, e: ev.TaskDue) -> None:
     facts = {"due": e.following} if e.following >= 0 else {}  # a service manager's timer says nothing of its next time
-    work.change(e.agent, due_last=max(e.due, work.agent(e.agent).due_last), owed=e.due, owed_until=0.0, **facts)
+    work.change(e.agent, due_last=e.due, owed=e.due, owed_until=0.0, **facts)
 
 
 @on(ev.TaskDeferred)
