@@ -48,7 +48,7 @@ TOOLS = [
 
 OPTIONAL = (
     *("bwrap", "cc", "chromium"),
-    *("mmdebstrap", "mke2fs", "systemd-nspawn", f"qemu-system-{platform.machine()}"),
+    *("systemd-analyze", "mmdebstrap", "mke2fs", "systemd-nspawn", f"qemu-system-{platform.machine()}"),
 )
 
 
