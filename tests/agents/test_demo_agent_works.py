@@ -80,6 +80,16 @@ def test_a_refused_claim_is_made_again(project: Project, hire: Hire) -> None:
     assert [words[:4] for words in builder.words] == [["claim", "M1", "--phase", "1"]] * 2
 
 
+def test_a_kickoff_that_speaks_of_refusals_and_is_done_again_claims_nothing_twice(project: Project, hire: Hire) -> None:
+    builder = hire("builder")
+    for turn in (1, 2):  # a power cut came after the claim
+        builder.start(f"{KICKOFF}\n\nThe engine checks everything itself; if it refuses, it names each reason.")
+        builder.wait_turn(turn)
+        builder.kill()
+
+    assert [words[:2] for words in builder.words] == [["claim", "M1"]]
+
+
 @pytest.mark.parametrize(
     ("subject", "line", "expected"),
     [

@@ -17,7 +17,8 @@ from loops.agents.demo_agent.documents import Documents
 from loops.agents.demo_agent.engine_command import claim_words, note_words, run_loops, verdict_words
 from loops.agents.demo_agent.sample import RIGHT, WRONG, source_path
 
-_REFUSED = re.compile(r"\brefus", re.IGNORECASE)
+_REFUSED = re.compile(r"\[nudge [\w.:-]+\][^\n]*\brefus", re.IGNORECASE)
+"""The engine's word about a claim; a kickoff may speak of refusals too, and says nothing of one."""
 _DONE = re.compile(r"^## DONE.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
