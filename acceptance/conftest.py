@@ -6,9 +6,8 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from outcome import FAILED, failed
 from scratch import Scratch
-
-FAILED = pytest.StashKey[bool]()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -31,7 +30,7 @@ def new_scratch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Call
     yield make
     for scratch in made:
         (tmp_path / f"transcript-{scratch.prefix}txt").write_text("\n".join(scratch.said))
-        if request.node.stash.get(FAILED, False):
+        if failed(request):
             print(scratch.story())
     for scratch in made:
         scratch.teardown()

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from demands import demand
+from outcome import failed
 from pinned import pin
 from real_project import RealProject
-
-FAILED = pytest.StashKey[bool]()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.when == "call":
-        item.stash[FAILED] = report.failed
-    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -51,7 +42,7 @@ def new_real(request: pytest.FixtureRequest) -> Iterator[Callable[..., RealProje
 
     yield make
     for project in made:
-        if request.node.stash.get(FAILED, False):
+        if failed(request):
             print(project.story())
     for project in made:
         project.teardown()

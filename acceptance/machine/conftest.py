@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,18 +10,10 @@ import pytest
 from container import Container, lack_of_containers
 from deployed import Deployed, furnish
 from disk import Disk
+from outcome import failed
 from root import Base, Missing, base
 
-FAILED = pytest.StashKey[bool]()
 VERSIONS = ("A", "B")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.when == "call":
-        item.stash[FAILED] = report.failed
-    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,7 +58,7 @@ def new_machine(
 
     yield make
     for machine in made:
-        if request.node.stash.get(FAILED, False):
+        if failed(request):
             print(machine.story())
     with ExitStack() as all_of_them:  # also when one of them does not want to
         for machine in made:
