@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from loops.boot import checkout
 from loops.boot import prepare as preparing
 from loops.boot.prepare import Wanted
 from loops.errors import LoopsError, UsageError
@@ -158,10 +161,12 @@ def test_a_plain_directory_is_a_source_too_and_what_it_no_longer_has_goes(root: 
 
 def test_a_source_that_is_away_stops_only_what_needs_it(root: Path, source: Path, tmp_path: Path) -> None:
     first = git(source, "rev-parse", "HEAD")
+    git(source, "tag", "v1")
     prepare(root, source=source, revision="main")
     source.rename(tmp_path / "away")
     assert "was seen last" in prepare(root, source=source, revision="main")[0]
     assert prepare(root, source=source, revision=first) == []
+    assert "was seen last" in prepare(root, source=source, revision="v1")[0]
     with pytest.raises(LoopsError, match="git fetch failed"):
         prepare(root, source=source, revision="v2")
     assert text(root / "plan") == "one"
@@ -183,6 +188,77 @@ def test_files_in_the_way_that_git_does_not_know_are_never_written_over(root: Pa
     with pytest.raises(LoopsError, match="its own changes are in the way"):
         prepare(root, source=source, revision="main")
     assert text(root / "new") == "somebody's work"
+
+
+def test_files_that_gitignore_names_are_never_written_over_either(root: Path, source: Path) -> None:
+    commit(source, __gitignore="notes\n")
+    prepare(root, source=source, revision="main")
+    (root / "notes").write_text("somebody's work")
+    (source / "notes").write_text("of the source")
+    git(source, "add", "--force", "notes")
+    commit(source)
+    with pytest.raises(LoopsError, match="its own changes are in the way"):
+        prepare(root, source=source, revision="main")
+    assert text(root / "notes") == "somebody's work"
+
+
+class PowerCut(BaseException):
+    """Nothing that happens after it."""
+
+
+def _power_cut(monkeypatch: pytest.MonkeyPatch, tear: Callable[[], None]) -> None:
+    """Let the next checkout be cut off in the middle: *tear* leaves the files as git had them then."""
+
+    def cut(directory: str, *words: str, **more: Any) -> str:
+        if words[0] == "checkout" and "--detach" in words:
+            tear()
+            raise PowerCut
+        return run_git(directory, *words, **more)
+
+    run_git = checkout.git
+    monkeypatch.setattr(checkout, "git", cut)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_power_cut_in_the_middle_of_a_checkout_is_made_good_at_the_next_start(
+    root: Path, source: Path, settings: Path, monkeypatch: pytest.MonkeyPatch, *, first: bool
+) -> None:
+    commit(source, plan="one", late="one", gone="one", kept="one")
+    if not first:
+        prepare(root, settings=settings, source=source, revision="main")
+        (root / "kept").write_text("somebody's change of another file")
+    git(source, "rm", "--quiet", "gone")
+    commit(source, plan="two, and longer", late="two", new="two")
+
+    def tear() -> None:
+        (root / "plan").write_text("two, and longer")
+        (root / "new").write_text("t")  # torn
+        (root / ".git" / "index.lock").touch()
+        os.utime(root / ".git" / "index.lock", (1, 1))
+
+    with monkeypatch.context() as patched:
+        _power_cut(patched, tear)
+        with pytest.raises(PowerCut):
+            prepare(root, settings=settings, source=source, revision="main")
+    assert "made good" in prepare(root, settings=settings, source=source, revision="main")[0]
+    assert [text(root / name) for name in ("plan", "late", "new")] == ["two, and longer", "two", "two"]
+    assert not (root / "gone").exists()
+    assert text(root / "kept") == ("one" if first else "somebody's change of another file")
+    assert text(root / "agents.toml") == "of the machine"
+    assert git(root, "rev-parse", "HEAD") == git(source, "rev-parse", "HEAD")
+    kept = git(root, "for-each-ref", "--format=%(objectname)", "refs/loops/kept").splitlines()
+    assert git(root, "show", f"{kept[0]}:new") == "t"  # whoever wrote it
+    assert prepare(root, settings=settings, source=source, revision="main") == []
+
+
+def test_a_checkout_that_git_refuses_is_none_that_was_broken_off(root: Path, source: Path) -> None:
+    prepare(root, source=source, revision="main")
+    (root / "plan").write_text("somebody's work")
+    commit(source, plan="two")
+    for _ in range(2):
+        with pytest.raises(LoopsError, match="its own changes are in the way"):
+            prepare(root, source=source, revision="main")
+    assert text(root / "plan") == "somebody's work"
 
 
 def test_commits_made_in_the_checkout_stay_reachable(root: Path, source: Path) -> None:

@@ -179,6 +179,31 @@ def test_uninstall_finds_the_name_that_was_given(machine: Machine) -> None:
     assert os.listdir(machine.units) == []
 
 
+def test_installing_again_keeps_the_name_and_says_which_credential_is_lost(machine: Machine) -> None:
+    words = ("service", "install", "--user")
+    assert machine.loops(*words, "--name", "mine", "--credential", "key=/etc/key").code == 0
+    done = machine.loops(*words)
+    assert done.code == 0, done.err
+    assert "install again with --credential key=FILE" in done.out
+    assert "loops-mine.service" in os.listdir(machine.units)
+    assert len(os.listdir(machine.units)) == 3
+    assert "--credential" not in machine.loops(*words).out
+
+
+def test_a_project_is_one_service_and_no_second_one_beside_it(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert machine.loops("service", "install", "--user").code == 0
+    before = sorted(os.listdir(machine.units))
+    done = machine.loops("service", "install", "--user", "--name", "another")
+    assert done.code == 1
+    assert f"first `loops service uninstall --user --name {machine.name}`" in done.err
+    assert sorted(os.listdir(machine.units)) == before
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    assert machine.loops("service", "install").code == 1
+    assert not os.path.exists(installed.SYSTEM)
+
+
 def test_a_dry_run_says_what_would_be_done(machine: Machine) -> None:
     done = machine.loops("service", "install", "--user", "--dry-run")
     assert done.code == 0, done.err

@@ -80,9 +80,12 @@ def test_each_value_and_its_line_can_be_shown(write: Write) -> None:
     ],
 )
 def test_a_key_among_the_urls_is_noted_without_being_shown(write: Write, url: str) -> None:
-    (note,) = config.load(write(f'{HEAD}[notify]\nurls = ["{url}"]\n')).notes
+    path = write(f'{HEAD}[notify]\nurls = ["{url}"]\n')
+    (note,) = config.load(path).notes
     assert "url_files" in note
     assert "hunter2" not in note
+    (shown,) = [row.value for row in config.rows_with_origin(path) if row.key == "notify.urls"]
+    assert shown == [f"{url.partition('://')[0].lower()}://[a key, not shown]"]
 
 
 @pytest.mark.parametrize("url", ["json://127.0.0.1:8080/hook", "xmls://host/a/b", "syslog://"])

@@ -276,3 +276,9 @@ def test_what_a_terminal_would_obey_is_shown_and_not_obeyed(problems: Problems) 
     for problem in found:
         assert str(problem).isprintable()
         assert "\\u001b[2J\\u009b" in str(problem)
+
+
+def test_a_key_in_a_wrong_place_is_refused_and_not_shown(problems: Problems) -> None:
+    found = problems(f'{HEAD}"{KEY}" = 1\n{AGENT}permissions = "{KEY}"\n[[agent]]\nname = "{KEY}"\nbackend = "{KEY}"\n')
+    assert len(found) >= 3
+    assert not [problem for problem in found if KEY in str(problem)]

@@ -64,7 +64,17 @@ def test_a_missing_one_says_where_it_was_looked_for(places: dict[str, Path]) -> 
     with pytest.raises(LoopsError) as refused:
         credentials.read("key", "as A of b")
     assert all(str(path) in str(refused.value) for path in places.values())
-    assert "mode 600" in str(refused.value)
+    assert "`loops service install --credential key=FILE` (NixOS: credentials.key)" in str(refused.value)
+    assert str(refused.value).endswith(f"put it into {places['named']}, mode 600")
+
+
+def test_without_a_service_manager_the_remedy_names_none(
+    places: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY")
+    monkeypatch.delenv("LOOPS_CREDENTIALS")
+    with pytest.raises(LoopsError, match=rf"; put it into {places['home']}, mode 600$"):
+        credentials.read("key", "as A of b")
 
 
 def test_no_refusal_repeats_the_secret(places: dict[str, Path]) -> None:

@@ -379,6 +379,18 @@ def test_words_that_a_task_did_not_read_before_it_ended_are_the_prompt_of_one_mo
     assert world.agent("report").words == ""
 
 
+def test_words_that_a_task_did_not_read_are_not_lost_though_it_ended_while_no_supervisor_was_there() -> None:
+    world = World(project(BUILDER, REPORT, phases=()))
+    world.told("run", "report", detail="first")
+    world.works("report")
+    world.told("run", "report", detail="second")
+    world.held["report"] = replace(world.held["report"], alive=False, code=0)
+    world.crash()
+    world.begin()
+    assert world.starts("report") == 2
+    assert world.agent("report").words == "second"
+
+
 def test_words_survive_a_lost_session_and_no_further() -> None:
     world = World(project(BUILDER, REPORT, phases=()))
     world.told("run", "report", detail="look at D4")

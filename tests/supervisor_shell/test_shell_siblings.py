@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from loops.sessions import tree
-from loops.sessions.launch import ensure_holder
+from loops.sessions.client import HolderClient, SpawnOrder
+from loops.sessions.launch import ensure_holder, holder_command
 from loops.supervisor import events as ev
 from loops.supervisor.control import ask
 from shell_project import PATIENCE, SOURCE_ROOT, ShellProject, alive
@@ -304,6 +305,20 @@ def test_an_upgrade_replaces_the_holder_in_place_even_when_the_old_engine_is_gon
     holder.terminate()  # it is still a service's
     assert holder.wait(PATIENCE) == 0
     project.until(lambda: not alive(before["one"]), "its sessions ended with it")
+
+
+def test_sigterm_while_the_holder_is_replaced_ends_every_session_all_the_same(project: ShellProject) -> None:
+    holder = start_holder(project)
+    client = HolderClient(project.runtime.holder_socket, 1)
+    client.connect()
+    order = SpawnOrder("one", 1, ("/bin/sleep", "600"), {}, str(project.root), log_path=str(project.root / "one.log"))
+    client.spawn(order)
+    project.until(lambda: tree.children(holder.pid), "the session")
+    (session,) = tree.children(holder.pid)
+    client.renew(["/bin/sh", "-c", 'kill -TERM $$; exec "$0" "$@"', *holder_command()])
+    assert holder.wait(PATIENCE) == 0
+    assert not alive(session)
+    client.close()
 
 
 # ---- down, and up again ------------------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ class Installed:
     """Of its scheduled tasks, as their timers have them."""
     own_calendar: bool = False
     """No timers: the supervisor keeps the schedules."""
+    credentials: tuple[str, ...] = ()
+    """The names of those that the supervisor gets."""
 
     @property
     def systemctl(self) -> tuple[str, ...]:
@@ -67,7 +69,10 @@ def find(config_path: str) -> Installed | None:
         ours = {name: content for name, content in files(directory) if units.owner(content) == config_path}
         for name, content in ours.items():
             if "watchdog --no-holder" in content:
-                return Installed(name, personal, _calendars(ours, name), "LOOPS_SCHEDULES=systemd" not in content)
+                own_calendar = "LOOPS_SCHEDULES=systemd" not in content
+                loaded = units.parse(content)["Service"].get("LoadCredential", ())
+                credentials = tuple(each.partition(":")[0] for each in loaded if each)
+                return Installed(name, personal, _calendars(ours, name), own_calendar, credentials)
     return None
 
 

@@ -42,10 +42,14 @@ def install(args: argparse.Namespace) -> Answer:
     if args.dry_run:
         return Answer({**facts, "done": False}, plan.lines())
     _need_rights(args, "install")
-    _refuse_running(project, wanted)
+    known = installed.find(project.config_path)
+    if known is None:
+        _refuse_running(project, wanted)
+    else:
+        _refuse_another(known, wanted)
     service.apply(plan)
     unit = installed.Installed(units.supervisor_unit(wanted.name), wanted.personal)
-    return Answer({**facts, "done": True}, [*plan.lines(), "", *_hints(wanted, unit)])
+    return Answer({**facts, "done": True}, [*plan.lines(), "", *_hints(wanted, unit), *_lost(known, wanted)])
 
 
 def uninstall(args: argparse.Namespace) -> Answer:
@@ -96,7 +100,7 @@ def _service(args: argparse.Namespace, project: Project) -> units.Service:
     who = _user(args, project.config_path)
     defaults = source.defaults
     return units.Service(
-        name=args.name or _default_name(config),
+        name=args.name or _name_of_installed(project, args.user) or _default_name(config),
         command=_command(),
         config=project.config_path,
         user=who.pw_name,
@@ -138,7 +142,11 @@ def _name_of_installed(project: Project, personal: bool) -> str:
     found = installed.find(project.config_path)
     if found is None or found.personal != personal:
         return ""
-    return found.name.removeprefix("loops-").removesuffix(".service")
+    return _project_name(found)
+
+
+def _project_name(unit: installed.Installed) -> str:
+    return unit.name.removeprefix("loops-").removesuffix(".service")
 
 
 def _user(args: argparse.Namespace, config_path: str) -> pwd.struct_passwd:
@@ -213,14 +221,33 @@ def _refuse_running(project: Project, wanted: units.Service) -> None:
     from loops.places import State
     from loops.supervisor import processes
 
-    if installed.find(project.config_path) is not None:
-        return
     pid = processes.lock_owner(os.path.join(State(project.config().log_dir).journal, "lock"))
     if pid:
         raise LoopsError(
             f"the project of {wanted.config} runs already, started by hand (supervisor {pid}): `loops down`, then install; "
             "its agents' conversations go on"
         )
+
+
+def _refuse_another(known: installed.Installed, wanted: units.Service) -> None:
+    """Two services of one project would fight for its journal, each started again for ever."""
+    if (known.name, known.personal) == (units.supervisor_unit(wanted.name), wanted.personal):
+        return
+    words = f"{' --user' if known.personal else ''} --name {_project_name(known)}"
+    raise LoopsError(
+        f"the project of {wanted.config} is a service already (`{known.words('status')}`): first `loops service "
+        f"uninstall{words}`, or change that one with `loops service install{words}`"
+    )
+
+
+def _lost(known: installed.Installed | None, wanted: units.Service) -> list[str]:
+    """What was said at the last installation and not again: without it an agent may not start, days later."""
+    now = {each.partition(":")[0] for each in wanted.credentials}
+    return [
+        f"! the supervisor no longer gets the credential {name}: to keep it, install again with --credential {name}=FILE"
+        for name in (known.credentials if known is not None else ())
+        if name not in now
+    ]
 
 
 def _clear_away(project: Project) -> None:

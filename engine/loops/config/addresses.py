@@ -17,3 +17,8 @@ def holds_key(url: str) -> bool:
     name, _, rest = url.partition("://")
     place, _, query = rest.partition("?")
     return name.strip().lower() not in PUBLIC or "@" in place.partition("/")[0] or bool(query)
+
+
+def shown(url: str) -> str:
+    """*url* for somebody's eyes: of one that holds a key no more than its scheme."""
+    return f"{scheme(url)}://[a key, not shown]" if holds_key(url) else url

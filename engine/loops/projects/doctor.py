@@ -62,7 +62,7 @@ def examine(config_path: str, *, agents: bool = False) -> Iterator[Finding]:
         "agents.toml", f"{config_path}: {len(config.agents)} agents and services, {len(config.loop.phases)} phases"
     )
     for note in config.notes:
-        yield warn("agents.toml", note, "remove it, or mend the name")
+        yield warn("agents.toml", note, "mend agents.toml, or leave it: the project runs all the same")
     yield from _project(config, runtime)
 
 

@@ -49,8 +49,13 @@ def read(name: str, wanted: str) -> bytes:
         if len(content) > MOST:
             raise _refused(name, wanted, f"{path} is larger than {MOST} bytes")
         return content
-    places = ", ".join(directory for directory, _ in directories())
-    raise _refused(name, wanted, f"no file of that name in {places}; put it into one of them, mode 600")
+    known = directories()
+    places = ", ".join(directory for directory, _ in known)
+    mine = next(directory for directory, own in known if own)
+    help = f"put it into {mine}, mode 600"
+    if mine != known[0][0]:  # nobody but the service manager writes its own
+        help = f"`loops service install --credential {name}=FILE` (NixOS: credentials.{name}), or {help}"
+    raise _refused(name, wanted, f"no file of that name in {places}; {help}")
 
 
 def value(name: str, wanted: str) -> str:

@@ -63,6 +63,7 @@ class Holder:
         self._loop.listen_for_signals(self._signalled)
         if service:
             signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))  # see `_renew`
         self._loop.listen(place.listener.fileno(), self._accept)
 
     def run(self) -> None:
@@ -334,9 +335,12 @@ class Holder:
             "respawn": self._respawn.state(),
             "sessions": [session.state() for session in self._keeper.sessions.values()],
         }
+        # The next program has no handler yet: told to end meanwhile, it would end alone, and leave every session behind.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
         try:
             renewal.replace(argv, state)
         except OSError as error:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
             reason = f"{argv[0]}: {error.strerror}; the holder was not replaced"
             self._tell(wire.pack("refused", reason=reason), ())
 

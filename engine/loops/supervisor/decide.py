@@ -154,7 +154,7 @@ def _reconcile(step: Step, name: str, held: Adopted | None, lost: str, since: fl
     if agent.life is Life.STARTING:
         step.emit(ev.SessionStarted(name, step.at, held.incarnation, held.pid))
     if not held.alive:
-        lives.exited(step, Exited(step.at, name, held.incarnation, held.code, held.signal))
+        _exited(step, Exited(step.at, name, held.incarnation, held.code, held.signal))
         return
     if agent.life is Life.ENDING:
         step.act(End(name, agent.incarnation, step.config.watchdog.stop_grace))
