@@ -10,7 +10,13 @@
 }:
 
 let
-  inherit (lib) concatMap filterAttrs mapAttrsToList optionalAttrs;
+  inherit (lib)
+    concatMap
+    filterAttrs
+    mapAttrsToList
+    optional
+    optionalAttrs
+    ;
 
   source = builtins.fromTOML (builtins.readFile ../engine/loops/boot/units.toml);
   loops = lib.getExe package;
@@ -67,11 +73,20 @@ let
     config = configOf name;
     prepare = lib.concatStringsSep " " (map word (prepareArguments name project));
     credentials = mapAttrsToList (credential: file: "${credential}:${toString file}") project.credentials;
+    writable = lib.unique (
+      optional (home != "/var/lib/loops") "-${home}" ++ localRemotes project ++ project.writablePaths
+    );
     memory-high = project.limits.memoryHigh;
     memory-max = project.limits.memoryMax;
     tasks-max = project.limits.tasksMax;
     cpu-weight = project.limits.cpuWeight;
   };
+
+  # Remotes that are directories of this machine: a push writes there.  Without "-" in front, so that the unit waits for a
+  # file system that is not mounted yet; with it the place would stay read-only for as long as the holder lives.
+  localRemotes =
+    project:
+    lib.filter (lib.hasPrefix "/") (map (lib.removePrefix "file://") (lib.attrValues project.clones));
 
   # A word of a command line as systemd reads it back: % and $ are its own.
   word =
@@ -102,12 +117,20 @@ let
       "${directory}=${project.clones.${directory}}"
     ]) (lib.attrNames project.clones);
 
+  # The entries `[[kind]]` of the settings, as far as they are such: what else is written there the engine refuses.
+  entriesOf =
+    kind: project:
+    let
+      found = if project.settings == null then [ ] else project.settings.${kind} or [ ];
+    in
+    lib.filter lib.isAttrs (lib.optionals (lib.isList found) found);
+
   # Task by task: the calendar that its entry names.  Known here only where the settings are; else the supervisor keeps it.
   schedulesOf =
     project:
     lib.listToAttrs (
       map (agent: lib.nameValuePair agent.name agent.schedule) (
-        lib.filter (agent: agent ? schedule) (if project.settings == null then [ ] else project.settings.agent or [ ])
+        lib.filter (agent: agent ? schedule && agent ? name) (entriesOf "agent" project)
       )
     );
 
@@ -119,6 +142,11 @@ let
     in
     unit
     // {
+      # Every session has it from here.  By itself systemd would give them the user's shell, on NixOS one that refuses.
+      environment = {
+        SHELL = "${pkgs.bash}/bin/bash";
+      }
+      // project.environment;
       serviceConfig = unit.serviceConfig // {
         Environment = lib.filter (
           line: !(keepsCalendar && line == "LOOPS_SCHEDULES=systemd")
@@ -175,6 +203,7 @@ in
   inherit
     rootOf
     configOf
+    entriesOf
     servicesOf
     timersOf
     ;
