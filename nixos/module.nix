@@ -36,8 +36,8 @@ let
     name:
     pkgs.writeShellScriptBin "loops-${name}" ''
       set -eu
-      set -- ${pkgs.coreutils}/bin/env -C ${units.rootOf name} HOME=${home} LOOPS_RUNTIME_DIR=/run/loops \
-        LOOPS_CONFIG=${units.configOf name} ${loops} "$@"
+      set -- ${pkgs.coreutils}/bin/env -C ${units.rootOf name} HOME=${home} SHELL=${units.shell} \
+        LOOPS_RUNTIME_DIR=/run/loops LOOPS_CONFIG=${units.configOf name} ${loops} "$@"
       if [ "$(id -un)" = ${cfg.user} ]; then exec "$@"; fi
       if [ "$(id -u)" = 0 ]; then exec ${pkgs.util-linux}/bin/runuser -u ${cfg.user} -- "$@"; fi
       exec /run/wrappers/bin/sudo -u ${cfg.user} -- "$@"

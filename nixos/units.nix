@@ -82,6 +82,10 @@ let
     cpu-weight = project.limits.cpuWeight;
   };
 
+  # tmux, and many an agent, runs commands by $SHELL; that of a system user on NixOS is a `nologin` which systemd does not
+  # know as one.
+  shell = "${pkgs.bash}/bin/bash";
+
   # Remotes that are directories of this machine: a push writes there.  Without "-" in front, so that the unit waits for a
   # file system that is not mounted yet; with it the place would stay read-only for as long as the holder lives.
   localRemotes =
@@ -142,9 +146,8 @@ let
     in
     unit
     // {
-      # Every session has it from here.  By itself systemd would give them the user's shell, on NixOS one that refuses.
       environment = {
-        SHELL = "${pkgs.bash}/bin/bash";
+        SHELL = shell; # all sessions have it from here
       }
       // project.environment;
       serviceConfig = unit.serviceConfig // {
@@ -204,6 +207,7 @@ in
     rootOf
     configOf
     entriesOf
+    shell
     servicesOf
     timersOf
     ;
