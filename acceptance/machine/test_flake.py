@@ -268,6 +268,27 @@ def test_sessions_have_a_shell_that_is_one_the_backends_and_the_operators_variab
     assert "-agent-of-mine/bin" in holder
 
 
+def test_the_example_of_the_readme_is_a_machine_whose_settings_the_engine_finds_good(nix):
+    (example,) = re.findall(r"```nix\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+    example = example.replace("pkgs.claude-code", "pkgs.tmux")  # which the stand-in does not have
+    sops = """
+        options.sops.secrets = lib.mkOption {
+          type = lib.types.attrsOf (lib.types.submodule ({ name, ... }: {
+            options.path = lib.mkOption { type = lib.types.str; default = "/run/secrets/${name}"; };
+            options.restartUnits = lib.mkOption { type = lib.types.listOf lib.types.str; };
+          }));
+        };
+    """
+    given = f"({{ config, pkgs, ... }}@args: ({example}) (args // {{ loops.nixosModules.default = {{ }}; }}))"
+    body = f"imports = [ {given} ({{ lib, ... }}: {{ {sops} }}) ];"
+    wanted = "config.services.loops.projects.recipes.checkedConfig.drvPath"
+    found = units_with(nix, body)["loops-recipes.service"]["Service"]
+    assert found["LoadCredential"] == ("anthropic:/run/secrets/anthropic",)
+    path = nix.answer("eval", "--raw", APPLIANCE, "--apply", with_settings(body, wanted))
+    done = nix.run("nix", "build", "--no-link", f"{path}^out")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_rebuild_with_other_settings_changes_the_supervisor_alone_and_restarts_no_holder(nix):
     before = units_with(nix, "")
     after = units_with(nix, 'services.loops.projects.demo.settings.defaults.model = "demo-large";')
