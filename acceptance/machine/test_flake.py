@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from loops.boot import units
-from nix import CHECKOUT, Nix
+from nix import CHECKOUT, OFFLINE, Nix
 from root import Base
 
 pytestmark = [pytest.mark.machine, pytest.mark.xdist_group("flake")]
@@ -97,6 +97,15 @@ def test_the_flake_has_what_it_is_asked_for(nix):
     assert host in shown["formatter"]
     for kind, name in (("nixosModules", "default"), ("overlays", "default"), ("nixosConfigurations", "appliance")):
         assert name in shown[kind]
+
+
+def test_both_apps_run_and_the_overlay_has_the_same_package(nix):
+    for app, said in (("", "usage: loops"), ("#demo", "usage: loops demo")):
+        done = nix.run("nix", "run", *OFFLINE, FLAKE + app, "--", "--help")
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+    overlaid = "overlay: toString (overlay { callPackage = file: _: file; } { }).loops"
+    assert nix.answer("eval", "--raw", f"{FLAKE}#overlays.default", "--apply", overlaid).endswith("/nixos/package.nix")
 
 
 def test_a_build_sees_no_network_and_nothing_of_the_machine_but_usr(nix):
