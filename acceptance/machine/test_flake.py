@@ -24,7 +24,6 @@ from root import Base
 pytestmark = [pytest.mark.machine, pytest.mark.xdist_group("flake")]
 
 FLAKE = "path:/src"
-CHECKS = f"{FLAKE}#checks.x86_64-linux"
 APPLIANCE = f"{FLAKE}#nixosConfigurations.appliance"
 UNIT_TEXTS = "builtins.mapAttrs (_: unit: unit.text) config.systemd.units"
 NIXPKGS = os.environ.get("LOOPS_NIXPKGS", "")
