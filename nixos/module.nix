@@ -24,7 +24,7 @@ let
   format = pkgs.formats.toml { };
   loops = lib.getExe cfg.package;
   enabled = filterAttrs (_: project: project.enable) cfg.projects;
-  inherit (config.users.users.${cfg.user}) home;
+  home = config.users.users.${cfg.user}.home or "/var/empty"; # without such a user it is refused below
 
   units = import ./units.nix {
     inherit lib pkgs home;
@@ -36,8 +36,8 @@ let
     name:
     pkgs.writeShellScriptBin "loops-${name}" ''
       set -eu
-      set -- ${pkgs.coreutils}/bin/env -C ${units.rootOf name} HOME=${home} LOOPS_RUNTIME_DIR=/run/loops \
-        LOOPS_CONFIG=${units.configOf name} ${loops} "$@"
+      set -- ${pkgs.coreutils}/bin/env -C ${units.rootOf name} HOME=${home} SHELL=${units.shell} \
+        LOOPS_RUNTIME_DIR=/run/loops LOOPS_CONFIG=${units.configOf name} ${loops} "$@"
       if [ "$(id -un)" = ${cfg.user} ]; then exec "$@"; fi
       if [ "$(id -u)" = 0 ]; then exec ${pkgs.util-linux}/bin/runuser -u ${cfg.user} -- "$@"; fi
       exec /run/wrappers/bin/sudo -u ${cfg.user} -- "$@"
@@ -121,7 +121,10 @@ let
           example = {
             "work/builder" = "git@git.example.org:team/product.git";
           };
-          description = "Clones that the agents work in: the directory below the project's own = the remote. Made where missing, else left alone.";
+          description = ''
+            Clones that the agents work in: the directory below the project's own = the remote. Made where missing, else left
+            alone. A remote that is a directory of this machine has to belong to `user`; the agents may write there.
+          '';
         };
 
         credentials = mkOption {
@@ -141,6 +144,28 @@ let
           default = [ ];
           example = literalExpression "[ pkgs.claude-code pkgs.nodejs ]";
           description = "Packages on the agents' PATH: their command lines, and the tools that they work with.";
+        };
+
+        environment = mkOption {
+          type = types.attrsOf types.str;
+          default = { };
+          example = {
+            GIT_SSH_COMMAND = "ssh -i /run/secrets/git-key";
+          };
+          description = ''
+            Variables for the supervisor and, from it, all sessions; an isolated agent gets those that it keeps. Everybody on
+            the machine can read them: a secret belongs into `credentials`.
+          '';
+        };
+
+        writablePaths = mkOption {
+          type = types.listOf (types.strMatching "-?/[^[:space:]%]*");
+          default = [ ];
+          example = [ "/srv/datasets" ];
+          description = ''
+            Places that the agents may write, beside the project's directory, the user's home, `/tmp` and the remotes on this
+            machine; everything else is read-only for them. What may be missing has "-" in front.
+          '';
         };
 
         limits = {
@@ -194,6 +219,9 @@ let
 
   complaints = import ./complaints.nix {
     inherit lib;
+    inherit (units) entriesOf;
+    inherit (cfg) user group;
+    accounts = config.users;
     projects = enabled;
     unitNames = lib.concatLists (
       mapAttrsToList (name: project: lib.attrNames (units.servicesOf name project)) enabled
@@ -213,7 +241,7 @@ in
     user = mkOption {
       type = types.str;
       default = "loops";
-      description = "Whom the projects belong to. Any other user than `loops` has to be there already.";
+      description = "Whom the projects belong to. Any other user than `loops` has to be there already, with a home outside of /home.";
     };
 
     group = mkOption {

@@ -104,6 +104,8 @@ def assert_nothing_lost_or_doubled() -> None:
         for kind, text in (("claim", "claim({} M1)"), ("verdict", "review({})"), ("done", "status({}): ## DONE")):
             found = [each for each in subjects() if each.startswith(text.format(phase))]
             assert len(found) == 1, f"pushed as {kind} of phase {phase}: {found}"
+    told = [data["cause"] for kind, data in journal if kind == "nudge.queued" and data["kind"] == "reboot"]
+    assert told == ["reboot 1", "reboot 2"], f"the orchestrator was told of: {told}"
     ends = Counter(kind for kind, _ in journal)
     assert (ends["phase.done"], ends["sequence.completed"]) == (2, 1), ends
     reports = [m for m in lines_of(f"{STATE}/received/report.jsonl") if m["kind"] == "kickoff"]
@@ -112,7 +114,7 @@ def assert_nothing_lost_or_doubled() -> None:
 
 
 def assert_reboots(count: int) -> None:
-    """The record has a row for each reboot, and the orchestrator was told of each once."""
+    """The record has a row for each reboot, each of another boot."""
     rows = machine.wait_until_succeeds(f"grep -E '^[|] [0-9]+ [|]' {ROOT}/REBOOTS.md", timeout=PATIENCE).splitlines()
     assert len(rows) == count, rows
     boots = {row.rstrip("| ").rsplit("| ", 1)[1] for row in rows}

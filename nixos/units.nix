@@ -10,7 +10,13 @@
 }:
 
 let
-  inherit (lib) concatMap filterAttrs mapAttrsToList optionalAttrs;
+  inherit (lib)
+    concatMap
+    filterAttrs
+    mapAttrsToList
+    optional
+    optionalAttrs
+    ;
 
   source = builtins.fromTOML (builtins.readFile ../engine/loops/boot/units.toml);
   loops = lib.getExe package;
@@ -67,11 +73,24 @@ let
     config = configOf name;
     prepare = lib.concatStringsSep " " (map word (prepareArguments name project));
     credentials = mapAttrsToList (credential: file: "${credential}:${toString file}") project.credentials;
+    writable = lib.unique (
+      optional (home != "/var/lib/loops") "-${home}" ++ localRemotes project ++ project.writablePaths
+    );
     memory-high = project.limits.memoryHigh;
     memory-max = project.limits.memoryMax;
     tasks-max = project.limits.tasksMax;
     cpu-weight = project.limits.cpuWeight;
   };
+
+  # tmux, and many an agent, runs commands by $SHELL; that of a system user on NixOS is a `nologin` which systemd does not
+  # know as one.
+  shell = "${pkgs.bash}/bin/bash";
+
+  # Remotes that are directories of this machine: a push writes there.  Without "-" in front, so that the unit waits for a
+  # file system that is not mounted yet; with it the place would stay read-only for as long as the holder lives.
+  localRemotes =
+    project:
+    lib.filter (lib.hasPrefix "/") (map (lib.removePrefix "file://") (lib.attrValues project.clones));
 
   # A word of a command line as systemd reads it back: % and $ are its own.
   word =
@@ -102,12 +121,20 @@ let
       "${directory}=${project.clones.${directory}}"
     ]) (lib.attrNames project.clones);
 
+  # The entries `[[kind]]` of the settings, as far as they are such: what else is written there the engine refuses.
+  entriesOf =
+    kind: project:
+    let
+      found = if project.settings == null then [ ] else project.settings.${kind} or [ ];
+    in
+    lib.filter lib.isAttrs (lib.optionals (lib.isList found) found);
+
   # Task by task: the calendar that its entry names.  Known here only where the settings are; else the supervisor keeps it.
   schedulesOf =
     project:
     lib.listToAttrs (
       map (agent: lib.nameValuePair agent.name agent.schedule) (
-        lib.filter (agent: agent ? schedule) (if project.settings == null then [ ] else project.settings.agent or [ ])
+        lib.filter (agent: agent ? schedule && agent ? name) (entriesOf "agent" project)
       )
     );
 
@@ -119,6 +146,10 @@ let
     in
     unit
     // {
+      environment = {
+        SHELL = shell; # all sessions have it from here
+      }
+      // project.environment;
       serviceConfig = unit.serviceConfig // {
         Environment = lib.filter (
           line: !(keepsCalendar && line == "LOOPS_SCHEDULES=systemd")
@@ -175,6 +206,8 @@ in
   inherit
     rootOf
     configOf
+    entriesOf
+    shell
     servicesOf
     timersOf
     ;

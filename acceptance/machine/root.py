@@ -3,8 +3,8 @@
     python acceptance/machine/root.py [--check]
 
 They come from the Debian mirror that this machine's own apt uses, and lie in ``$LOOPS_MACHINE_CACHE``, else
-``$XDG_CACHE_HOME/loops/machine``, in a directory named by the digest of the recipe below.  Whoever needs a tree to write
-in takes a `copy` (measured: 0.7 s for 13,500 files; an overlay saves half of that, and cannot be had in many containers).
+``$XDG_CACHE_HOME/loops/machine``, in a directory named by the digest of the recipe below.  Whoever needs a tree to
+write in takes a `disk.Disk` on top of it.
 Exit code 1: they are not there and cannot be made; the reason stands in the last line.
 """
 
@@ -135,12 +135,6 @@ def lack() -> str:
     if not KERNEL:
         return f"Debian has no cloud kernel for {platform.machine()}"
     return ""
-
-
-def copy(to: Path, of: Path | None = None) -> Path:
-    """Copy a tree (default: the one in the cache) to *to*, which must not exist, and return it."""
-    subprocess.run(["cp", "-a", "--reflink=auto", of or base().tree, to], check=True)
-    return to
 
 
 def cache_directory() -> Path:

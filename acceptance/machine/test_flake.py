@@ -18,13 +18,12 @@ from pathlib import Path
 
 import pytest
 from loops.boot import units
-from nix import CHECKOUT, Nix
+from nix import CHECKOUT, OFFLINE, Nix
 from root import Base
 
 pytestmark = [pytest.mark.machine, pytest.mark.xdist_group("flake")]
 
 FLAKE = "path:/src"
-CHECKS = f"{FLAKE}#checks.x86_64-linux"
 APPLIANCE = f"{FLAKE}#nixosConfigurations.appliance"
 UNIT_TEXTS = "builtins.mapAttrs (_: unit: unit.text) config.systemd.units"
 NIXPKGS = os.environ.get("LOOPS_NIXPKGS", "")
@@ -97,6 +96,15 @@ def test_the_flake_has_what_it_is_asked_for(nix):
     assert host in shown["formatter"]
     for kind, name in (("nixosModules", "default"), ("overlays", "default"), ("nixosConfigurations", "appliance")):
         assert name in shown[kind]
+
+
+def test_both_apps_run_and_the_overlay_has_the_same_package(nix):
+    for app, said in (("", "usage: loops"), ("#demo", "usage: loops demo")):
+        done = nix.run("nix", "run", *OFFLINE, FLAKE + app, "--", "--help")
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout
+    overlaid = "overlay: toString (overlay { callPackage = file: _: file; } { }).loops"
+    assert nix.answer("eval", "--raw", f"{FLAKE}#overlays.default", "--apply", overlaid).endswith("/nixos/package.nix")
 
 
 def test_a_build_sees_no_network_and_nothing_of_the_machine_but_usr(nix):
@@ -172,13 +180,14 @@ def test_building_the_engine_again_gives_the_same_bytes(nix):
 
 
 def own_lines(unit: units.Unit) -> units.Unit:
-    """Without what NixOS adds: the search path, and its own marks for what a switch does."""
+    """Without what NixOS adds: the search path and the shell, and its own marks for what a switch does."""
+    added = ('"PATH=', '"SHELL=')
     return {
         section: {
             key: kept
             for key, values in keys.items()
             if not key.startswith(("X-Restart", "X-Stop"))
-            and (kept := tuple(value for value in values if not value.startswith('"PATH=')))
+            and (kept := tuple(value for value in values if not value.startswith(added)))
         }
         for section, keys in unit.items()
     }
@@ -212,6 +221,7 @@ def test_the_module_writes_the_units_that_the_engine_writes(nix):
             home="/var/lib/loops",
             limits=units.Limits("75%", "2G", "4096", "50"),
             credentials=("key:/run/secrets/key",),
+            writable=("/srv/git/product.git",),
             schedules=(units.Schedule("upgrader", "Sun *-*-* 03:00"),),
         ),
         here,
@@ -229,6 +239,62 @@ def test_the_supervisor_prepares_the_project_from_its_source_clones_and_checked_
         *("--source", "/srv/git/project.git", "--revision", "main"),
         *("--clone", "work/adversary=/srv/git/product.git", "--clone", "work/builder=/srv/git/product.git"),
     ]
+
+
+@pytest.mark.parametrize("unit", ["loops-demo.service", "loops-demo-holder.service"])
+def test_what_agents_push_to_on_the_machine_is_writable_and_other_places_by_their_names(nix, unit):
+    body = f"""
+        {DEMO}.clones."work/other" = "file:///srv/git/other.git";
+        {DEMO}.clones."work/far" = "git@git.example.org:far.git";
+        {DEMO}.writablePaths = [ "/srv/datasets" "-/mnt/cache" ];
+    """
+    written = units_with(nix, body)[unit]["Service"]["ReadWritePaths"]
+    wanted = {"/srv/git/other.git", "/srv/git/product.git", "/srv/datasets", "-/mnt/cache"}
+    assert set(written) - {"/tmp", "/var/tmp"} == wanted
+
+
+def test_a_user_of_ones_own_has_a_home_that_can_be_written(nix):
+    users = """
+        services.loops.user = "alice";
+        users.users.alice = { isSystemUser = true; group = "loops"; home = "/var/lib/alice"; };
+    """
+    for unit in ("loops-demo.service", "loops-demo-holder.service"):
+        keys = units_with(nix, users)[unit]["Service"]
+        assert keys["User"] == ("alice",)
+        assert "-/var/lib/alice" in keys["ReadWritePaths"]
+
+
+def test_sessions_have_a_shell_that_is_one_the_backends_and_the_operators_variables(nix):
+    tool = 'pkgs.writeShellScriptBin "agent-of-mine" "exit 0"'
+    found = units_with(nix, f'{DEMO}.backends = [ ({tool}) ]; {DEMO}.environment.GIT_SSH_COMMAND = "ssh -i /run/key";')
+    given = [each.strip('"').partition("=") for each in found["loops-demo.service"]["Service"]["Environment"]]
+    environment = {name: value for name, _, value in given}
+    assert environment["SHELL"].endswith("/bin/bash")
+    assert environment["GIT_SSH_COMMAND"] == "ssh -i /run/key"
+    assert "-agent-of-mine/bin" in environment["PATH"]
+    holder = " ".join(found["loops-demo-holder.service"]["Service"]["Environment"])
+    assert "-agent-of-mine/bin" in holder
+
+
+def test_the_example_of_the_readme_is_a_machine_whose_settings_the_engine_finds_good(nix):
+    (example,) = re.findall(r"```nix\n(.*?)```", (CHECKOUT / "README.md").read_text(), re.DOTALL)
+    example = example.replace("pkgs.claude-code", "pkgs.tmux")  # which the stand-in does not have
+    sops = """
+        options.sops.secrets = lib.mkOption {
+          type = lib.types.attrsOf (lib.types.submodule ({ name, ... }: {
+            options.path = lib.mkOption { type = lib.types.str; default = "/run/secrets/${name}"; };
+            options.restartUnits = lib.mkOption { type = lib.types.listOf lib.types.str; };
+          }));
+        };
+    """
+    given = f"({{ config, pkgs, ... }}@args: ({example}) (args // {{ loops.nixosModules.default = {{ }}; }}))"
+    body = f"imports = [ {given} ({{ lib, ... }}: {{ {sops} }}) ];"
+    wanted = "config.services.loops.projects.recipes.checkedConfig.drvPath"
+    found = units_with(nix, body)["loops-recipes.service"]["Service"]
+    assert found["LoadCredential"] == ("anthropic:/run/secrets/anthropic",)
+    path = nix.answer("eval", "--raw", APPLIANCE, "--apply", with_settings(body, wanted))
+    done = nix.run("nix", "build", "--no-link", f"{path}^out")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_rebuild_with_other_settings_changes_the_supervisor_alone_and_restarts_no_holder(nix):
@@ -299,6 +365,26 @@ WRONG = {
         f'{DEMO}.settings.agent = [ {{ name = "o"; credentials.API_KEY = "anthropic"; }} ];',
         'Write services.loops.projects.demo.credentials.anthropic = "/run/secrets/anthropic";',
     ),
+    "a login that nobody provides": (
+        f'{DEMO}.settings.backend.claude.home.".claude/.credentials.json" = "credential:claude-login";',
+        'Write services.loops.projects.demo.credentials.claude-login = "/run/secrets/claude-login";',
+    ),
+    "a user that the machine does not have": (
+        'services.loops.user = "alice";',
+        'services.loops.user: this machine has no user "alice". Write users.users.alice = { isSystemUser = true;',
+    ),
+    "a group that the machine does not have": (
+        'services.loops.group = "staff";',
+        'this machine has no group "staff". Write users.groups.staff = { };',
+    ),
+    "a user whose home the units cannot see": (
+        'services.loops.user = "alice"; users.users.alice = { group = "loops"; home = "/home/alice"; };',
+        "the units cannot see /home/alice, where alice has its logins",
+    ),
+    "a place to write that is none": (
+        f'{DEMO}.writablePaths = [ "data" ];',
+        "writablePaths' is not of type `string matching the pattern",
+    ),
     "a clone outside": (
         f'{DEMO}.clones."../out" = "/srv/git/product.git";',
         "a clone lies below the project's own directory",
@@ -340,6 +426,12 @@ def test_a_wrong_key_in_the_settings_fails_the_build_with_the_engines_own_messag
     assert re.search(r'agents\.toml:\d+: defaults\.modell: there is no such key; did you mean "model"\?', told), told
 
 
+@pytest.mark.parametrize("entries", ['{ builder.kind = "loop"; }', '[ "builder" ]', '[ { schedule = "daily"; } ]'])
+def test_entries_of_a_wrong_form_are_left_to_the_engine_to_refuse(nix, entries):
+    told = check_of(nix, f"{DEMO}.settings.agent = lib.mkForce {entries};")
+    assert re.search(r"agents\.toml:\d+: agent", told), told
+
+
 def test_an_agents_toml_of_ones_own_is_checked_in_the_same_way(nix):
     own = 'pkgs.writeText "own.toml" "[defaults]\\nlog_dir = \\".loops\\"\\n"'
     told = check_of(nix, f"{DEMO}.settings = lib.mkForce null; {DEMO}.configFile = {own};")
@@ -351,7 +443,7 @@ def test_an_agents_toml_of_ones_own_is_checked_in_the_same_way(nix):
 
 def without_hashes(unit: units.Unit) -> units.Unit:
     """Two builds of one thing compare as one, and what NixOS adds to every unit's environment is not there."""
-    own = ('"PATH=', '"LOCALE_ARCHIVE=', '"TZDIR=')
+    own = ('"PATH=', '"SHELL=', '"LOCALE_ARCHIVE=', '"TZDIR=')
     return {
         section: {
             key: tuple(re.sub(r"/nix/store/\w{32}-", "", value) for value in values if not value.startswith(own))

@@ -111,15 +111,20 @@ def test_a_killed_agent_is_healed_and_takes_no_unit_with_it(running: Deployed) -
 # ---- what an operator does -----------------------------------------------------------------------------------------------
 
 
-def attach(deployed: Deployed, name: str) -> str:
-    """Attach an operator's terminal to the view of *name*, as a login session of its own; return the tmux socket."""
+def on_a_terminal(deployed: Deployed, who: str, command: str) -> None:
+    """Let an operator type *command* on a terminal of a login session of its own; what it shows is in /tmp/WHO."""
+    deployed.machine.succeed(
+        f"systemd-run --quiet --unit={who} -p User={USER} -p Type=exec -E TERM=xterm "
+        f"script --quiet --flush --return --command '{command}' /tmp/{who}"
+    )
+
+
+def attach_by_tmux(deployed: Deployed, name: str) -> str:
+    """Attach an operator's terminal to the view of *name*; return the tmux socket."""
     socket = deployed.machine.succeed("ls -d /run/loops/*/tmux.sock")
     found = deployed.machine.succeed(f"tmux -S {socket} list-sessions -F '#{{session_name}}'", user=USER).split()
     session = next(each for each in found if each.endswith(f"-{name}"))
-    deployed.machine.succeed(
-        f"systemd-run --quiet --unit=operator -p User={USER} -p Type=exec -E TERM=xterm "
-        f"script --quiet --flush --return --command 'tmux -S {socket} attach-session -t ={session}' /tmp/seen"
-    )
+    on_a_terminal(deployed, "viewer", f"tmux -S {socket} attach-session -t ={session}")
     deployed.machine.wait_until_succeeds(f"tmux -S {socket} list-clients | grep -q .", user=USER)
     return socket
 
@@ -132,7 +137,8 @@ def clients(deployed: Deployed, socket: str) -> str:
 
 def test_a_restart_of_the_supervisor_disturbs_no_agent_and_no_operator(running: Deployed) -> None:
     pids, supervisor = running.wait_running(*EVERYBODY), running.pid(SUPERVISOR)
-    socket = attach(running, "one")
+    on_a_terminal(running, "operator", f"{command_of('A')} --config {ROOT} attach one")  # as the README says
+    socket = attach_by_tmux(running, "one")
     before = clients(running, socket)
     running.machine.succeed(f"systemctl restart {SUPERVISOR}")
     running.wait_another(SUPERVISOR, supervisor)
@@ -141,8 +147,9 @@ def test_a_restart_of_the_supervisor_disturbs_no_agent_and_no_operator(running: 
     assert before
     assert clients(running, socket) == before, "the operator was thrown out"
     last = running.ticks("one")[-1]
-    running.machine.wait_until_succeeds(f"grep -q 'tick {last + 20}' /tmp/seen")  # and still sees what is printed
-    assert running.machine.succeed("systemctl is-active operator") == "active"
+    for who in ("operator", "viewer"):
+        running.machine.wait_until_succeeds(f"grep -q 'tick {last + 20}' /tmp/{who}")  # and still sees what is printed
+        assert running.machine.succeed(f"systemctl is-active {who}") == "active"
 
 
 def test_an_upgrade_of_the_engine_disturbs_no_agent(running: Deployed) -> None:

@@ -180,10 +180,6 @@ class Machine:
         """Run a command until it ends with 0; return the standard output of that time."""
         return self._until(command, lambda output: output.code == 0, timeout)
 
-    def wait_until_fails(self, command: str, timeout: float = PATIENCE) -> str:
-        """Run a command until it ends with something else than 0."""
-        return self._until(command, lambda output: output.code != 0, timeout)
-
     def wait_for_unit(self, unit: str, timeout: float = PATIENCE) -> None:
         """Wait until *unit* is active; one that has failed for good fails at once."""
         name = shlex.quote(unit)
@@ -196,24 +192,7 @@ class Machine:
             log = self.execute(f"systemctl status --no-pager --full --lines 30 {name}").out
             raise MachineError(f"{unit} failed:\n{log}")
 
-    def properties(self, unit: str, *names: str) -> dict[str, str]:
-        """What systemd says of *unit*."""
-        said = self.succeed(f"systemctl show -p {','.join(names)} {shlex.quote(unit)}")
-        return dict(line.split("=", 1) for line in said.splitlines())
-
     # ---- files -----------------------------------------------------------------------------------------------------
-
-    def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write a file on the machine, with its directories."""
-        self._receive(path, text.encode(), mode)
-        self.transcript.command(f"write {path} (mode {mode:o})", 0, 0.0, text)
-
-    def copy_in(self, source: Path, target: str) -> None:
-        """Copy one file onto the machine."""
-        began = time.monotonic()
-        data = source.read_bytes()
-        self._receive(target, data, 0o644)
-        self.transcript.command(f"copy in {source.name} to {target}", 0, time.monotonic() - began, f"{len(data)} bytes")
 
     def copy_out(self, source: str, target: Path) -> None:
         """Copy a file or a directory of the machine into the directory *target*."""
@@ -226,15 +205,6 @@ class Machine:
         data = base64.b64decode(output.out)
         subprocess.run(["tar", "-x", "-z", "--no-same-owner", "-C", target], input=data, check=True)
         self.transcript.command(f"copy {source} out", 0, time.monotonic() - began, f"{len(data)} bytes")
-
-    def _receive(self, path: str, data: bytes, mode: int) -> None:
-        name = shlex.quote(path)
-        # The shell reads its own input byte by byte, so that what follows the line is left for `head`.
-        self._send(f"mkdir -p {shlex.quote(os.path.dirname(path))}; head -c {len(data)} >{name}")
-        self._send_bytes(data)
-        output = self._run(f"chmod {mode:o} {name} && stat -c %s {name}", PATIENCE)
-        if output.out.strip() != str(len(data)):
-            raise MachineError(f"{path} did not arrive whole: {output.said}, not {len(data)} bytes")
 
     # ---- the wire --------------------------------------------------------------------------------------------------
 

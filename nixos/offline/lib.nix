@@ -2,6 +2,7 @@
 let
   inherit (builtins)
     all
+    any
     attrNames
     attrValues
     concatLists
@@ -31,6 +32,7 @@ let
   lib = {
     inherit
       all
+      any
       attrNames
       attrValues
       concatLists
@@ -79,6 +81,8 @@ let
     count = keep: list: length (filter keep list);
 
     hasPrefix = prefix: text: substring 0 (stringLength prefix) text == prefix;
+    removePrefix =
+      prefix: text: if lib.hasPrefix prefix text then substring (stringLength prefix) (-1) text else text;
     concatMapStrings = f: list: concatStringsSep "" (map f list);
     concatMapStringsSep = separator: f: list: concatStringsSep separator (map f list);
 

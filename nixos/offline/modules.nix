@@ -152,6 +152,7 @@ let
     float = simple "floating point number" isFloat;
     str = simple "string" isString;
     singleLineStr = matching "(optionally newline-terminated) single-line string" "[^\n\r]*\n?";
+    strMatching = pattern: matching "string matching the pattern ${pattern}" pattern;
     package = simple "package" lib.isDerivation;
     path = simple "absolute path" (value: isPath value || lib.isDerivation value || (isString value && lib.hasPrefix "/" value));
     enum = values: simple "one of ${builtins.concatStringsSep ", " (map toJSON values)}" (value: builtins.elem value values);

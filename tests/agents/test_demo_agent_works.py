@@ -80,6 +80,24 @@ def test_a_refused_claim_is_made_again(project: Project, hire: Hire) -> None:
     assert [words[:4] for words in builder.words] == [["claim", "M1", "--phase", "1"]] * 2
 
 
+def test_files_that_a_power_cut_left_empty_are_as_they_were_committed(project: Project, hire: Hire) -> None:
+    builder, adversary = hire("builder"), hire("adversary")
+    builder.start(KICKOFF)
+    builder.wait_turn()
+    adversary.start(KICKOFF)
+    adversary.wait_turn()
+    emptied = [builder.clone / "src" / "1.py", adversary.clone / "machine-docs" / "STATUS-1.md"]
+    before = [path.read_text() for path in emptied]
+    for path in emptied:
+        path.write_text("")
+
+    adversary.nudge("[nudge n1] still there?")
+    builder.nudge("[nudge n1] review pushed: M1 PASS")
+
+    assert [path.read_text()[: len(text)] for path, text in zip(emptied, before, strict=True)] == before
+    assert project.subjects()[-2:] == ["review(1): M1 PASS", "status(1): ## DONE — every item has a PASS"]
+
+
 def test_a_kickoff_that_speaks_of_refusals_and_is_done_again_claims_nothing_twice(project: Project, hire: Hire) -> None:
     builder = hire("builder")
     for turn in (1, 2):  # a power cut came after the claim

@@ -97,7 +97,7 @@ def test_both_units_can_write_where_the_project_and_the_logins_are() -> None:
 
 
 def test_other_places_that_agents_write_are_named_and_may_be_missing() -> None:
-    service = replace(PLAIN, writable=("/srv/git",))
+    service = replace(PLAIN, writable=("-/srv/git",))
     assert "-/srv/git" in section(service, "loops-demo-holder.service")["ReadWritePaths"]
     assert "-/srv/git" in section(service, "loops-demo.service")["ReadWritePaths"]
     assert "ReadWritePaths" not in section(replace(service, personal=True), "loops-demo-holder.service")

@@ -71,7 +71,7 @@ class Service:
     credentials: tuple[str, ...] = ()
     """NAME:FILE each."""
     writable: tuple[str, ...] = ()
-    """Directories beside ``root`` and ``home`` that agents write."""
+    """Places beside ``root`` and ``home`` that agents write, as ``ReadWritePaths=`` takes them: "-" in front, may be missing."""
     schedules: tuple[Schedule, ...] = ()
 
     @property
@@ -132,8 +132,6 @@ def render(service: Service, source: Source) -> dict[str, Unit]:
     for name in (holder_unit(service.name), supervisor_unit(service.name)):
         if service.search_path:
             units[name] = _with(units[name], "Environment", (f"PATH={service.search_path}",))
-        if service.writable and not service.personal:
-            units[name] = _with(units[name], "ReadWritePaths", tuple(f"-{path}" for path in service.writable))
     return units
 
 
@@ -164,7 +162,11 @@ def check(service: Service) -> None:
         raise UsageError(
             f"{service.name!r} cannot be part of a unit's name: use a-z, 0-9 and -, a letter first (--name NAME)"
         )
-    paths = (service.config, service.home, *service.writable, *(each.partition(":")[2] for each in service.credentials))
+    paths = (
+        *(service.config, service.home),
+        *(each.removeprefix("-") for each in service.writable),
+        *(each.partition(":")[2] for each in service.credentials),
+    )
     for path in paths:
         if not path.startswith("/") or _AWKWARD.search(path):
             raise UsageError(
@@ -201,6 +203,7 @@ def _words(service: Service) -> dict[str, str | tuple[str, ...]]:
         "user": service.user,
         "group": service.group,
         "credentials": service.credentials,
+        "writable": service.writable,
         "memory-high": limits.memory_high,
         "memory-max": limits.memory_max,
         "tasks-max": limits.tasks_max,
@@ -254,15 +257,16 @@ def _values(value: Value, words: Mapping[str, str | tuple[str, ...]]) -> tuple[s
     if isinstance(value, int):
         return (str(value),)
     if isinstance(value, str):
-        whole = _PLACEHOLDER.fullmatch(value)
-        if whole and isinstance(words[whole[1]], tuple):
-            return tuple(words[whole[1]])
-        return (_filled(value, words),)
-    return tuple(dict.fromkeys(_filled(each, words) for each in value))
+        return _filled(value, words)
+    return tuple(dict.fromkeys(line for each in value for line in _filled(each, words)))
 
 
-def _filled(value: str, words: Mapping[str, str | tuple[str, ...]]) -> str:
-    return _PLACEHOLDER.sub(lambda found: str(words[found[1]]), value)
+def _filled(value: str, words: Mapping[str, str | tuple[str, ...]]) -> tuple[str, ...]:
+    """The lines that *value* stands for: several where it is nothing but the name of a list."""
+    whole = _PLACEHOLDER.fullmatch(value)
+    if whole and isinstance(found := words[whole[1]], tuple):
+        return found
+    return (_PLACEHOLDER.sub(lambda found: str(words[found[1]]), value),)
 
 
 def _with(unit: Unit, key: str, values: tuple[str, ...]) -> Unit:

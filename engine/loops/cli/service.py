@@ -131,7 +131,7 @@ def _writable(args: argparse.Namespace, config: Config, home: str) -> tuple[str,
     inside = [os.path.dirname(config.path) + os.sep, home.rstrip("/") + os.sep]
     needed = [config.log_dir, *(agent.dir for agent in config.agents.values())]
     outside = [each for each in needed if not any(f"{each}{os.sep}".startswith(place) for place in inside)]
-    return tuple(dict.fromkeys([*given, *outside]))
+    return tuple(f"-{each}" for each in dict.fromkeys([*given, *outside]))  # each may be missing
 
 
 def _default_name(config: Config) -> str:

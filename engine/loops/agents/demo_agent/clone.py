@@ -51,6 +51,15 @@ class Clone:
                     os.unlink(os.path.join(directory, name))
         if cut_off:
             self._undo_checkout()
+        self._restore_emptied()
+
+    def _restore_emptied(self) -> None:
+        """Bring back files that a power cut left empty: git had written them, and the disk had not."""
+        changed = self._run("ls-files", "-z", "--modified").stdout.split("\0")
+        for path in filter(None, changed):
+            full = os.path.join(self.root, path)
+            if os.path.isfile(full) and os.path.getsize(full) == 0:
+                self._run("checkout", "--quiet", "--", path)
 
     def _undo_checkout(self) -> None:
         """Take back half a checkout: it has written what the index does not know, and what git would not overwrite."""
