@@ -209,6 +209,33 @@ def test_a_path_is_written_as_it_is_or_refused(text: str) -> None:
     assert len(read["Service"]["ExecStart"]) == 1
 
 
+@pytest.mark.parametrize("facts", [{"command": "/opt/my engine/loops"}, {"search_path": "/usr/bin:/opt/50%/bin"}])
+def test_a_command_or_a_search_path_that_systemd_would_take_apart_is_refused(facts: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="cannot stand in a unit"):
+        units.check(replace(PLAIN, **facts))  # type: ignore[arg-type]
+    units.check(replace(PLAIN, command="/usr/bin/python3 -m loops", search_path="/usr/bin:/bin"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "values"),
+    [
+        ("memory_max", ["8GB", "8 G", "8g", "", "lots", "-1"]),
+        ("memory_high", ["75 %"]),
+        ("tasks_max", ["1K"]),
+        ("cpu_weight", ["0", "10001", "50%"]),
+    ],
+)
+def test_a_limit_that_systemd_would_leave_out_is_refused(limit: str, values: list[str]) -> None:
+    for value in values:
+        with pytest.raises(UsageError, match=f"^--{limit.replace('_', '-')} .*: systemd takes "):
+            units.check(replace(PLAIN, limits=replace(PLAIN.limits, **{limit: value})))
+
+
+@pytest.mark.parametrize("value", ["8G", "1.5T", "512M", "90%", "infinity", "1000000"])
+def test_a_limit_is_written_as_systemd_takes_it(value: str) -> None:
+    units.check(replace(PLAIN, limits=replace(PLAIN.limits, memory_max=value)))
+
+
 @pytest.mark.parametrize("name", ["", "Demo", "-demo", "demo/x", "demo x", "1demo", "demo.service", "démo"])
 def test_a_name_that_is_no_part_of_a_unit_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="--name NAME"):

@@ -18,6 +18,14 @@ OWNER_KEY = "X-Loops-Config"
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 """What a project may be called: a part of its units' names."""
 _AWKWARD = re.compile(r"""[\s"'\\%$;@]""")
+_SIZE = r"infinity|\d+(\.\d+)?[BKMGTP]?|\d{1,3}%"
+_LIMITS = {
+    "memory_high": (_SIZE, "6G, 75% or infinity"),
+    "memory_max": (_SIZE, "8G, 90% or infinity"),
+    "tasks_max": (r"infinity|\d+|\d{1,3}%", "4096, 50% or infinity"),
+    "cpu_weight": (r"idle|[1-9]\d{0,3}|10000", "a number from 1 to 10000, or idle"),
+}
+"""How each is written, and what is told who writes it otherwise: systemd would leave such a limit out, and only log it."""
 _PLACEHOLDER = re.compile(r"@([a-z-]+)@")
 
 Value: TypeAlias = str | bool | int | Sequence[str]
@@ -164,6 +172,15 @@ def check(service: Service) -> None:
             raise UsageError(
                 f"{path!r} cannot stand in a unit: it must be absolute, without spaces, quotes, and any of \\ % $ ; @"
             )
+    for words in (service.command.removesuffix(" -m loops"), service.search_path):
+        if re.search(r"""[\s"'\\%$;]""", words):
+            raise UsageError(
+                f"{words!r} cannot stand in a unit: it must be without spaces, quotes, and any of \\ % $ ;"
+            )
+    for name, (pattern, allowed) in _LIMITS.items():
+        value = getattr(service.limits, name)
+        if not re.fullmatch(pattern, value):
+            raise UsageError(f"--{name.replace('_', '-')} {value}: systemd takes {allowed}")
     for schedule in service.schedules:
         if schedule.task == "holder" or not re.fullmatch(r"[A-Za-z0-9_-]+", schedule.task):
             raise UsageError(
