@@ -73,28 +73,26 @@ class Runtime:
 
     @property
     def holder_socket(self) -> str:
-        return self._socket("holder.sock")
+        return os.path.join(self.root, "holder.sock")
 
     @property
     def control_socket(self) -> str:
-        return self._socket("control.sock")
+        return os.path.join(self.root, "control.sock")
 
     @property
     def tmux_socket(self) -> str:
-        return self._socket("tmux.sock")
-
-    def _socket(self, name: str) -> str:
-        """SessionError: the path is too long, with the ``.new`` that stands at its end for a moment."""
-        path = os.path.join(self.root, name)
-        excess = len(os.fsencode(path)) + len(".new") - SOCKET_BYTES
-        if excess > 0:
-            raise SessionError(
-                f"{path}: {excess} bytes too long for a socket; name a shorter place in LOOPS_RUNTIME_DIR"
-            )
-        return path
+        return os.path.join(self.root, "tmux.sock")
 
     def create(self) -> None:
-        """Make the directory, mode 0700, and refuse one that belongs to somebody else (/tmp is shared)."""
+        """Make the directory, mode 0700, and refuse one that belongs to somebody else (/tmp is shared).
+
+        SessionError: that, or the path is too long for a socket in it and the ``.new`` at its end for a moment.
+        """
+        excess = len(os.fsencode(f"{self.control_socket}.new")) - SOCKET_BYTES
+        if excess > 0:
+            raise SessionError(
+                f"{self.root}: {excess} bytes too long for a socket in it; name a shorter place in LOOPS_RUNTIME_DIR"
+            )
         for path in (os.path.dirname(self.root), self.root):
             os.makedirs(path, mode=0o700, exist_ok=True)
             about = os.lstat(path)

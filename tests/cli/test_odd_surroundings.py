@@ -148,5 +148,5 @@ def test_an_interrupt_is_code_130_and_silent(scratch: Scratch) -> None:
 def test_a_runtime_directory_too_deep_for_sockets_is_said_with_the_remedy(scratch: Scratch) -> None:
     deep = shell(scratch, "loops up; echo code $?", LOOPS_RUNTIME_DIR=str(scratch.root / ("d" * 120)))
 
-    assert "too long for a socket; name a shorter place in LOOPS_RUNTIME_DIR" in deep.stderr
+    assert "too long for a socket in it; name a shorter place in LOOPS_RUNTIME_DIR" in deep.stderr
     assert deep.stdout.endswith("code 6\n")

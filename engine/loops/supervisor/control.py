@@ -202,6 +202,10 @@ def ask(path: str, request: dict[str, Any], timeout: float = 10.0) -> dict[str, 
                 sock.settimeout(max(deadline - time.monotonic(), 0.001))
         except (FileNotFoundError, ConnectionError):
             return None
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            return None  # Python's own: no socket can have so long a path
     try:
         answer: dict[str, Any] = json.loads(b"".join(chunks))
     except ValueError:  # it died before it had said all
