@@ -203,7 +203,7 @@ def ask(path: str, request: dict[str, Any], timeout: float = 10.0) -> dict[str, 
         except (FileNotFoundError, ConnectionError):
             return None
         except OSError as error:
-            if error.errno is not None:
+            if error.errno is not None or isinstance(error, TimeoutError):
                 raise
             return None  # Python's own: no socket can have so long a path
     try:
