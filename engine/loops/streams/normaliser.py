@@ -89,8 +89,6 @@ class Normaliser:
         where = f'{place.file}"line":{line},"offset":{offset},"sha256":"{sha256(raw).hexdigest()}"}}}}}}'
         time = f'"recordedtime":"{self._recorded.write(recorded)}"'
         long = len(raw) > SMALL
-        if holds_start(raw):  # of what is said in the line, nothing that looks like a key leaves the raw record
-            facts = [fact._replace(data=redacted(fact.data)) for fact in facts]
         return [self._event(fact, time, where, long) for fact in facts]
 
     def _facts(self, stream: str, raw: bytes, recorded: float) -> list[Fact]:
@@ -142,16 +140,23 @@ class Normaliser:
             f'{self._head}{self._sequence:06d}{self._source}{type_}",{time}{recorded},{self._tail}'
             f'"sequence":"{self._sequence:010d}","datacontenttype":"application/json","data":'
         )
-        comma = "," if data else ""
-        try:
-            line = f"{before}{compact(data)[:-1]}{comma}{where}".encode()
-        except (ValueError, RecursionError):
-            line = f"{before}{encoded_somehow(data)[:-1]}{comma}{where}".encode()
+        line = _written(before, data, where)
+        if holds_start(line[len(before) : -len(where)]):  # nothing that looks like a key leaves the raw record
+            data = redacted(data)
+            line = _written(before, data, where)
         return Event(type_, data, line)
 
     def _engine_part(self, subject: str) -> str:
         named = f'"subject":{encoded_text(subject)},' if subject else ""
         return f'{named}"engine":{encoded_text(self._engine)},'
+
+
+def _written(before: str, data: dict[str, Any], where: str) -> bytes:
+    comma = "," if data else ""
+    try:
+        return f"{before}{compact(data)[:-1]}{comma}{where}".encode()
+    except (ValueError, RecursionError):
+        return f"{before}{encoded_somehow(data)[:-1]}{comma}{where}".encode()
 
 
 def _no_number(name: str) -> None:
