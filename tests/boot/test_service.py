@@ -11,17 +11,8 @@ from pathlib import Path
 import pytest
 from loops.boot import installed, service, units
 from loops.errors import LoopsError, SessionError
+from service_samples import DEMO, SOURCE
 
-SOURCE = units.load()
-DEMO = units.Service(
-    name="demo",
-    command="/usr/bin/loops",
-    config="/srv/demo/agents.toml",
-    user="bob",
-    group="staff",
-    home="/home/bob",
-    limits=SOURCE.defaults,
-)
 WEEKLY = replace(DEMO, schedules=(units.Schedule("weekly", "weekly"),))
 OTHER = replace(DEMO, name="other", config="/srv/other/agents.toml")
 FILES = {"loops.slice", "loops-demo-holder.service", "loops-demo.service"}

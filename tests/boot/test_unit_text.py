@@ -14,18 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loops.boot import units
 from loops.errors import UsageError
+from service_samples import DEMO, SOURCE
 
-SOURCE = units.load()
-PLAIN = units.Service(
-    name="demo",
-    command="/usr/bin/loops",
-    config="/srv/demo/agents.toml",
-    user="bob",
-    group="staff",
-    home="/home/bob",
-    limits=SOURCE.defaults,
-)
-WEEKLY = replace(PLAIN, schedules=(units.Schedule("upgrader", "Sun *-*-* 03:00"),))
+WEEKLY = replace(DEMO, schedules=(units.Schedule("upgrader", "Sun *-*-* 03:00"),))
 
 
 def section(service: units.Service, unit: str, name: str = "Service") -> units.Section:
@@ -36,17 +27,17 @@ def section(service: units.Service, unit: str, name: str = "Service") -> units.S
 
 
 def test_a_project_is_two_services_in_one_slice() -> None:
-    assert list(units.render(PLAIN, SOURCE)) == ["loops.slice", "loops-demo-holder.service", "loops-demo.service"]
+    assert list(units.render(DEMO, SOURCE)) == ["loops.slice", "loops-demo-holder.service", "loops-demo.service"]
     for unit, verb in (("loops-demo-holder.service", "holder"), ("loops-demo.service", "watchdog --no-holder")):
-        keys = section(PLAIN, unit)
+        keys = section(DEMO, unit)
         assert keys["ExecStart"] == (f"/usr/bin/loops --config /srv/demo/agents.toml {verb}",)
         assert (keys["User"], keys["Group"], keys["Slice"]) == (("bob",), ("staff",), ("loops.slice",))
         assert (keys["Type"], keys["Restart"]) == (("notify",), ("always",))
-        assert section(PLAIN, unit, "Unit")["StartLimitIntervalSec"] == ("0",)
+        assert section(DEMO, unit, "Unit")["StartLimitIntervalSec"] == ("0",)
 
 
 def test_the_supervisor_only_wants_the_holder_for_systemd_restarts_what_requires_it() -> None:
-    about = section(PLAIN, "loops-demo.service", "Unit")
+    about = section(DEMO, "loops-demo.service", "Unit")
     assert "loops-demo-holder.service" in about["Wants"]
     assert "loops-demo-holder.service" in about["After"]
     assert not {"Requires", "BindsTo", "PartOf", "Requisite", "Upholds"} & set(about)
@@ -54,7 +45,7 @@ def test_the_supervisor_only_wants_the_holder_for_systemd_restarts_what_requires
 
 @pytest.mark.parametrize("personal", [False, True])
 def test_nothing_that_a_main_process_s_death_takes_away_is_under_a_living_agent(personal: bool) -> None:
-    keys = section(replace(PLAIN, personal=personal), "loops-demo-holder.service")
+    keys = section(replace(DEMO, personal=personal), "loops-demo-holder.service")
     assert keys["KillMode"] == ("process",)
     assert keys["OOMPolicy"] == ("continue",)
     assert not {"PrivateTmp", "RemoveIPC", "DynamicUser", "BindsTo"} & set(keys)
@@ -62,7 +53,7 @@ def test_nothing_that_a_main_process_s_death_takes_away_is_under_a_living_agent(
 
 @pytest.mark.parametrize("unit", ["loops-demo-holder.service", "loops-demo.service"])
 def test_what_bubblewrap_does_not_survive_is_not_set_where_it_is_run_or_tried(unit: str) -> None:
-    keys = section(PLAIN, unit)
+    keys = section(DEMO, unit)
     breaking = {"ProtectKernelTunables", "ProtectKernelLogs", "ProcSubset", "RestrictNamespaces", "RestrictSUIDSGID"}
     assert not breaking & set(keys)
     assert "AF_NETLINK" in keys["RestrictAddressFamilies"]
@@ -71,11 +62,11 @@ def test_what_bubblewrap_does_not_survive_is_not_set_where_it_is_run_or_tried(un
 
 
 def test_what_node_does_not_survive_is_not_set_where_agents_run() -> None:
-    assert "MemoryDenyWriteExecute" not in section(PLAIN, "loops-demo-holder.service")
+    assert "MemoryDenyWriteExecute" not in section(DEMO, "loops-demo-holder.service")
 
 
 def test_limits_are_the_agents_and_credentials_the_supervisor_s() -> None:
-    service = replace(PLAIN, limits=units.Limits("1G", "2G", "50", "7"), credentials=("a:/root/a", "b:/root/b"))
+    service = replace(DEMO, limits=units.Limits("1G", "2G", "50", "7"), credentials=("a:/root/a", "b:/root/b"))
     holder, supervisor = (section(service, f"loops-demo{tail}.service") for tail in ("-holder", ""))
     assert [holder[key] for key in ("MemoryHigh", "MemoryMax", "TasksMax", "CPUWeight")] == [
         ("1G",),
@@ -91,20 +82,20 @@ def test_limits_are_the_agents_and_credentials_the_supervisor_s() -> None:
 
 def test_both_units_can_write_where_the_project_and_the_logins_are() -> None:
     for unit in ("loops-demo-holder.service", "loops-demo.service"):
-        assert {"/srv/demo", "/home/bob"} <= set(section(PLAIN, unit)["ReadWritePaths"])
-        assert "ProtectHome" not in section(PLAIN, unit)
-        assert section(PLAIN, unit)["ProtectSystem"] == ("strict",)
+        assert {"/srv/demo", "/home/bob"} <= set(section(DEMO, unit)["ReadWritePaths"])
+        assert "ProtectHome" not in section(DEMO, unit)
+        assert section(DEMO, unit)["ProtectSystem"] == ("strict",)
 
 
 def test_other_places_that_agents_write_are_named_and_may_be_missing() -> None:
-    service = replace(PLAIN, writable=("-/srv/git",))
+    service = replace(DEMO, writable=("-/srv/git",))
     assert "-/srv/git" in section(service, "loops-demo-holder.service")["ReadWritePaths"]
     assert "-/srv/git" in section(service, "loops-demo.service")["ReadWritePaths"]
     assert "ReadWritePaths" not in section(replace(service, personal=True), "loops-demo-holder.service")
 
 
 def test_the_supervisor_knows_the_boot_the_calendar_and_its_own_name() -> None:
-    environment = section(replace(PLAIN, search_path="/opt/bin:/bin"), "loops-demo.service")["Environment"]
+    environment = section(replace(DEMO, search_path="/opt/bin:/bin"), "loops-demo.service")["Environment"]
     assert environment == (
         "PATH=/opt/bin:/bin",
         "LOOPS_RUNTIME_DIR=%t/loops",
@@ -182,7 +173,7 @@ def test_whatever_the_project_is_called_its_units_read_back_as_they_were_meant(
     personal: bool,
 ) -> None:
     service = replace(
-        PLAIN,
+        DEMO,
         name=name,
         config=f"{config}/agents.toml",
         home=home,
@@ -199,7 +190,7 @@ def test_whatever_the_project_is_called_its_units_read_back_as_they_were_meant(
 
 @given(st.text(min_size=1))
 def test_a_path_is_written_as_it_is_or_refused(text: str) -> None:
-    service = replace(PLAIN, config=f"/srv/{text}/agents.toml")
+    service = replace(DEMO, config=f"/srv/{text}/agents.toml")
     if re.search(r"""[\s"'\\%$;@]""", text):
         with pytest.raises(UsageError, match="cannot stand in a unit"):
             units.render(service, SOURCE)
@@ -212,8 +203,8 @@ def test_a_path_is_written_as_it_is_or_refused(text: str) -> None:
 @pytest.mark.parametrize("facts", [{"command": "/opt/my engine/loops"}, {"search_path": "/usr/bin:/opt/50%/bin"}])
 def test_a_command_or_a_search_path_that_systemd_would_take_apart_is_refused(facts: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="cannot stand in a unit"):
-        units.check(replace(PLAIN, **facts))  # type: ignore[arg-type]
-    units.check(replace(PLAIN, command="/usr/bin/python3 -m loops", search_path="/usr/bin:/bin"))
+        units.check(replace(DEMO, **facts))  # type: ignore[arg-type]
+    units.check(replace(DEMO, command="/usr/bin/python3 -m loops", search_path="/usr/bin:/bin"))
 
 
 @pytest.mark.parametrize(
@@ -228,18 +219,18 @@ def test_a_command_or_a_search_path_that_systemd_would_take_apart_is_refused(fac
 def test_a_limit_that_systemd_would_leave_out_is_refused(limit: str, values: list[str]) -> None:
     for value in values:
         with pytest.raises(UsageError, match=f"^--{limit.replace('_', '-')} .*: systemd takes "):
-            units.check(replace(PLAIN, limits=replace(PLAIN.limits, **{limit: value})))
+            units.check(replace(DEMO, limits=replace(DEMO.limits, **{limit: value})))
 
 
 @pytest.mark.parametrize("value", ["8G", "1.5T", "512M", "90%", "infinity", "1000000"])
 def test_a_limit_is_written_as_systemd_takes_it(value: str) -> None:
-    units.check(replace(PLAIN, limits=replace(PLAIN.limits, memory_max=value)))
+    units.check(replace(DEMO, limits=replace(DEMO.limits, memory_max=value)))
 
 
 @pytest.mark.parametrize("name", ["", "Demo", "-demo", "demo/x", "demo x", "1demo", "demo.service", "démo"])
 def test_a_name_that_is_no_part_of_a_unit_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="--name NAME"):
-        units.render(replace(PLAIN, name=name), SOURCE)
+        units.render(replace(DEMO, name=name), SOURCE)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +239,7 @@ def test_a_name_that_is_no_part_of_a_unit_is_refused(name: str) -> None:
 )
 def test_a_task_that_is_no_part_of_a_unit_is_refused(task: str, calendar: str) -> None:
     with pytest.raises(UsageError):
-        units.render(replace(PLAIN, schedules=(units.Schedule(task, calendar),)), SOURCE)
+        units.render(replace(DEMO, schedules=(units.Schedule(task, calendar),)), SOURCE)
 
 
 # ---- systemd's own judgement -------------------------------------------------------------------------------------------
