@@ -31,16 +31,11 @@ MOST_HELD = 16_384
 
 def redact(text: str) -> str:
     """Return *text* with each key replaced by ``[redacted: KIND]``."""
-    return _pattern().sub(_name, text) if may_hold(text) else text
-
-
-def may_hold(text: str) -> bool:
-    """Return whether the start of a key stands in *text*: the quick look before the thorough one."""
-    return any(start in text for start in STARTS)
+    return _pattern().sub(_name, text) if any(start in text for start in STARTS) else text
 
 
 def holds_start(raw: bytes) -> bool:
-    """The same for bytes, of which there may be very many."""
+    """Return whether the start of a key stands in *raw*: the quick look before the thorough one, for very many bytes."""
     if len(raw) < _SHORT:
         return _start_pattern().search(raw) is not None
     for mark, starts in _MARKED:
