@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from loops.errors import SessionError
+from loops.places import SOCKET_BYTES
 from loops.supervisor.reactor import Reactor
 
 Answer = bytes
@@ -190,6 +191,8 @@ def ask(path: str, request: dict[str, Any], timeout: float = 10.0) -> dict[str, 
     Raises:
         TimeoutError: it is there, but does not answer.
     """
+    if len(os.fsencode(path)) > SOCKET_BYTES:
+        return None  # nobody can listen there
     deadline = time.monotonic() + timeout
     chunks = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -202,10 +205,6 @@ def ask(path: str, request: dict[str, Any], timeout: float = 10.0) -> dict[str, 
                 sock.settimeout(max(deadline - time.monotonic(), 0.001))
         except (FileNotFoundError, ConnectionError):
             return None
-        except OSError as error:
-            if error.errno is not None or isinstance(error, TimeoutError):
-                raise
-            return None  # Python's own: no socket can have so long a path
     try:
         answer: dict[str, Any] = json.loads(b"".join(chunks))
     except ValueError:  # it died before it had said all
