@@ -131,7 +131,7 @@ def test_without_apprise_the_error_says_how_to_get_it(tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "apprise", None)
     (outcome,) = send(Notify(urls=("json://127.0.0.1/",)), tmp_path)
     assert outcome.fate is Fate.FAILED
-    assert "loops-engine[notify]" in outcome.why
+    assert "pip install apprise" in outcome.why
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------------

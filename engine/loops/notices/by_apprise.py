@@ -10,7 +10,7 @@ import threading
 
 from loops.notices.order import Fate, Message
 
-MISSING = "the apprise library is not installed: pip install 'loops-engine[notify]', or python3-apprise of the system"
+MISSING = "the apprise library is not installed: pip install apprise (in a checkout: .venv/bin/pip)"
 
 
 class Service:
