@@ -34,10 +34,12 @@ UNTOLD = (
     "evidence.taken",
     "config.loaded",
     "session.conversation",
+    "session.started",
     "session.ending",
     "nudge.sending",
     "turn.started",
     "turn.completed",
+    "tokens.measured",
     "wake.scheduled",
 )
 """Events that are bookkeeping, or so frequent that they would hide the story; the report has them all."""

@@ -205,7 +205,7 @@ def _used(e: ev.UsageUpdated) -> str:
 def _measured(e: ev.TokensMeasured) -> str:
     shares = ", ".join(f"{name} {int(use.get('tokens') or 0):,}" for name, use in e.agents.items())
     what = f"gate {e.gate} of phase {e.phase}" if e.gate else f"phase {e.phase}"
-    return f"{what} took {span(e.seconds)} and these tokens: {shares or 'none'}"
+    return f"{what} took {span(e.seconds)}; tokens: {shares or 'nobody told of any'}"
 
 
 def _renewed(e: ev.BudgetRenewed) -> str:
