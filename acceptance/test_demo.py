@@ -123,7 +123,7 @@ def test_interrupted_by_ctrl_c_it_takes_everything_down(place: dict[str, str], t
     words = command("--plain", "--report", str(tmp_path / "report.html"))
 
     child = pexpect.spawn(words[0], words[1:], env={**place, "TERM": "dumb"}, timeout=PATIENCE)
-    child.expect("builder runs")
+    child.expect("builder is started")
     child.sendintr()
     child.expect(pexpect.EOF)
     child.close()

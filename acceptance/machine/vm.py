@@ -22,6 +22,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -292,15 +293,27 @@ class Machine:
                 read, self._buffer = self._buffer[: found.end()], self._buffer[found.end() :]
                 return read
             seen = len(self._buffer)
-            try:
-                read = self._socket.recv(1 << 20)
-            except TimeoutError:
-                read = b""
+            read = self._receive()
             if not read:
                 self._check_alive()
             self._buffer += read
             if time.monotonic() > deadline:
                 raise self._error(f"no answer within {timeout:.0f} s")
+
+    def _receive(self) -> bytes:
+        """What the shell said within a glance; ``b""`` = nothing yet, or qemu is no more."""
+        assert self._socket is not None, "the machine is off"
+        assert self._process is not None
+        try:
+            if read := self._socket.recv(1 << 20):
+                return read
+        except TimeoutError:
+            return b""
+        except ConnectionResetError:  # qemu ended with words of ours unread: an end like any other
+            pass
+        with suppress(subprocess.TimeoutExpired):  # its exit code says why
+            self._process.wait(PATIENCE)
+        return b""
 
     def _check_alive(self) -> None:
         assert self._process is not None
