@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from loops import __version__
 from loops.cli.answer import Answer
-from loops.cli.verbs import VERBS, Verb
+from loops.cli.verb import Verb
+from loops.cli.verbs import VERBS
 from loops.errors import LoopsError, UsageError
 
 if TYPE_CHECKING:

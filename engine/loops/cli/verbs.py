@@ -3,21 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass
 
-Arguments = Callable[[argparse.ArgumentParser], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """One verb: its words, its example, and where its code is (``module:function`` in `loops.cli`)."""
-
-    words: str
-    help: str
-    example: str
-    code: str
-    arguments: Arguments = lambda parser: None
+from loops.cli.verb import Verb, count, seconds
+from loops.cli.words import cutover, fleet, gate, migrate, new, parity, untouched
 
 
 def _names(parser: argparse.ArgumentParser) -> None:
@@ -43,15 +31,8 @@ def _down(parser: argparse.ArgumentParser) -> None:
 
 def _timeout(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="how long to wait (default: 60)"
+        "--timeout", type=seconds, default=60.0, metavar="SECONDS", help="how long to wait (default: 60)"
     )
-
-
-def _seconds(word: str) -> float:
-    seconds = float(word)
-    if not 0 <= seconds < 1e9:
-        raise argparse.ArgumentTypeError(f"{word!r} is no number of seconds")
-    return seconds
 
 
 def _stop(parser: argparse.ArgumentParser) -> None:
@@ -74,21 +55,14 @@ def _logs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", metavar="NAME", help="agent or service; `watchdog` is the supervisor's, `checks` the checks'"
     )
-    parser.add_argument("-n", "--lines", type=_count, default=50, metavar="COUNT", help="how many (default: 50)")
+    parser.add_argument("-n", "--lines", type=count, default=50, metavar="COUNT", help="how many (default: 50)")
     parser.add_argument("-f", "--follow", action="store_true", help="go on as it grows, until Ctrl-C")
     parser.add_argument("--raw", action="store_true", help="every byte as the agent printed it, escapes and all")
 
 
-def _count(word: str) -> int:
-    number = int(word)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{word!r} is less than nothing")
-    return number
-
-
 def _events(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default="", metavar="AGENT", help="default: list all recorded runs")
-    parser.add_argument("--run", type=_count, default=0, metavar="N", help="its number (default: the newest)")
+    parser.add_argument("--run", type=count, default=0, metavar="N", help="its number (default: the newest)")
     parser.add_argument("--raw", action="store_true", help="the lines of the agent's own protocol, in their order")
     parser.add_argument(
         "--again", action="store_true", help="normalize the recording again and compare: 1 if it differs"
@@ -210,12 +184,12 @@ def _agent_try(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="", help="default: that of agents.toml, else the agent's own")
     parser.add_argument("--mode", default="", choices=("headless", "tui"), help="default: that of the backend")
     parser.add_argument(
-        "--timeout", type=_seconds, default=180.0, metavar="SECONDS", help="for the whole task (default: 180)"
+        "--timeout", type=seconds, default=180.0, metavar="SECONDS", help="for the whole task (default: 180)"
     )
 
 
 def _mock_llm(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=_count, default=0, metavar="N", help="default: any free one")
+    parser.add_argument("--port", type=count, default=0, metavar="N", help="default: any free one")
     parser.add_argument("--log", default="", metavar="FILE", help="append one JSON line a request; no keys, no texts")
     parser.add_argument("--scenario", default="", metavar="NAME", help="what a path plays whose name is no scenario")
     parser.add_argument("--scenario-help", action="store_true", help="list the scenarios")
@@ -234,7 +208,7 @@ def _mock_llm(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--text", default="MOCK-DONE", help="the last text of each turn (default: MOCK-DONE)")
     parser.add_argument(
-        "--slow", type=_seconds, default=2.0, metavar="SECONDS", help="before each answer of `slow` (default: 2)"
+        "--slow", type=seconds, default=2.0, metavar="SECONDS", help="before each answer of `slow` (default: 2)"
     )
 
 
@@ -417,6 +391,13 @@ VERBS: tuple[Verb, ...] = (
         "service:prepare",
         _service_prepare,
     ),
+    *new.VERBS,
+    *fleet.VERBS,
+    *migrate.VERBS,
+    *parity.VERBS,
+    *untouched.VERBS,
+    *cutover.VERBS,
+    *gate.VERBS,
     Verb(
         "mock-llm",
         "a model provider without a model, for trials",

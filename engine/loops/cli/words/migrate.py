@@ -1,0 +1,7 @@
+"""`loops migrate`."""
+
+from __future__ import annotations
+
+from loops.cli.verb import Verb
+
+VERBS: tuple[Verb, ...] = ()
