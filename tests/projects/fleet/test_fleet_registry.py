@@ -163,20 +163,24 @@ def test_a_full_disk_leaves_the_file_and_nothing_beside_it(fleet: str, tmp_path:
 
 def test_a_ref_is_set_and_taken_back_byte_for_byte(fleet: str):
     before = Path(fleet).read_bytes()
+    change = registry.RefChange(fleet, "a", "v2")
 
-    back = registry.set_ref(fleet, "a", "v2")
+    change.take_back()
+    assert Path(fleet).read_bytes() == before
+    change.make()
     assert load_fleet(fleet).entry("a").ref == "v2"
-    back()
+    change.take_back()
 
     assert Path(fleet).read_bytes() == before
 
 
 def test_a_ref_is_taken_back_without_the_edits_of_others(fleet: str):
-    back = registry.set_ref(fleet, "a", "v2")
+    change = registry.RefChange(fleet, "a", "v2")
+    change.make()
     with open(fleet, "a", encoding="utf-8") as file:
         file.write("# theirs\n")
 
-    back()
+    change.take_back()
 
     assert load_fleet(fleet).entry("a").ref == "v1"
     assert Path(fleet).read_text().endswith("# theirs\n")
