@@ -32,3 +32,9 @@ def root(fleet: Fleet, entry: Entry) -> str:
 def config_path(fleet: Fleet, entry: Entry) -> str:
     """Return the path of the project's agents.toml, as `loops.places.Runtime` wants it; it may not be there."""
     return os.path.realpath(os.path.join(root(fleet, entry), entry.config))
+
+
+def location_of(fleet: str, directory: str) -> str:
+    """Return how *directory* stands in the file at *fleet*: from there when it lies below, else absolute."""
+    below = os.path.relpath(directory, os.path.dirname(os.path.abspath(fleet)))
+    return os.path.abspath(directory) if below == ".." or below.startswith("../") else below
