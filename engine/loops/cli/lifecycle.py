@@ -206,7 +206,7 @@ def _ask_to_stop(project: Project, timeout: float) -> list[str] | None:
 
 def watchdog(args: argparse.Namespace) -> int:
     """Run the supervisor in the foreground, as a service manager does."""
-    from loops.supervisor.run import Supervisor
+    from loops.supervisor.crew import run_alone
 
     if args.json:
         raise UsageError(
@@ -219,7 +219,7 @@ def watchdog(args: argparse.Namespace) -> int:
         from loops.supervisor import departing
 
         departing.take_over(project.runtime, project.config())
-    return Supervisor(project.config_path, up=not args.no_holder, holder=not args.no_holder).run()
+    return run_alone(project.config_path, up=not args.no_holder, holder=not args.no_holder)
 
 
 def _refuse_service(project: Project) -> None:
