@@ -39,14 +39,14 @@ class Crew:
         self._members: dict[str, Member] = {}
         self._leaving: int | None = None
 
-    def add(self, supervisor: Supervisor, ended: Ended) -> Member:
+    def add(self, supervisor: Supervisor, ended: Ended, ready: Callable[[], None] = lambda: None) -> Member:
         """Let *supervisor* begin, and give it its turns until it wants to end or fails; then it is closed, and *ended* is told.
 
-        LoopsError: it could not begin, and is closed; *ended* is not told.
+        *ready*: its holder is found.  LoopsError: it could not begin, and is closed; *ended* is not told.
         """
         member = Member(supervisor, ended)
         try:
-            supervisor.begin(self.shell.ready)
+            supervisor.begin(ready)
         except BaseException as error:
             _close(supervisor, error)
             raise
@@ -142,7 +142,7 @@ def run_alone(config_path: str, *, up: bool = False, holder: bool = True) -> int
 
     supervisor = Supervisor(config_path, up=up, holder=holder)
     crew.shell.listen()
-    crew.add(supervisor, ended)
+    crew.add(supervisor, ended, crew.shell.ready)
     code = crew.run()
     for ending in endings:
         if ending.error is not None:

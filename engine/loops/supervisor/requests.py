@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from loops.config.model import Kind
@@ -13,6 +14,7 @@ from loops.supervisor.announcing import NO_CHANNEL
 from loops.supervisor.clock import Clock
 from loops.supervisor.observation import Observation, Told
 from loops.supervisor.state import AgentState, Approval, Life, State
+from loops.supervisor.summary import summary
 
 Request = dict[str, Any]
 
@@ -74,6 +76,8 @@ class Requests:
             facts = table.as_json(self._state(), self._clock.now(), os.getpid(), self._started)
             facts["notes"] += filter(None, (self._trouble(),))
             return {"ok": True, "pid": os.getpid(), "service": self._service, "shared": self._shared, **facts}
+        if verb == "summary":
+            return {"ok": True, "pid": os.getpid(), **asdict(summary(self._state(), self._clock.now()))}
         if verb == "leave":
             self._leave()
             return {"ok": True}

@@ -22,7 +22,7 @@ from loops.secrets.redaction import redact
 from loops.sessions import attach, tree
 from loops.sessions import client as held
 from loops.sessions.view import View
-from loops.supervisor import action, commission, watching
+from loops.supervisor import action, commission, processes, watching
 from loops.supervisor.acts import Sessions
 from loops.supervisor.announcing import Announcer
 from loops.supervisor.blinding import Blindfolds
@@ -46,7 +46,7 @@ from loops.supervisor.holding import Found, Holding
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
-from loops.supervisor.observation import Adopted, Began, Departs, Observation, Tick
+from loops.supervisor.observation import Adopted, Began, Departs, Observation, Tick, Told
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
@@ -70,11 +70,13 @@ MOST_ROUNDS = 100
 class Shared:
     """What a supervisor must know that shares its process with others, which it must not keep waiting.
 
-    ``command``: by which a holder starts the process again.  ``say``: takes its words to the operator.
+    ``command``: by which a holder starts the process again.  ``say``: takes its words to the operator.  ``begins``: a
+    project that never ran is up from the beginning.
     """
 
     command: Sequence[str]
     say: Callable[[str], None]
+    begins: bool = False
 
 
 def supervisor_command(config_path: str) -> list[str]:
@@ -143,13 +145,15 @@ class Supervisor:
         config, broken = _first_config(config_path)
         self._places = StatePlaces(config.log_dir)
         _make_directories(self._places)
+        self._log = os.path.join(self._places.log_dir, "holder.log")
         self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
         self._open.callback(self._ledger.close)
         self.state = self._ledger.state
         self._down_since = self.state.steady
         if broken is not None and (self.state.config is None or not (self.state.up or self._service)):
             raise broken
-        self._up = up or (self._service and self.state.config is None)
+        begins = self._service or (self._shared is not None and self._shared.begins)
+        self._up = up or (begins and self.state.config is None)
         self._clock = Clock(self.state.steady)
         self._reactor = Reactor(self._clock.now)
         self._open.callback(self._reactor.close)
@@ -180,7 +184,7 @@ class Supervisor:
             reactor,
             clock,
             command=None if self._service else self._command(),
-            log=os.path.join(self._places.log_dir, "holder.log"),
+            log=self._log,
             adopt=self._adopt,
             may_go_on=lambda: self._ledger.writable,
             leave=self._leave,
@@ -438,11 +442,14 @@ class Supervisor:
 
     def say(self, text: str) -> None:
         """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
-        if self._shared is not None:
-            self._shared.say(redact(text))
-            return
+        text = redact(text)
         with suppress(OSError):  # the log lies on the disk that is full, or its reader is gone: no reason to die
-            print(f"[loops] {redact(text)}", file=sys.stderr, flush=True)
+            if self._shared is None:
+                print(f"[loops] {text}", file=sys.stderr, flush=True)
+                return
+            self._shared.say(text)  # to all projects' one log; and to our own, where it is looked for
+            with open(self._log, "a", encoding="utf-8", errors="replace") as log:
+                log.write(f"[loops] {text}\n")
 
     def say_once(self, text: str) -> None:
         """The same, unless it was said before."""
@@ -487,6 +494,20 @@ class Supervisor:
     def leave(self) -> None:
         """Want to end; the agents live on."""
         self._leave(0)
+
+    def put_down(self) -> None:
+        """End the agents, as `loops down` does; the next turn begins with it."""
+        self.see(Told(self._clock.now(), "down"))
+
+    @property
+    def rests(self) -> bool:
+        """Whether the project is down, as the journal has it, and no holder keeps a session of it."""
+        idle = not (self._up or self.state.up or any(agent.alive for agent in self.state.agents.values()))
+        return idle and not processes.holder(self._runtime)
+
+    def abandon(self) -> None:
+        """Let go of everything before `begin`: as if we had never come."""
+        self._open.close()
 
     def _net(self) -> None:
         """The slow net below the events."""
