@@ -129,10 +129,12 @@ class Live:
         return {**kept, **fixed, **secrets, **self.settings, "PATH": path, "LIVE_TICK": str(TICK)}
 
     def at(self, root: Path) -> Live:
-        """The same deployment in a copy of its tree at *root*: the paths in the unit file are made those of the copy."""
+        """The same deployment in a copy of its tree at *root*: the unit file and the clones name the paths of the copy."""
         moved = replace(self, root=root)
         assert moved.unit is not None
         moved.unit.write_text(moved.unit.read_text().replace(str(self.root), str(root)))
+        for clone in ("cc-ci", "cc-ci-adv"):
+            _git(root / clone, "remote", "set-url", "origin", str(root / "cc-ci.git"))
         return moved
 
     def copy(self, root: Path) -> Live:
@@ -156,6 +158,12 @@ class Live:
         """Start all that usually runs, and wait until every agent has taken up its conversation."""
         assert len(self.tmux_socket.encode()) < 104, f"too long for a socket: {self.tmux_socket}; use a shorter root"
         before = {name: len(self.conversation(name)) for name in RESUMED}
+        self.start_again()
+        self.wait(lambda: set(STARTED) <= set(self.pids()), "all sessions")
+        self.wait(lambda: all(len(self.conversation(name)) > before[name] for name in RESUMED), "all conversations")
+
+    def start_again(self) -> None:
+        """Ask for all that usually runs; what runs already is left alone."""
         if self.form == ENGINE:
             self.run("up")
             self.run("up", "assistant")
@@ -163,8 +171,6 @@ class Live:
             self.run("start")
             self.run("start", program="launch-orchestrator.py")
             self.run("start", program="launch-assistant.py")
-        self.wait(lambda: set(STARTED) <= set(self.pids()), "all sessions")
-        self.wait(lambda: all(len(self.conversation(name)) > before[name] for name in RESUMED), "all conversations")
 
     def stop(self) -> None:
         """Stop everything; what does not go is killed by its pid, and then it is an error."""

@@ -189,7 +189,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.emit("session.idle", sessionID=talk.id)
 
     def emit(self, type, **properties):
-        for listener in list(LISTENERS):
+        for listener in LISTENERS.copy():
             listener.put({"type": type, "properties": properties})
 
     def events(self):

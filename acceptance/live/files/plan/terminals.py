@@ -34,6 +34,8 @@ def start(session, directory, words, log, text="", typed=False, submit="Enter", 
         if not typed:  # tmux takes 16 kB of arguments and no more: the shell reads the text from its file
             command += f' "$(cat {shlex.quote(text_file)})"'
     if tmux("new-session", "-d", "-s", session, "-x", "200", "-y", "50", "-c", directory, command) is None:
+        if session in running():  # the watchdog was faster
+            return
         raise SystemExit(f"cannot start {session}: is there a directory {directory}?")
     tmux("pipe-pane", "-o", "-t", f"={session}:", f"exec cat >> {shlex.quote(log)}")
     if text and typed:
