@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from hashlib import sha256
 
-from loops.projects.deployment.model import Deployment, Document, Member, Step
+from loops.projects.deployment.model import Deployment, Document, Form, Member, Step
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,9 +33,43 @@ def facts(deployment: Deployment) -> dict[Place, str]:
     return dict(_all(deployment))
 
 
+_COLUMNS = frozenset(("present", "kind", "backend", "model", "watch", "state", "enabled"))
+"""What a captured status tells of an agent or service."""
+_ALWAYS = frozenset(("kind", "session", "dir", "backend", "model", "watch", "enabled", "resume"))
+"""What every agent has: without a value the source does not tell it."""
+
+
+def tells(deployment: Deployment, place: Place) -> bool:
+    """Whether the source of *deployment* would tell the fact at *place*; when it has no entry, there is none of it.
+
+    A configuration tells all that belongs to its agents and phases, and whether there is a handoff.  Of a collection
+    that is None (phases, times, backends, roles, kickoffs) it tells nothing; nor of what always has some value.
+    """
+    if any(fnmatchcase(str(place), pattern) for pattern in deployment.untold):
+        return False
+    if deployment.form is Form.STATUS:
+        return place.subject == "agent" and place.field in _COLUMNS
+    if place.subject == "agent":
+        return place.field not in _ALWAYS and place.field != "state"
+    if place.subject == "phase" and place.field.startswith("model of "):
+        return any(step.id == place.name and step.models is not None for step in deployment.steps or ())
+    return _collection(deployment, place.subject)
+
+
+def _collection(d: Deployment, subject: str) -> bool:
+    if subject in ("phase", "phases"):
+        return d.steps is not None
+    if subject == "handoff":
+        return d.relay is None  # there is none; one that is there has all its values
+    collections = {"backend": d.clis, "times": d.times, "role": d.roles, "kickoff": d.kickoffs}
+    return collections.get(subject) is not None
+
+
 def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
     if d.prefix is not None:
         yield Place("loop", "", "session_prefix"), d.prefix
+    if d.log_dir is not None:
+        yield Place("loop", "", "log_dir"), d.log_dir
     if d.on_complete is not None:
         yield Place("loop", "", "on_complete"), d.on_complete
     if d.at is not None:
@@ -96,7 +131,7 @@ def _step(step: Step, members: tuple[Member, ...]) -> Iterator[tuple[Place, str]
     if step.models is None:
         return
     for member in members:  # the effective model: what will run, however it was written down
-        if member.kind == "loop" and member.model is not None:
+        if member.kind == "loop" and (member.model is not None or effective_model(step.models, member)):
             yield Place("phase", step.id, f"model of {member.name}"), effective_model(step.models, member)
 
 
