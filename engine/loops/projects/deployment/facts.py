@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from loops.projects.deployment.model import Deployment, Document, Form, Member, Step
+from loops.projects.deployment.model import Deployment, Document, Member, Step
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,38 +32,6 @@ def facts(deployment: Deployment) -> dict[Place, str]:
     return dict(_all(deployment))
 
 
-_COLUMNS = frozenset(("present", "kind", "backend", "model", "watch", "state", "enabled"))
-"""What a captured status tells of an agent or service."""
-_ALWAYS = frozenset(("kind", "session", "dir", "backend", "model", "watch", "enabled", "resume"))
-"""What every agent has: without a value the source does not tell it."""
-
-
-def tells(deployment: Deployment, place: Place) -> bool:
-    """Whether the source of *deployment* would tell the fact at *place*; when it has no entry, there is none of it.
-
-    A configuration tells all that belongs to its agents and phases, and whether there is a handoff.  Of a collection
-    that is None (phases, times, backends, roles, kickoffs) it tells nothing; nor of what always has some value.
-    """
-    if any(fnmatchcase(str(place), pattern) for pattern in deployment.untold):
-        return False
-    if deployment.form is Form.STATUS:
-        return place.subject == "agent" and place.field in _COLUMNS
-    if place.subject == "agent":
-        return place.field not in _ALWAYS and place.field != "state"
-    if place.subject == "phase" and place.field.startswith("model of "):
-        return any(step.id == place.name and step.models is not None for step in deployment.steps or ())
-    return _collection(deployment, place.subject)
-
-
-def _collection(d: Deployment, subject: str) -> bool:
-    if subject in ("phase", "phases"):
-        return d.steps is not None
-    if subject == "handoff":
-        return d.relay is None  # there is none; one that is there has all its values
-    collections = {"backend": d.clis, "times": d.times, "role": d.roles, "kickoff": d.kickoffs}
-    return collections.get(subject) is not None
-
-
 def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
     if d.prefix is not None:
         yield Place("loop", "", "session_prefix"), d.prefix
@@ -72,6 +39,8 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         yield Place("loop", "", "log_dir"), d.log_dir
     if d.on_complete is not None:
         yield Place("loop", "", "on_complete"), d.on_complete
+    if d.done_marker is not None:
+        yield Place("loop", "", "done_marker"), d.done_marker
     if d.at is not None:
         yield Place("loop", "", "phase index"), str(d.at)
     if d.complete is not None:
@@ -83,6 +52,11 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         for step in d.steps:
             yield Place("phase", step.id, "present"), "yes"
             yield from _step(step, d.members)
+    elif d.now is not None:
+        yield Place("phase", d.now.id, "present"), "yes"
+        yield from _step(replace(d.now, models=None), d.members)
+        for name, model in (d.now.models or {}).items():
+            yield Place("phase", d.now.id, f"model of {name}"), model
     if d.relay is not None:
         for key in ("repo", "branch", "claim", "review", "inbox"):
             value = getattr(d.relay, key)
@@ -105,7 +79,7 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
 
 def _member(m: Member) -> Iterator[tuple[Place, str]]:
     yield Place("agent", m.name, "present"), "yes"
-    for key in ("kind", "session", "dir", "role", "backend", "model", "watch", "state", "conversation"):
+    for key in ("kind", "session", "dir", "role", "backend", "model", "watch", "schedule", "state", "conversation"):
         value = getattr(m, key)
         if value is not None:
             yield Place("agent", m.name, key), value

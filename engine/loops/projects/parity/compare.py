@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from datetime import date
 
-from loops.projects.deployment.facts import Place, facts, tells
+from loops.projects.deployment.facts import Place, facts
 from loops.projects.deployment.model import Deployment, Form
+from loops.projects.deployment.telling import tells
 from loops.projects.parity.comparison import Comparison, Finding, Gap, Side, Verdict
 from loops.projects.parity.files import file_of
 from loops.projects.parity.parting import of_orders, of_texts
@@ -28,14 +29,15 @@ def compare(live: Deployment, staged: Deployment, rules: Sequence[Rule], today: 
     else:  # what a captured status shows of the one is compared with what it would show of the other
         pair = _Pair(as_status(live, staged), as_status(staged, live))
     findings, gaps = pair.classed()
-    unseen = (*_unseen(live, pair.live, "staged"), *_unseen(staged, pair.staged, "live"))
+    seen = pair.live.keys() | pair.staged.keys()
+    unseen = (*_unseen(live, seen, "staged"), *_unseen(staged, seen, "live"))
     explained, uses = explain(findings, rules, today)
     return Comparison(
         live=(_side(live),),
         staged=_side(staged),
         today=today,
         findings=explained,
-        gaps=tuple(dict.fromkeys((*gaps, *unseen))),
+        gaps=(*gaps, *unseen),
         rules=uses,
     )
 
@@ -44,7 +46,7 @@ def _side(deployment: Deployment) -> Side:
     return Side(deployment.source, deployment.form.value, deployment.root)
 
 
-def _unseen(whole: Deployment, seen: Mapping[Place, str], other: str) -> Iterator[Gap]:
+def _unseen(whole: Deployment, seen: Set[Place], other: str) -> Iterator[Gap]:
     """What one side told and a captured status of the *other* could not have shown."""
     for place in facts(whole):
         if place not in seen:
