@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
+from loops.config.problems import ConfigProblems, Problem
+from loops.places import CONFIG_NAME
+from loops.projects.deployment import configured
 from loops.projects.deployment.model import Deployment
 
 
@@ -17,4 +21,9 @@ def read(
     Raises:
         LoopsError: there is nothing that can be read as a deployment, with every mistake in it.
     """
-    raise NotImplementedError
+    path = os.path.realpath(source)
+    if os.path.isdir(path) and os.path.isfile(os.path.join(path, CONFIG_NAME)):
+        path = os.path.join(path, CONFIG_NAME)
+    if path.endswith(".toml"):
+        return configured.read(path)
+    raise ConfigProblems([Problem(path, 0, "", "holds no deployment")])
