@@ -9,8 +9,8 @@ from hashlib import sha256
 
 from hypothesis import strategies as st
 from loops.projects.deployment.model import Deployment, Document, Form, Member, Relay, Step, Wakes
-from loops.projects.parity.comparison import Comparison, Finding
 from loops.projects.parity.compare import compare
+from loops.projects.parity.comparison import Comparison, Finding
 from loops.projects.parity.rules import Rule
 
 TODAY = date(2026, 6, 1)

@@ -300,3 +300,34 @@ def test_a_wake_at_another_interval_is_different():
     found = compared(SAME, changed("boss", wakes=Wakes(60.0, SAME.members[2].wakes.prompt)))
 
     assert [(f.live, f.staged) for f in bad(found)] == [("3600 s", "60 s")]
+
+
+def test_a_status_tells_how_many_phases_there_are():
+    assert places(compared(replace(STATUS, count=5), SAME)) == ["phases: count"]
+    assert compared(replace(STATUS, count=4), SAME).clean
+
+
+def test_the_dashes_of_a_service_tell_nothing():
+    members = (*SAME.members[:3], replace(SAME.members[3], watch="heal", backend="claude"))
+
+    assert compared(STATUS, sample(members=members)).clean
+
+
+def test_what_the_earlier_engine_does_not_know_is_not_compared_with_it():
+    staged = replace(
+        SAME,
+        form=Form.LOOPS,
+        times={**SAME.times, "hang_after": 600.0},
+        clis={"claude": {**SAME.clis["claude"], "adapter": "claude"}},
+    )
+
+    found = compared(SAME, staged)
+
+    assert found.clean
+    assert [str(gap.place) for gap in found.gaps] == ["backend claude: adapter", "times: hang_after"]
+
+
+def test_a_time_that_the_earlier_engine_knows_and_does_not_have_is_different():
+    [difference] = bad(compared(SAME, sample(times={**SAME.times, "heavy_interval": 300.0})))
+
+    assert str(difference.place) == "times: heavy_interval"

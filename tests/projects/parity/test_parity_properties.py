@@ -109,13 +109,13 @@ def _document(old: Document | None) -> Document:
 
 
 MEMBER = {
-    **{key: _other for key in ("kind", "session", "dir", "role", "backend", "model", "watch", "state", "conversation")},
+    **dict.fromkeys(("kind", "session", "dir", "role", "backend", "model", "watch", "state", "conversation"), _other),
     **{key: lambda old: not old for key in ("enabled", "resume")},
     "prompt": _document,
     "command": lambda old: (*(old or ()), "--more"),
 }
 WHOLE = {
-    **{key: _other for key in ("prefix", "log_dir", "on_complete")},
+    **dict.fromkeys(("prefix", "log_dir", "on_complete"), _other),
     "at": lambda old: (old or 0) + 1,
     "complete": lambda old: not old,
     "times": lambda old: {**(old or {}), "new": 1.5},
@@ -153,7 +153,7 @@ def test_every_changed_field_of_a_phase_is_found_at_exactly_the_facts_it_changes
     key = data.draw(st.sampled_from(("plan", "status", "models")))
     index = data.draw(st.integers(0, len(live.steps) - 1))
     old = live.steps[index]
-    value = {name: "other" for name in ("builder", "boss")} if key == "models" else _other(getattr(old, key))
+    value = dict.fromkeys(("builder", "boss"), "other") if key == "models" else _other(getattr(old, key))
     staged = replace(live, steps=(*live.steps[:index], replace(old, **{key: value}), *live.steps[index + 1 :]))
 
     _found_exactly(live, staged)

@@ -52,7 +52,9 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         for step in d.steps:
             yield Place("phase", step.id, "present"), "yes"
             yield from _step(step, d.members)
-    elif d.now is not None:
+    elif d.count is not None:
+        yield Place("phases", "", "count"), str(d.count)
+    if d.steps is None and d.now is not None:
         yield Place("phase", d.now.id, "present"), "yes"
         yield from _step(replace(d.now, models=None), d.members)
         for name, model in (d.now.models or {}).items():

@@ -122,6 +122,8 @@ class Deployment:
     steps: tuple[Step, ...] | None = None
     now: Step | None = None
     """Of a captured status, which shows one phase only: that phase, with the effective model of each loop agent."""
+    count: int | None = None
+    """Of a captured status: how many phases there are."""
     at: int | None = None
     """Index of the phase that it is in, from 0."""
     complete: bool | None = None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+from loops.projects.deployment import forms
 from loops.projects.deployment.facts import Place
 from loops.projects.deployment.model import Deployment, Form
 
 _COLUMNS = frozenset(("present", "kind", "backend", "watch", "state", "enabled"))
 """What a captured status tells of an agent or service, besides the model."""
-_ALWAYS = frozenset(("kind", "session", "dir", "backend", "model", "watch", "enabled", "resume", "schedule"))
+_DASHES = frozenset(("backend", "watch"))
+"""Of a service it prints a dash for them, whatever they are."""
+_ALWAYS = frozenset(("kind", "session", "dir", "backend", "model", "watch", "enabled", "resume"))
 """What every agent has: without a value the source does not tell it."""
 
 
@@ -27,13 +30,23 @@ def tells(deployment: Deployment, place: Place) -> bool:
         return place.field not in _ALWAYS and place.field != "state"
     if place.subject == "phase" and place.field.startswith("model of "):
         return any(step.id == place.name and step.models is not None for step in deployment.steps or ())
+    if place.subject in ("times", "backend"):
+        return _knows(deployment.form, place) and _collection(deployment, place.subject)
     return _collection(deployment, place.subject)
+
+
+def _knows(form: Form, place: Place) -> bool:
+    """Whether such a system has that time or setting of a backend at all: the launchers' scripts give what they give."""
+    if form is Form.ENGINE:
+        return place.field in (forms.TIMES if place.subject == "times" else forms.SETTINGS)
+    return form is Form.LOOPS
 
 
 def _shown(d: Deployment, place: Place) -> bool:
     """Of a captured status: its columns, and whether there are phases, one of which its head names."""
     if place.subject == "agent":
-        return place.field in _COLUMNS
+        services = {member.name for member in d.members if member.kind == "service"}
+        return place.field in _COLUMNS and not (place.name in services and place.field in _DASHES)
     return place.subject == "phase" and place.field == "present" and (d.now is None or d.now.id == place.name)
 
 

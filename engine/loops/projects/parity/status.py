@@ -11,7 +11,7 @@ from loops.projects.deployment.model import Deployment, Form, Member, Step
 def as_status(deployment: Deployment, captured: Deployment) -> Deployment:
     """Return *deployment* as ``status`` would print it in the phase that *captured* shows; a captured one as it is.
 
-    Of the plan the head shows the file's name alone, and of the models the effective ones.
+    The models are the effective ones, and of the plan the head may show the file's name alone.
     """
     if deployment.form is Form.STATUS:
         return deployment
@@ -24,7 +24,8 @@ def as_status(deployment: Deployment, captured: Deployment) -> Deployment:
         form=Form.STATUS,
         root=deployment.root,
         members=tuple(_row(member, now, member.name in printed) for member in deployment.members),
-        now=_head(now, deployment.members) if now is not None else None,
+        now=_head(now, deployment.members, captured.now) if now is not None else None,
+        count=len(steps) or None,
         at=deployment.at,
         complete=deployment.complete,
         untold=deployment.untold,
@@ -49,8 +50,10 @@ def _effective(now: Step | None, member: Member) -> str | None:
     return effective_model(now.models, member) if now is not None and now.models is not None else member.model
 
 
-def _head(step: Step, members: tuple[Member, ...]) -> Step:
+def _head(step: Step, members: tuple[Member, ...], captured: Step | None) -> Step:
     loops = [member for member in members if member.kind == "loop"]
     models = {member.name: effective_model(step.models or {}, member) for member in loops}
-    plan = step.plan.rpartition("/")[2] if step.plan is not None else None
+    plan = step.plan
+    if plan is not None and captured is not None and "/" not in (captured.plan or ""):
+        plan = plan.rpartition("/")[2]
     return Step(step.id, plan=plan, models=models)
