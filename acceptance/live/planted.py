@@ -49,7 +49,7 @@ class Side:
                     array.append(entry)
                 self.doc[kind] = array
 
-    def add(self, kind: str, **keys: Any) -> None:
+    def add(self, kind: str, /, **keys: Any) -> None:
         table = tomlkit.table()
         table.update(keys)
         self.doc[kind].append(table)
@@ -73,7 +73,7 @@ class Side:
             array.append(table)
         self.loop["phases"] = array
 
-    def phase(self, id: str, **keys: Any) -> None:
+    def phase(self, id: str, /, **keys: Any) -> None:
         """Set keys of a phase; None takes one away."""
         changed = self.phases
         found = next(phase for phase in changed if phase["id"] == id)
@@ -165,11 +165,11 @@ def dropped(name: str) -> Edit:
     return lambda side: side.drop(name)
 
 
-def added(kind: str, **keys: Any) -> Edit:
+def added(kind: str, /, **keys: Any) -> Edit:
     return lambda side: side.add(kind, **keys)
 
 
-def phase(id: str, **keys: Any) -> Edit:
+def phase(id: str, /, **keys: Any) -> Edit:
     return lambda side: side.phase(id, **keys)
 
 
@@ -264,7 +264,7 @@ STAGED = (
     Planted("a disabled agent enabled", setting("assistant", enabled=True), different("agent assistant: enabled")),
     Planted("an agent disabled", setting("orchestrator", enabled=False), different("agent orchestrator: enabled")),
     Planted("resume lost", setting("builder", resume=False), different("agent builder: resume")),
-    Planted("kind changed", setting("report", kind="persistent"), different("agent report: kind")),
+    Planted("kind changed", setting("assistant", kind="task"), different("agent assistant: kind")),
     Planted(
         "wake interval",
         lambda side: side.entry("orchestrator")["wake"].update({"interval": 7200}),
@@ -291,7 +291,7 @@ STAGED = (
     ),
     Planted(
         "phase renamed",
-        lambda side: side.phase("2w", id="2W"),
+        phase("2w", id="2W"),
         {**missing("phase 2w: present"), **different("phase 2W: present")},
     ),
     Planted(
@@ -307,9 +307,9 @@ STAGED = (
     # texts
     Planted("a bit of builder.md", bytes_of("builder", _flipped), _role("builder")),
     Planted("a bit of adversary.md", bytes_of("adversary", _flipped), _role("adversary")),
-    Planted("builder.md with CRLF", bytes_of("builder", lambda data: data.replace(b"\n", b"\r\n")), _role("builder")),
+    Planted("CRLF", bytes_of("builder", lambda data: data.replace(b"\n", b"\r\n")), different("role builder: sha256")),
     Planted("a newline at the end", bytes_of("adversary", lambda data: data + b"\n"), different("role adversary: sha256")),
-    Planted("a bit of the orchestrator's prompt", bytes_of("orchestrator", _flipped), different("agent orchestrator: prompt sha256")),
+    Planted("a bit of the orchestrator's", bytes_of("orchestrator", _flipped), different("agent orchestrator: prompt sha256")),
     Planted("a bit of the upgrader's prompt", bytes_of("upgrader", _flipped), different("agent upgrader: prompt sha256")),
     Planted("a bit of the report's prompt", bytes_of("report", _flipped), different("agent report: prompt sha256")),
     Planted("a bit of the assistant's prompt", bytes_of("assistant", _flipped), different("agent assistant: prompt sha256")),
@@ -325,10 +325,10 @@ STAGED = (
     Planted("review prefix", at("loop", "handoff", "review", to="verdict("), different("handoff: review")),
     Planted("inbox", at("loop", "handoff", "inbox", to="docs"), different("handoff: inbox")),
     Planted("handoff target", at("loop", "handoff", "adversary", to=["assistant"]), different("handoff: adversary")),
-    Planted("one target too many", at("loop", "handoff", "adversary", to=["adversary", "assistant"]), different("handoff: adversary")),
+    Planted("target added", at("loop", "handoff", "adversary", to=[*LOOPS[1:], "assistant"]), different("handoff: adversary")),
     Planted("on_complete lost", at("loop", "on_complete"), different("loop: on_complete")),
     Planted("on_complete another", at("loop", "on_complete", "run", to="upgrader"), different("loop: on_complete")),
-    Planted("done marker", lambda side: side.loop.update(done={"marker": "## FINISHED"}), different("loop: done_marker")),
+    Planted("done marker", at("loop", "done_marker", to="## FINISHED"), different("loop: done_marker")),
     # limits, intervals, programs
     Planted("stall_grace", at("watchdog", "stall_grace", to=60), different("times: stall_grace")),
     Planted("signal_interval", at("watchdog", "signal_interval", to=60), different("times: signal_interval")),
