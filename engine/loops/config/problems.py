@@ -55,9 +55,9 @@ def quoted(text: str) -> str:
     return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in shown)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a question that names the known word nearest to *word*, or nothing when none is near."""
+def nearest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return a question that names the known word nearest to *word*, or nothing when none is near (*likeness*, to 1)."""
     import difflib  # only needed when something is wrong
 
-    close = difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=likeness)
     return f'; did you mean "{close[0]}"?' if close else ""

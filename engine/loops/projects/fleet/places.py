@@ -1,0 +1,34 @@
+"""Where the projects of a fleet are on this machine.
+
+A local project is where its ``location`` says.  One whose location is a git URL is worked in as a checkout:
+``checkouts/NAME`` beside fleet.toml, unless its ``dir`` names another place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from loops.config.fleet import Entry, Fleet
+
+CHECKOUTS = "checkouts"
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|(?:[\w.-]+@)?[\w.-]+:(?!/{2})(?=\S)")
+"""``https://host/path``, and the form of ssh: ``user@host:path``."""
+
+
+def is_url(location: str) -> bool:
+    """Return whether *location* is the URL of a repository, and no directory of this machine."""
+    return bool(_URL.match(location))
+
+
+def root(fleet: Fleet, entry: Entry) -> str:
+    """Return the directory of the project, absolute and without symbolic links; it may not be there yet."""
+    place = entry.location
+    if is_url(place):
+        place = entry.dir or os.path.join(CHECKOUTS, entry.name)
+    return os.path.realpath(os.path.join(os.path.dirname(fleet.path), os.path.expanduser(place)))
+
+
+def config_path(fleet: Fleet, entry: Entry) -> str:
+    """Return the path of the project's agents.toml, as `loops.places.Runtime` wants it; it may not be there."""
+    return os.path.realpath(os.path.join(root(fleet, entry), entry.config))
