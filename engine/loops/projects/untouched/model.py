@@ -108,6 +108,8 @@ class Process:
     cwd: str
     exe: str
     cgroup: str
+    parents: tuple[int, ...] = ()
+    """The pids above it, the nearest first, without the first process of all."""
     mark: str = ""
 
 
@@ -133,6 +135,17 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """A path of a worktree that differs from what is committed, as ``git status --porcelain=v2`` tells it.
+
+    ``state`` ends with the digest of what the path holds now: a changed file can be changed again.
+    """
+
+    path: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Repository:
     """A git repository or one of its worktrees.  ``head``: the branch's full name, or a commit."""
 
@@ -145,8 +158,7 @@ class Repository:
     """Digest of its configuration."""
     index: str = ""
     """Digest of what is staged, whatever git keeps beside it for speed."""
-    status: tuple[str, ...] = ()
-    """As ``git status --porcelain=v2`` tells it, a path each."""
+    status: tuple[Changed, ...] = ()
     unseen: str = ""
 
 

@@ -30,8 +30,7 @@ def look(scope: Scope) -> tuple[Process, ...]:
         start = procfs.start(pid)
         if not start:
             continue
-        at = [group or (groups[0] if groups else "")]
-        found.append(_process(pid, start, argv, at[0]))
+        found.append(_process(pid, start, argv, group or (groups[0] if groups else "")))
     return tuple(sorted(found, key=lambda each: (each.start, each.pid)))
 
 
@@ -44,6 +43,7 @@ def _process(pid: int, start: int, argv: list[str], group: str) -> Process:
         procfs.link(pid, "cwd"),
         procfs.link(pid, "exe"),
         group,
+        procfs.parents(pid),
         procfs.mark(pid, argv),
     )
 

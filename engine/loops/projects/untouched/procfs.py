@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from loops.secrets.redaction import redact
 from loops.sessions import tree
@@ -75,7 +76,7 @@ def mark(pid: int, argv: Sequence[str] | None = None) -> str:
     if session:
         return f"{tree.MARKER}={session}"
     argv = words(pid) if argv is None else argv
-    for option, module in zip(argv, argv[1:], strict=False):
+    for option, module in pairwise(argv):
         if option == "-m" and module.partition(".")[0] == "loops":
             return f"runs {module}"
     for word in argv[:2]:  # a script, with or without its interpreter
@@ -105,17 +106,34 @@ def opened(pid: int) -> Iterator[tuple[int, str]]:
             continue
 
 
+def writes(pid: int, descriptor: int) -> bool:
+    """Whether it can write through that descriptor."""
+    for line in _read(f"/proc/{pid}/fdinfo/{descriptor}").splitlines():
+        if line.startswith(b"flags:"):
+            return int(line.split()[1], 8) & os.O_ACCMODE != os.O_RDONLY
+    return False
+
+
 def ourselves() -> frozenset[int]:
     """This process, and what was started only to run it (a shell, sudo, timeout)."""
     found = {os.getpid()}
     pid = os.getppid()
     while pid > 1 and "untouched" in " ".join(words(pid)):
         found.add(pid)
-        pid = _parent(pid)
+        pid = parent(pid)
     return frozenset(found)
 
 
-def _parent(pid: int) -> int:
+def parents(pid: int) -> tuple[int, ...]:
+    """The pids above it, the nearest first, without the first process of all."""
+    found: list[int] = []
+    while (pid := parent(pid)) > 1 and pid not in found:
+        found.append(pid)
+    return tuple(found)
+
+
+def parent(pid: int) -> int:
+    """The pid of its parent; 0: it has none."""
     fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return int(fields[1]) if len(fields) > 1 else 0
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from loops.errors import LoopsError
 from loops.projects.untouched import files
-from loops.projects.untouched.model import Ref, Repository
+from loops.projects.untouched.model import Changed, Ref, Repository
 from loops.supervisor.errands import git_environment
 
 WITHIN = 120.0
@@ -27,11 +27,9 @@ class Clone:
         self.path = path
         # Its settings are somebody else's: none may start a program, such as a file system monitor or a filter.
         self._front = ["git", "-C", path]
-        for setting in (
-            *("core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false", "core.quotePath=false"),
-            f"safe.directory={path}",
-        ):
+        for setting in ("core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false"):
             self._front += ["-c", setting]
+        self._front += ["-c", f"safe.directory={path}"]
         for name in self._filters():
             for key, value in (("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")):
                 self._front += ["-c", f"filter.{name}.{key}={value}"]
@@ -95,20 +93,21 @@ def _head(clone: Clone) -> str:
 def _refs(clone: Clone) -> Iterator[Ref]:
     for line in clone.lines("for-each-ref", "--format=%(refname) %(objectname) %(symref)"):
         name, _, target = line.partition(" ")
-        yield Ref(name, target.strip())
+        if name != "refs/stash":  # told by itself
+            yield Ref(name, target.strip())
 
 
 def _worktrees(clone: Clone, path: str) -> Iterator[str]:
     """The others: where each is, and on which branch, or at which commit when it has none."""
     own = clone.lines("rev-parse", "--show-toplevel", none=True) or [path]
     for block in clone.ask("worktree", "list", "--porcelain").decode("utf-8", "surrogateescape").split("\n\n"):
-        facts = dict((line.partition(" ")[0], line.partition(" ")[2]) for line in block.splitlines())
+        facts = {line.partition(" ")[0]: line.partition(" ")[2] for line in block.splitlines()}
         where = facts.get("worktree", "")
         if where and os.path.realpath(where) != os.path.realpath(own[0]) and "bare" not in facts:
             yield f"{where} {facts.get('branch') or facts.get('HEAD', '')}".rstrip()
 
 
-def _status(clone: Clone, path: str) -> Iterator[str]:
+def _status(clone: Clone, path: str) -> Iterator[Changed]:
     """Each changed path, with the digest of what it holds now: a file that was changed before can be changed again."""
     top = clone.lines("rev-parse", "--show-toplevel", none=True)
     told = clone.ask(
@@ -119,7 +118,8 @@ def _status(clone: Clone, path: str) -> Iterator[str]:
             continue
         # 1 XY sub mH mI mW hH hI path; u XY sub m1 m2 m3 mW h1 h2 h3 path; ? path
         fields = line.split(" ", {"1": 8, "u": 10}.get(line[0], 1))
-        yield f"{line} {_content(os.path.join(top[0] if top else path, fields[-1]))}".rstrip()
+        state = " ".join([*fields[:-1], _content(os.path.join(top[0] if top else path, fields[-1]))])
+        yield Changed(fields[-1], state.rstrip())
 
 
 def _content(path: str) -> str:
@@ -130,8 +130,10 @@ def _content(path: str) -> str:
     return entry.digest or entry.target or entry.unread
 
 
-def _underway(git_dir: str) -> Iterator[str]:
-    yield from (f"# {name}" for name in _UNDERWAY if os.path.lexists(os.path.join(git_dir, name)))
+def _underway(git_dir: str) -> Iterator[Changed]:
+    for name in _UNDERWAY:
+        if os.path.lexists(os.path.join(git_dir, name)):
+            yield Changed(f".git/{name}", "under way")
 
 
 def _digest_of(*paths: str) -> str:

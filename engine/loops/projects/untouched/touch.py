@@ -44,6 +44,8 @@ class Change(Enum):
     """It could be seen before."""
     RESTARTED = "restarted"
     """The same by name, with another process."""
+    CHILD = "child"
+    """It came or went below a process that lived through both looks."""
     WINDOWS = "windows"
     STATE = "state"
     MOVED = "moved"

@@ -58,7 +58,7 @@ def units(said: str, front: str = "") -> list[Unit]:
     for block in said.split("\n\n"):
         values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         if "Id" in values:
-            texts = [values.get(key, "") for key in _KEYS[1:5]]
-            numbers = [int(value) if (value := values.get(key, "")).isdecimal() else 0 for key in _KEYS[5:]]
-            found.append(Unit(front + values["Id"], *texts, *numbers))
+            load, active, sub, invocation = (values.get(key, "") for key in _KEYS[1:5])
+            pid, restarts = (int(value) if (value := values.get(key, "")).isdecimal() else 0 for key in _KEYS[5:])
+            found.append(Unit(front + values["Id"], load, active, sub, invocation, pid, restarts))
     return found
