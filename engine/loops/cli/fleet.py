@@ -1,0 +1,154 @@
+"""fleet validate, list, get, add, remove, update: the registry of many projects."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from loops.cli.answer import Answer, columns
+from loops.places import find_fleet
+from loops.supervisor.table import printable
+
+if TYPE_CHECKING:
+    from loops.config.fleet import Entry, Fleet
+    from loops.projects.fleet.pins import Pin
+
+
+def validate(args: argparse.Namespace) -> Answer:
+    """Check the file and the projects."""
+    from loops.config import ConfigProblems
+    from loops.projects.fleet.validate import validate as examine
+
+    verdict = examine(find_fleet(args.fleet))
+    if verdict.problems:
+        raise ConfigProblems(verdict.problems)
+    fleet = verdict.fleet
+    lines = [f"{fleet.path}: good: {_count(fleet)}", *(f"note: {printable(note)}" for note in verdict.notes)]
+    return Answer({"path": fleet.path, "projects": len(fleet.projects), "notes": list(verdict.notes)}, lines)
+
+
+def show_all(args: argparse.Namespace) -> Answer:
+    """One line a project, from the file alone."""
+    from loops.config.fleet import load_fleet
+
+    fleet = load_fleet(find_fleet(args.fleet))
+    facts = [_entry(fleet, each) for each in fleet.projects]
+    rows = [("NAME", "ENABLED", "HARNESS", "REF", "LOCATION")]
+    for each, fact in zip(fleet.projects, facts, strict=True):
+        place = each.location if fact["there"] else f"{each.location} (not there)"
+        rows.append((each.name, _word(each.enabled), printable(each.harness), each.ref or "-", printable(place)))
+    lines = columns(rows) if facts else [f"{fleet.path}: no projects; `loops fleet add` enters one"]
+    return Answer({"path": fleet.path, "projects": facts, "notes": list(fleet.notes)}, lines)
+
+
+def get(args: argparse.Namespace) -> Answer:
+    """Everything about one project."""
+    from loops.config.fleet import load_fleet
+    from loops.projects.fleet.survey import look
+
+    fleet = load_fleet(find_fleet(args.fleet))
+    entry = fleet.entry(args.name)
+    sight = look(fleet, entry)
+    facts = {
+        **_entry(fleet, entry),
+        "remote": sight.remote,
+        "session_prefix": sight.prefix or None,
+        "log_dir": sight.log_dir or None,
+        "config_problems": [str(each) for each in sight.problems],
+        "pin": _pin(sight.pin),
+        "mirror": sight.mirror.value,
+    }
+    shown = {**facts, "secrets": ", ".join(entry.secrets) or "none", "pin": _pin_words(sight.pin)}
+    shown["config_problems"] = f"{len(sight.problems)}, see `loops fleet validate`" if sight.problems else "none"
+    rows = [
+        (key, printable(_word(value) if isinstance(value, bool) else str(value or "-"))) for key, value in shown.items()
+    ]
+    return Answer(facts, columns(rows))
+
+
+def add(args: argparse.Namespace) -> Answer:
+    """Enter a project."""
+    from loops.config.fleet import Entry
+    from loops.projects.fleet import registry
+
+    path = find_fleet(args.fleet)
+    entry = Entry(
+        name=args.name,
+        location=_location(path, args.location),
+        harness=args.harness or "loops",
+        ref=args.ref,
+        enabled=not args.disabled,
+        secrets=tuple(args.secrets),
+        config=args.project_config or "agents.toml",
+        dir=args.dir,
+    )
+    registry.add(path, entry)
+    return Answer({"path": path, "name": entry.name, "location": entry.location}, [f"{path}: added {entry.name}"])
+
+
+def remove(args: argparse.Namespace) -> Answer:
+    """Take a project out; what it is stays."""
+    from loops.projects.fleet import registry
+
+    path = find_fleet(args.fleet)
+    registry.remove(path, args.name)
+    lines = [f"{path}: removed {args.name}; the project itself is as it was, and goes on if it runs"]
+    return Answer({"path": path, "name": args.name}, lines)
+
+
+def update(args: argparse.Namespace) -> Answer:
+    """Move a pin."""
+    raise NotImplementedError
+
+
+def _location(fleet: str, word: str) -> str:
+    """A path is meant from where the command is given, and is written down from where fleet.toml is."""
+    from loops.projects.fleet.places import is_url
+
+    home = os.path.dirname(fleet)
+    path = os.path.abspath(word)
+    if is_url(word) or os.path.isabs(word) or (not os.path.isdir(path) and os.path.isdir(os.path.join(home, word))):
+        return word
+    below = os.path.relpath(path, home)
+    return path if below == ".." or below.startswith("../") else below
+
+
+def _entry(fleet: Fleet, entry: Entry) -> dict[str, Any]:
+    from loops.projects.fleet import places
+
+    root = places.root(fleet, entry)
+    return {
+        "name": entry.name,
+        "location": entry.location,
+        "harness": entry.harness,
+        "ref": entry.ref,
+        "enabled": entry.enabled,
+        "secrets": list(entry.secrets),
+        "root": root,
+        "there": os.path.isdir(root),
+        "config": places.config_path(fleet, entry),
+    }
+
+
+def _pin(pin: Pin | None) -> Mapping[str, Any] | None:
+    if pin is None:
+        return None
+    return {"kind": pin.kind.value, "commit": pin.commit, "asked": pin.asked, "checked_out": pin.strays or pin.commit}
+
+
+def _pin_words(pin: Pin | None) -> str:
+    if pin is None:
+        return "none found"
+    strays = f", but {pin.strays[:12]} is checked out" if pin.strays else ""
+    return f"{pin.commit} ({pin.kind.value}{strays})"
+
+
+def _count(fleet: Fleet) -> str:
+    disabled = sum(not each.enabled for each in fleet.projects)
+    return f"{len(fleet.projects)} projects" + (f", {disabled} of them disabled" if disabled else "")
+
+
+def _word(flag: bool) -> str:
+    return "yes" if flag else "no"
