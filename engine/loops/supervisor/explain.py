@@ -253,6 +253,14 @@ _SENTENCES |= {
     ev.ConversationChanged: lambda e: f"{e.agent} was to resume {e.asked} and goes by conversation {e.conversation}",
     ev.ConversationRefused: lambda e: f"conversation {e.conversation} is refused to {e.agent}: it is {e.owner}'s",
     ev.ConversationDropped: lambda e: f"conversation {e.conversation} of {e.agent} is given up",
+    ev.ConversationCarried: lambda e: (
+        f"{e.agent} goes on in conversation {e.conversation} of {e.source}"
+        if e.conversation
+        else f"{e.agent} had no conversation in {e.source} that could be taken over"
+    ),
+    ev.PlaceCarried: lambda e: (
+        f"all phases were done in {e.source}" if e.complete else f"phase {e.phase} is taken over from {e.source}"
+    ),
     ev.TurnStarted: lambda e: f"{e.agent} began a turn" + (f" for nudge {e.nudge}" if e.nudge else ""),
     ev.TurnCompleted: _turn_ended,
     ev.TurnGoesOn: lambda e: f"the long turn of {e.agent} goes on: last sign {span(e.at - e.last_output)} ago",
