@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from loops.config.model import Config
 from loops.errors import LoopsError
 from loops.places import State as StatePlaces

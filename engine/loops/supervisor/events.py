@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from loops.supervisor.carrying_events import *  # noqa: F403  (their names are this module's too)
+from loops.supervisor.carried_events import StateCarried as StateCarried
 from loops.supervisor.event import AboutAgent as AboutAgent
 from loops.supervisor.event import AboutPhase as AboutPhase
 from loops.supervisor.event import Event as Event
-from loops.supervisor.notice_events import *  # noqa: F403
+from loops.supervisor.notice_events import *  # noqa: F403  (their names are this module's too)
 from loops.supervisor.schedule_events import *  # noqa: F403
 from loops.supervisor.turn_events import *  # noqa: F403
 

@@ -64,6 +64,13 @@ def sentence(event: ev.Event) -> str:
 _SENTENCES: dict[type[ev.Event], Callable[[Any], str]] = {}
 
 
+def _carried(e: ev.StateCarried) -> str:
+    where = f"phase {e.phase}" if e.phase else "no phase"
+    where = f"the end of the plan (last {where})" if e.complete else where
+    names = ", ".join(e.conversations) if isinstance(e.conversations, dict) else ""
+    return f"the state of {e.source} was taken over: {where}, conversations of {names or 'nobody'}"
+
+
 def _supervisor_started(e: ev.SupervisorStarted) -> str:
     return f"the supervisor started (pid {e.pid}, epoch {e.epoch}) and took over {_count(e.adopted, 'session')}"
 
@@ -232,6 +239,7 @@ def _count(number: int, what: str) -> str:
 
 _SENTENCES |= {
     ev.SupervisorStarted: _supervisor_started,
+    ev.StateCarried: _carried,
     ev.MachineRebooted: _rebooted,
     ev.SupervisorEnded: lambda e: "the supervisor ended",
     ev.ConfigLoaded: _config_loaded,
@@ -253,14 +261,6 @@ _SENTENCES |= {
     ev.ConversationChanged: lambda e: f"{e.agent} was to resume {e.asked} and goes by conversation {e.conversation}",
     ev.ConversationRefused: lambda e: f"conversation {e.conversation} is refused to {e.agent}: it is {e.owner}'s",
     ev.ConversationDropped: lambda e: f"conversation {e.conversation} of {e.agent} is given up",
-    ev.ConversationCarried: lambda e: (
-        f"{e.agent} goes on in conversation {e.conversation} of {e.source}"
-        if e.conversation
-        else f"{e.agent} had no conversation in {e.source} that could be taken over"
-    ),
-    ev.PlaceCarried: lambda e: (
-        f"all phases were done in {e.source}" if e.complete else f"phase {e.phase} is taken over from {e.source}"
-    ),
     ev.TurnStarted: lambda e: f"{e.agent} began a turn" + (f" for nudge {e.nudge}" if e.nudge else ""),
     ev.TurnCompleted: _turn_ended,
     ev.TurnGoesOn: lambda e: f"the long turn of {e.agent} goes on: last sign {span(e.at - e.last_output)} ago",

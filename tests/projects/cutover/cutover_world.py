@@ -33,6 +33,7 @@ def ground(*, unit: str = "live.service") -> Ground:
         watchdogs=("x-watchdog",),
         tmux="/run/live.sock",
         unit=unit,
+        unit_file="",
         personal=False,
         phases=("1a", "1b"),
         members=members,
@@ -42,8 +43,8 @@ def ground(*, unit: str = "live.service") -> Ground:
 
 def words(*, unit_starts: bool = True) -> Words:
     return Words(
-        stop=Command(("./launch.py", "stop"), cwd="/srv/live"),
-        start=Command(("./launch.py", "start"), cwd="/srv/live", env=(("RESUME_PHASE", "1"),)),
+        stop=(Command(("./launch.py", "stop"), cwd="/srv/live"),),
+        start=(Command(("./launch.py", "start"), cwd="/srv/live", env=(("RESUME_PHASE", "1"),)),),
         status=Command(("./launch.py", "status"), cwd="/srv/live"),
         unit_starts=unit_starts,
     )
@@ -189,7 +190,7 @@ class World:
             "soak": self.staged_agents,
         }
         running = ("staged-runs", "conversations", "phase", "models", "views")
-        return holds[what] if what in holds else self.staged and self.staged_agents and self.carried and what in running
+        return holds.get(what, self.staged and self.staged_agents and self.carried and what in running)
 
 
 @dataclass

@@ -8,7 +8,6 @@ import pytest
 from cutover_world import BrokenOff, Pages, World, plan
 from hypothesis import given
 from hypothesis import strategies as st
-
 from loops.projects.cutover.conduct import Answer, Conductor
 from loops.projects.cutover.plan import Plan, Side, Step, decode, encode
 from loops.projects.cutover.position import Course, Mark, Position

@@ -67,7 +67,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a step is taken back.  No commands: ``why`` says why there is nothing to do."""
+    """How a step is taken back.  No commands: ``why`` says why there is nothing to do.
+
+    Where a command starts a side, the last check is that it runs: what runs already is not started a second time.
+    """
 
     why: str
     commands: tuple[Command, ...] = ()
@@ -131,6 +134,8 @@ class Ground:
     """The live side's tmux socket; empty: the user's own server."""
     unit: str
     """The systemd unit of the live side; empty: none."""
+    unit_file: str
+    """The unit's file, from which the live side's environment is read; empty: none."""
     personal: bool
     """The unit belongs to the user's own service manager."""
     phases: tuple[str, ...]

@@ -27,8 +27,8 @@ GUESS = "an estimate: `loops cutover rehearse` measures it"
 class Words:
     """How the live side is ended, started and asked: known for its form, unless the operator said otherwise."""
 
-    stop: Command
-    start: Command
+    stop: tuple[Command, ...]
+    start: tuple[Command, ...]
     """It keeps the phase: the launchers begin again with phase 0 unless RESUME_PHASE=1 is set."""
     status: Command
     unit_starts: bool = False
@@ -132,7 +132,7 @@ def _stopping(ground: Ground, words: Words) -> Iterator[Command]:
             (*_tmux(ground), "kill-session", "-t", f"={session}"),
             may_fail="it may be gone already; the check after it tells",
         )
-    yield words.stop
+    yield from words.stop
 
 
 def _starting(ground: Ground, words: Words) -> Iterator[Command]:
@@ -141,7 +141,8 @@ def _starting(ground: Ground, words: Words) -> Iterator[Command]:
     if ground.unit and words.unit_starts:
         yield Command((*_systemctl(ground), "start", ground.unit), starts=Side.LIVE, timeout=CHECK_WITHIN)
     else:
-        yield dataclasses.replace(words.start, starts=Side.LIVE)
+        for command in words.start:
+            yield dataclasses.replace(command, starts=Side.LIVE)
 
 
 def _returned(ground: Ground, words: Words) -> Iterator[Check]:
@@ -252,7 +253,7 @@ def _keep(ground: Ground) -> Step:
     return Step(
         id="keep",
         title="Keep the live deployment for the way back",
-        why=f"Nothing in {ground.live_root or ground.live} is removed: `loops cutover run LIVE STAGED --supervised --back` returns to it.",
+        why=f"Nothing in {ground.live_root or ground.live} is removed: `loops cutover run` with --back returns to it.",
         commands=(),
         before=(),
         after=(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from loops.projects.deployment.model import Deployment, Document, Member, Step
@@ -37,6 +37,8 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         yield Place("loop", "", "session_prefix"), d.prefix
     if d.on_complete is not None:
         yield Place("loop", "", "on_complete"), d.on_complete
+    if d.done_marker is not None:
+        yield Place("loop", "", "done_marker"), d.done_marker
     if d.at is not None:
         yield Place("loop", "", "phase index"), str(d.at)
     if d.complete is not None:
@@ -48,6 +50,11 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         for step in d.steps:
             yield Place("phase", step.id, "present"), "yes"
             yield from _step(step, d.members)
+    elif d.now is not None:
+        yield Place("phase", d.now.id, "present"), "yes"
+        yield from _step(replace(d.now, models=None), d.members)
+        for name, model in (d.now.models or {}).items():
+            yield Place("phase", d.now.id, f"model of {name}"), model
     if d.relay is not None:
         for key in ("repo", "branch", "claim", "review", "inbox"):
             value = getattr(d.relay, key)
@@ -70,7 +77,7 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
 
 def _member(m: Member) -> Iterator[tuple[Place, str]]:
     yield Place("agent", m.name, "present"), "yes"
-    for key in ("kind", "session", "dir", "role", "backend", "model", "watch", "state", "conversation"):
+    for key in ("kind", "session", "dir", "role", "backend", "model", "watch", "schedule", "state", "conversation"):
         value = getattr(m, key)
         if value is not None:
             yield Place("agent", m.name, key), value

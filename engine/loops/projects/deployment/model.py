@@ -61,6 +61,8 @@ class Member:
     resume: bool | None = None
     prompt: Document | None = None
     wakes: Wakes | None = None
+    schedule: str | None = None
+    """When a task runs by itself: a calendar expression; empty: only when asked."""
     command: tuple[str, ...] | None = None
     """Of a service."""
     state: str | None = None
@@ -117,12 +119,15 @@ class Deployment:
     prefix: str | None = None
     members: tuple[Member, ...] = ()
     steps: tuple[Step, ...] | None = None
+    now: Step | None = None
+    """Of a captured status, which shows one phase only: that phase, with the effective model of each loop agent."""
     at: int | None = None
     """Index of the phase that it is in, from 0."""
     complete: bool | None = None
     relay: Relay | None = None
     on_complete: str | None = None
     """Name of a task; empty: none."""
+    done_marker: str | None = None
     clis: Mapping[str, Mapping[str, str]] | None = None
     """The backends' own settings by backend and key (bin, flags, prompt_delivery, ...), values as text."""
     times: Mapping[str, float] | None = None
@@ -133,6 +138,12 @@ class Deployment:
     """The rendered kickoff by phase id and agent."""
     template: str | None = None
     """The kickoff's template with the slots ``{phase_id} {plan} {status} {role}``."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Documents that are no file of their own but stand in a script, by the path of their `Document`."""
+    secrets: tuple[str, ...] = ()
+    """Names of environment variables that the agents are given and whose values are secrets.  The values are nowhere here."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where facts came from, by their place (``str(facts.Place)``), as far as it is not plain."""
     untranslated: tuple[Untranslated, ...] = ()
     documents: tuple[str, ...] = field(default=())
     """Every file that was read, absolute: what a migration must leave untouched."""
