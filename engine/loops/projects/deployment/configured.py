@@ -21,16 +21,17 @@ _TIMES = (*forms.TIMES, "hang_after", "stop_grace", "approval_timeout")
 _SETTINGS = (*forms.SETTINGS, "adapter", "resume_flags", "session_flags", "ready_re", "dialog_re", "mode")
 
 
-def read(path: str) -> Deployment:
-    """Read the agents.toml at *path* and what it names.
+def read(path: str, form: Form | None = None) -> Deployment:
+    """Read the agents.toml at *path* and what it names.  *form*: whose it is, where that is known.
 
     Raises:
         ConfigProblems: every mistake in it; or a file that it names is no file that can be read.
     """
-    config = loading.load(path)
+    loaded = loading.read(path)
+    config = loaded.built.config
     files = Files(config.root)
     files.bytes(config.path)
-    form = forms.form(config)
+    form = form or forms.form(config)
     reached = _reached(config, files, form)
     kickoffs, missing = _kickoffs(config, files)
     own = form is Form.LOOPS
@@ -58,9 +59,38 @@ def read(path: str) -> Deployment:
         roles=dict(_roles(config, files)),
         kickoffs=kickoffs,
         template=files.text(config.loop.kickoff_template or resources.prompt("kickoff")),
+        origins=dict(_origins(loaded)),
         untranslated=(*missing, *reached.untranslated),
         documents=files.documents,
     )
+
+
+def _origins(loaded: loading.Loaded) -> Iterator[tuple[str, str]]:
+    """Where the file gives a value, by the value's place among the facts; what is not here is a default."""
+    config = loaded.built.config
+    file = os.path.basename(config.path)
+    rows = [("loop: session_prefix", "defaults.session_prefix"), ("loop: on_complete", "loop.on_complete.run")]
+    rows += [("loop: done_marker", "loop.done.marker")]
+    for agent in config.agents.values():
+        table = "service" if agent.kind is Kind.SERVICE else "agent"
+        for key in ("kind", "session", "dir", "role", "backend", "model", "watch", "enabled", "resume", "command"):
+            rows.append((f"agent {agent.name}: {key}", f"{table}.{agent.name}.{key}"))
+        rows.append((f"agent {agent.name}: prompt sha256", f"agent.{agent.name}.prompt_file"))
+        rows.append((f"agent {agent.name}: wake interval", f"agent.{agent.name}.wake.interval"))
+        rows.append((f"agent {agent.name}: wake prompt sha256", f"agent.{agent.name}.wake.prompt_file"))
+    for phase in config.loop.phases:
+        rows += [(f"phase {phase.id}: {key}", f"loop.phases.{phase.id}.{key}") for key in ("plan", "status")]
+        rows += [(f"phase {phase.id}: model of {name}", f"loop.phases.{phase.id}.models") for name in phase.models]
+    rows += [
+        (f"handoff: {key}", f"loop.handoff.{key}")
+        for key in ("repo", "branch", "claim", "review", "inbox", "builder", "adversary")
+    ]
+    rows += [(f"times: {key}", f"watchdog.{key}") for key in _TIMES]
+    rows += [(f"backend {name}: {key}", f"backend.{name}.{key}") for name in config.backends for key in _SETTINGS]
+    for place, row in rows:
+        line = loaded.line(row)
+        if line:
+            yield place, f"{file}:{line}"
 
 
 def _reached(config: Config, files: Files, form: Form) -> engine_state.Reached:
