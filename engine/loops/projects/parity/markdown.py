@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from loops.projects.parity.comparison import Comparison, Verdict
 from loops.projects.parity.rows import ORDER, Row, clean, rows, skipped
 
+MARK = "# Parity: "
+"""How every such report begins."""
+
 
 def markdown(comparison: Comparison) -> str:
     """Return the whole report; what is the same is counted, everything else listed."""
@@ -15,7 +18,7 @@ def markdown(comparison: Comparison) -> str:
 
 
 def _lines(comparison: Comparison) -> Iterator[str]:
-    yield f"# Parity: {'reached' if comparison.clean else 'NOT reached'}"
+    yield f"{MARK}{'reached' if comparison.clean else 'NOT reached'}"
     yield ""
     for side in comparison.live:
         yield f"- live: {_code(side.source)} ({side.form})"

@@ -7,6 +7,8 @@ from loops.projects.parity.comparison import Comparison, Standing, Verdict
 from loops.projects.parity.rows import ORDER, Row, clean, rows, skipped
 from loops.projects.report.template import template
 
+GENERATOR = "loops parity"
+"""What the head of every such page says of who made it."""
 MOST = 3000
 """Rows that are the same and are listed: a page of more is no help."""
 _LOOKS = {Verdict.MISSING: "bad", Verdict.DIFFERENT: "bad", Verdict.CHANGED: "hold", Verdict.EXPECTED: "soft"}
@@ -19,6 +21,7 @@ def html(comparison: Comparison) -> str:
     shown = [*(row for row in found if row.verdict is not Verdict.SAME), *same[:MOST]]
     return template(__package__, "page.html.j2").render(
         comparison=comparison,
+        generator=GENERATOR,
         version=__version__,
         verdicts=[(verdict.value, comparison.count(verdict), _LOOKS.get(verdict, "good")) for verdict in ORDER],
         rows=[(row, row.verdict.value, _LOOKS.get(row.verdict, "good")) for row in shown],
