@@ -15,6 +15,7 @@ import zlib
 from loops.errors import SessionError
 
 CONFIG_NAME = "agents.toml"
+FLEET_NAME = "fleet.toml"
 SOCKET_BYTES = 107
 """Of a socket's whole path (unix(7))."""
 
@@ -24,18 +25,26 @@ def find_config(given: str | None = None, start: str | None = None) -> str:
 
     A directory stands for the agents.toml in it.  The file need not exist when it was named.
     """
-    named = given or os.environ.get("LOOPS_CONFIG")
+    return _find(CONFIG_NAME, given or os.environ.get("LOOPS_CONFIG"), start)
+
+
+def find_fleet(given: str | None = None, start: str | None = None) -> str:
+    """The same for fleet.toml, with ``$LOOPS_FLEET``."""
+    return _find(FLEET_NAME, given or os.environ.get("LOOPS_FLEET"), start)
+
+
+def _find(name: str, named: str | None, start: str | None) -> str:
     if named:
         path = os.path.realpath(named)
-        return os.path.join(path, CONFIG_NAME) if os.path.isdir(path) else path
+        return os.path.join(path, name) if os.path.isdir(path) else path
     here = os.path.realpath(start or os.getcwd())
     while True:
-        candidate = os.path.join(here, CONFIG_NAME)
+        candidate = os.path.join(here, name)
         if os.path.isfile(candidate):
             return candidate
         parent = os.path.dirname(here)
         if parent == here:
-            return os.path.join(os.path.realpath(start or os.getcwd()), CONFIG_NAME)
+            return os.path.join(os.path.realpath(start or os.getcwd()), name)
         here = parent
 
 

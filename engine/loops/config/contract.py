@@ -1,4 +1,4 @@
-"""agents.toml against its JSON Schema: every breach, in words that say what is allowed."""
+"""A document against its JSON Schema: every breach, in words that say what is allowed."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _TYPES = {
 _LIMITS = {"minimum": "at least", "maximum": "at most"}
 
 
-def breaches(document: Mapping[str, Any]) -> list[Breach]:
-    """Return every breach of the schema in *document*, without any order."""
+def breaches(document: Mapping[str, Any], name: str = "agents") -> list[Breach]:
+    """Return every breach of ``schemas/<name>.schema.json`` in *document*, without any order."""
     import jsonschema  # 15 MB and 0.1 s: only the process that checks a changed file pays for it
 
-    with open(resources.schema("agents"), encoding="utf-8") as file:
+    with open(resources.schema(name), encoding="utf-8") as file:
         schema = json.load(file)
     # Without [defaults] the two values in it are what is missing, and what the message must name.
-    document = {"defaults": {}, **document}
+    document = {**{table: {} for table in schema.get("required", ())}, **document}
     extend = jsonschema.validators.extend
     validator = extend(jsonschema.Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
     errors = list(validator(schema).iter_errors(document))
@@ -71,8 +71,10 @@ def _unknown(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Brea
 
 def _belongs(key: str, schema: Mapping[str, Any]) -> str:
     """A key that another table knows."""
-    tables = {"watchdog": "[watchdog]", "defaults": "[defaults]", "loop": "[loop]", "agent": "[[agent]]"}
-    homes = [header for name, header in tables.items() if key in schema["$defs"][name]["properties"]]
+    tables = {"fleet": "[fleet]", "project": "[[project]]"}
+    tables |= {"watchdog": "[watchdog]", "defaults": "[defaults]", "loop": "[loop]", "agent": "[[agent]]"}
+    found = schema["$defs"]
+    homes = [header for name, header in tables.items() if name in found and key in found[name]["properties"]]
     return f"; it belongs in {' or '.join(homes)}" if homes else ""
 
 
@@ -115,7 +117,7 @@ def _wrong(error: ValidationError) -> Breach:
 def _remedy(rule: object, wanted: object, path: DocPath, value: object) -> str:
     if rule != "type":
         return ""
-    if wanted == "array" and isinstance(value, dict) and path in (("agent",), ("service",)):
+    if wanted == "array" and isinstance(value, dict) and len(path) == 1:
         return f": write [[{path[0]}]] with two brackets"
     if wanted in ("boolean", "number", "integer") and isinstance(value, str):
         return ": write it without quotes"

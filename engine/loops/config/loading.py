@@ -1,29 +1,16 @@
-"""Reading agents.toml: bytes, text, document, facts.  All mistakes of the file are raised together."""
+"""Reading agents.toml: file, document, facts.  All mistakes of the file are raised together."""
 
 from __future__ import annotations
 
-import errno
 import os
-import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from loops.config.build import Built, build
 from loops.config.model import Config
-from loops.config.positions import Positions, locate
-from loops.config.problems import ConfigProblems, DocPath, Problem, quoted
-
-_LARGEST = 8 * 1024 * 1024
-"""Bytes; a real file has a hundredth of it, so that a larger one is something else."""
-
-_REMEDIES = {
-    errno.ENOENT: "there is no such file: write one with `loops init`, or name another with --config",
-    errno.EISDIR: "is a directory: name the agents.toml in it",
-    errno.EACCES: "may not be read by this user: change its owner or mode",
-    errno.ENOTDIR: "there is no such file: a part of its path is not a directory",
-}
+from loops.config.positions import Positions
+from loops.config.problems import ConfigProblems
+from loops.config.toml_file import TomlFile, parse_toml, read_bytes, too_deep
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,92 +47,22 @@ def read(path: str) -> Loaded:
     import hashlib
 
     path = os.path.abspath(path)
-    raw, about = _bytes(path)
-    text = _text(path, raw)
+    raw, about = read_bytes(
+        path, name="agents.toml", absent="write one with `loops init`, or name another with --config"
+    )
+    file = parse_toml(path, raw)
     try:
-        document = _document(path, text)
-        positions = locate(text)
-        _check(path, document, positions)
+        _check(file)
     except RecursionError:
-        raise ConfigProblems([Problem(path, 0, "", "its lists or tables are nested too deeply")]) from None
-    return Loaded(build(document, path, hashlib.sha256(raw).hexdigest()), positions, about)
+        raise too_deep(path) from None
+    return Loaded(build(file.document, path, hashlib.sha256(raw).hexdigest()), file.positions, about)
 
 
-def _bytes(path: str) -> tuple[bytes, os.stat_result]:
-    try:
-        # Without O_NONBLOCK the open of a FIFO would wait for a writer for ever.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            about = os.fstat(file.fileno())
-            if stat.S_ISDIR(about.st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-            if not stat.S_ISREG(about.st_mode):
-                raise ConfigProblems([Problem(path, 0, "", "is not a regular file")])
-            raw = file.read(_LARGEST + 1)
-    except OSError as error:
-        message = _REMEDIES.get(error.errno or 0, f"cannot be read: {error.strerror}")
-        raise ConfigProblems([Problem(path, 0, "", message)]) from None
-    if len(raw) > _LARGEST:
-        raise ConfigProblems([Problem(path, 0, "", f"is larger than {_LARGEST} bytes: this is no agents.toml")])
-    return raw, about
-
-
-def _text(path: str, raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8-sig").replace("\r\n", "\n")
-    except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
-        message = f"byte {raw[error.start]:#04x} at column {column} is not UTF-8: save the file as UTF-8"
-        raise ConfigProblems([Problem(path, line, "", message)]) from None
-
-
-def _document(path: str, text: str) -> dict[str, Any]:
-    import tomli
-
-    try:
-        return tomli.loads(text)
-    except ValueError as error:  # TOMLDecodeError, and that of int() for a number of thousands of digits
-        said = str(error)
-        place = re.search(r" \(at line (\d+), column (\d+)\)$", said)
-        if place:
-            line, what = int(place[1]), f"{said[: place.start()]} (column {place[2]})"
-        else:
-            line, what = text.count("\n") + (not text.endswith("\n")), said.removesuffix(" (at end of document)")
-        raise ConfigProblems([Problem(path, line, "", f"this is not TOML: {what}")]) from None
-
-
-def _check(path: str, document: Mapping[str, Any], positions: Positions) -> None:
+def _check(file: TomlFile) -> None:
     from loops.config import contract, rules
 
-    misread = contract.breaches(document)
+    misread = contract.breaches(file.document)
     places = {place for place, _ in misread}
-    broken = [*misread, *rules.breaches(rules.without(document, places), places)]
+    broken = [*misread, *rules.breaches(rules.without(file.document, places), places)]
     if broken:
-        raise ConfigProblems(
-            Problem(path, positions.line(place), spoken(place, document), message)
-            for place, message in dict.fromkeys(broken)
-        )
-
-
-def spoken(place: DocPath, document: Mapping[str, Any]) -> str:
-    """Return *place* as people write it: ``agent.builder.kind``, or ``agent[0].kind`` while that agent has no name."""
-    words: list[str] = []
-    here: Any = document
-    for part in place:
-        try:
-            here = here[part]
-        except (KeyError, IndexError, TypeError):
-            here = None
-        if isinstance(part, str):
-            words.append(_word(part))
-            continue
-        name = (here.get("name") or here.get("id")) if isinstance(here, dict) else None
-        if isinstance(name, str):
-            words.append(_word(name))
-        else:
-            words[-1] += f"[{part}]"
-    return ".".join(words)
-
-
-def _word(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else quoted(key)
+        raise ConfigProblems(file.problem(place, message) for place, message in dict.fromkeys(broken))

@@ -36,15 +36,19 @@ class Problem:
 
 
 class ConfigProblems(ConfigError):
-    """All mistakes of one file, sorted by line; the text has one line for each."""
+    """All mistakes of a file, or of several, sorted by file and line; the text has one line for each."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         """Take the problems in any order.  What they quote may be a key in a wrong place, and they are journaled."""
         from loops.secrets.redaction import redact  # only needed when something is wrong
 
         shown = (Problem(each.path, each.line, redact(each.key), redact(each.message)) for each in problems)
-        self.problems = tuple(sorted(shown, key=lambda problem: (problem.line, problem.key, problem.message)))
+        self.problems = tuple(sorted(shown, key=_order))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def _order(problem: Problem) -> tuple[str, int, str, str]:
+    return problem.path, problem.line, problem.key, problem.message
 
 
 def quoted(text: str) -> str:
@@ -55,9 +59,9 @@ def quoted(text: str) -> str:
     return "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in shown)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return a question that names the known word nearest to *word*, or nothing when none is near."""
+def nearest(word: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """Return a question that names the known word nearest to *word*, or nothing when none is near (*likeness*, to 1)."""
     import difflib  # only needed when something is wrong
 
-    close = difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word.lower(), sorted(known), n=1, cutoff=likeness)
     return f'; did you mean "{close[0]}"?' if close else ""

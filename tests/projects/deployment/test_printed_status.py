@@ -105,3 +105,9 @@ def test_any_text_is_a_status_or_is_refused(text: str):
     except ConfigProblems:
         return
     assert shown.members or "watchdog" in text
+
+
+def test_the_head_tells_how_many_phases_there_are():
+    text = "phase: poe2e [19/20]  plan=p.md  (in progress)\nboss  persistent  claude  large  heal  RUNNING\n"
+
+    assert parse(text, "x").count == 20

@@ -40,6 +40,7 @@ def read(path: str, form: Form | None = None) -> Deployment:
         form=form,
         root=config.root,
         prefix=config.session_prefix,
+        log_dir=config.log_dir,
         members=tuple(
             replace(_member(agent, files), conversation=reached.conversations.get(agent.name))
             for agent in config.agents.values()

@@ -35,6 +35,8 @@ def facts(deployment: Deployment) -> dict[Place, str]:
 def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
     if d.prefix is not None:
         yield Place("loop", "", "session_prefix"), d.prefix
+    if d.log_dir is not None:
+        yield Place("loop", "", "log_dir"), d.log_dir
     if d.on_complete is not None:
         yield Place("loop", "", "on_complete"), d.on_complete
     if d.done_marker is not None:
@@ -50,7 +52,9 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         for step in d.steps:
             yield Place("phase", step.id, "present"), "yes"
             yield from _step(step, d.members)
-    elif d.now is not None:
+    elif d.count is not None:
+        yield Place("phases", "", "count"), str(d.count)
+    if d.steps is None and d.now is not None:
         yield Place("phase", d.now.id, "present"), "yes"
         yield from _step(replace(d.now, models=None), d.members)
         for name, model in (d.now.models or {}).items():
@@ -72,7 +76,10 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
     for role, document in (d.roles or {}).items():
         yield Place("role", role, "sha256"), _digest(document)
     for (phase, agent), text in (d.kickoffs or {}).items():
-        yield Place("kickoff", f"{phase}/{agent}", "sha256"), sha256(text.encode()).hexdigest()
+        yield (
+            Place("kickoff", f"{phase}/{agent}", "sha256"),
+            sha256(text.encode("utf-8", "surrogateescape")).hexdigest(),
+        )
 
 
 def _member(m: Member) -> Iterator[tuple[Place, str]]:
@@ -103,7 +110,7 @@ def _step(step: Step, members: tuple[Member, ...]) -> Iterator[tuple[Place, str]
     if step.models is None:
         return
     for member in members:  # the effective model: what will run, however it was written down
-        if member.kind == "loop" and member.model is not None:
+        if member.kind == "loop" and (member.model is not None or effective_model(step.models, member)):
             yield Place("phase", step.id, f"model of {member.name}"), effective_model(step.models, member)
 
 

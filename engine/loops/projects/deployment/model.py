@@ -1,8 +1,8 @@
 """A deployment as frozen facts, whoever runs it: the launchers' scripts, the earlier engine, or this one.
 
-``None`` always means that the source does not tell, never that there is none: a captured status names no working
-directories, and must not be read as if there were none.  Times are seconds, paths absolute strings.  Nothing here says
-how the facts were found.
+``None`` means that the source gives no value.  Whether that is "it does not tell" (a captured status names no working
+directories) or "there is none" (an agents.toml whose agent has no wake), `loops.projects.deployment.telling` knows
+from the form.  Times are seconds, paths absolute strings.  Nothing here says how the facts were found.
 """
 
 from __future__ import annotations
@@ -117,10 +117,13 @@ class Deployment:
     root: str | None = None
     """The directory that relative paths of the source start from."""
     prefix: str | None = None
+    log_dir: str | None = None
     members: tuple[Member, ...] = ()
     steps: tuple[Step, ...] | None = None
     now: Step | None = None
     """Of a captured status, which shows one phase only: that phase, with the effective model of each loop agent."""
+    count: int | None = None
+    """Of a captured status: how many phases there are."""
     at: int | None = None
     """Index of the phase that it is in, from 0."""
     complete: bool | None = None
@@ -149,3 +152,5 @@ class Deployment:
     untranslated: tuple[Untranslated, ...] = ()
     documents: tuple[str, ...] = field(default=())
     """Every file that was read, absolute: what a migration must leave untouched."""
+    untold: tuple[str, ...] = ()
+    """Places that this source does not tell although its form does, as patterns: ``agent *: resume``."""

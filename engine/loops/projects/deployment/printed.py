@@ -41,6 +41,7 @@ class _Row:
 class _Phase:
     id: str
     index: int
+    count: int
     plan: str | None
     how: str
 
@@ -61,7 +62,7 @@ def parse(text: str, source: str) -> Deployment:
         place = f"{source}:{number}"
         found = _PHASE.match(line)
         if found:
-            phase = _Phase(found["id"], int(found["at"]) - 1, found["plan"], found["how"] or "")
+            phase = _Phase(found["id"], int(found["at"]) - 1, int(found["of"]), found["plan"], found["how"] or "")
         elif tuple(line.lower().split())[:6] == _HEAD:
             columns = _columns(line)
         elif row := _row(line, columns):
@@ -120,7 +121,9 @@ def _from_json(document: Mapping[str, Any], source: str) -> tuple[_Phase | None,
     told = document.get("phase")
     if not isinstance(told, dict) or not told.get("id") or not isinstance(told.get("index"), int):
         return None, rows
-    return _Phase(str(told["id"]), told["index"], None, "complete" if told.get("complete") else "in progress"), rows
+    count = told["count"] if isinstance(told.get("count"), int) else 0
+    how = "complete" if told.get("complete") else "in progress"
+    return _Phase(str(told["id"]), told["index"], count, None, how), rows
 
 
 def _deployment(source: str, phase: _Phase | None, rows: Sequence[_Row], others: Sequence[Untranslated]) -> Deployment:
@@ -138,6 +141,7 @@ def _deployment(source: str, phase: _Phase | None, rows: Sequence[_Row], others:
         form=Form.STATUS,
         members=tuple(map(_member, members)),
         now=Step(phase.id, phase.plan or None, models=dict(_models(members))) if phase is not None else None,
+        count=phase.count or None if phase is not None else None,
         at=phase.index if phase is not None and started else None,
         complete="complete" in phase.how if phase is not None and started and phase.how else None,
         untranslated=tuple(others),

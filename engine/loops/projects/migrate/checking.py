@@ -9,8 +9,8 @@ from loops.config.problems import quoted
 from loops.projects.deployment.facts import Place, facts
 from loops.projects.deployment.model import Deployment
 
-_REACHED = ("state", "conversation", "phase index", "complete")
-"""Fields that say how far it is, not what it is."""
+_REACHED = ("state", "conversation", "phase index", "complete", "log_dir")
+"""Fields that say how far it is, not what it is, and where that is kept: each project has its own state."""
 
 
 @dataclass(frozen=True, slots=True)
