@@ -73,6 +73,8 @@ class _Composing:
         if service:
             yield self._line("command", list(member.command or ()), f"{place}: command")
             return
+        if member.kind == "loop":
+            yield self._line("isolate", False, said="it sees what it has seen; without this line it would be isolated")
         if member.resume:
             yield self._line("resume", True, f"{place}: conversation")
         if member.prompt is not None:
