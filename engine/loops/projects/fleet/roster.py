@@ -62,19 +62,21 @@ def kept(path: str) -> Roster | None:
 
 def read(path: str) -> Roster:
     """Read fleet.toml itself, and keep what it says."""
-    from loops.config.fleet import read_fleet
+    from loops.config.fleet import ABSENT, parse_fleet
+    from loops.config.toml_file import read_bytes
     from loops.projects.fleet import places
 
     place = CrewPlace(path)
-    reading = read_fleet(place.fleet)
+    raw, about = read_bytes(place.fleet, name="fleet.toml", absent=ABSENT)
+    reading = parse_fleet(place.fleet, raw)
     facts = {
-        "made_from": made_from(place.fleet, reading.file.about, "fleet"),
+        "made_from": made_from(place.fleet, about, "fleet"),
         "projects": [
             (each.name, places.named_config(reading.fleet, each), each.enabled) for each in reading.fleet.projects
         ],
         "problems": [str(problem) for problem in reading.problems],
     }
-    if _is_old_enough(reading.file.about):
+    if _is_old_enough(about):
         place.create()
         write(place.roster, json.dumps(facts).encode())
     listed = [
