@@ -147,14 +147,13 @@ def _told(args: argparse.Namespace, report: Report) -> Answer:
 
 def _location(fleet: str, word: str) -> str:
     """A path is meant from where the command is given, and is written down from where fleet.toml is."""
-    from loops.projects.fleet.places import is_url
+    from loops.projects.fleet.places import is_url, location_of
 
     home = os.path.dirname(fleet)
     path = os.path.abspath(word)
     if is_url(word) or os.path.isabs(word) or (not os.path.isdir(path) and os.path.isdir(os.path.join(home, word))):
         return word
-    below = os.path.relpath(path, home)
-    return path if below == ".." or below.startswith("../") else below
+    return location_of(fleet, path)
 
 
 def _entry(fleet: Fleet, entry: Entry) -> dict[str, Any]:
