@@ -45,6 +45,7 @@ RULES: dict[str, str] = {
     "done-refused": "done is computed, never believed: the marker alone ends no phase, and the reasons go to the Builder, once",
     "phase-done": "a phase is done when its marker stands, each item has its PASS or needs none, no veto, checks succeed",
     "phase-first": "a project begins with its first phase",
+    "carried": "a project that was migrated goes on where it was, with the conversations that it had",
     "phase-next": "when a phase is done the next one begins",
     "phase-moved": "when the order of the phases in the file changes, the current phase stays the same",
     "phase-appended": "a phase that is appended after the end resumes the sequence",
