@@ -236,6 +236,18 @@ def test_a_ref_that_is_no_engine_is_refused_and_nothing_is_made(
     assert os.listdir(parent) == []
 
 
+@pytest.mark.parametrize("kind", [Kind.SUBMODULE, Kind.FLAKE])
+def test_an_engine_that_refuses_the_template_is_not_pinned(parent: Path, engine: EngineRepository, kind: Kind) -> None:
+    (engine.root / "agents.py").write_text("import sys\nsys.exit(f'{sys.argv[-1]}:40: there is no such key')\n")
+    git(engine.root, "commit", "--quiet", "-am", "an engine of its own mind")
+
+    with pytest.raises(LoopsError, match="main is too old for this template, or broken") as caught:
+        create(Order("recipes", str(parent), engine=kind, ref="main", url=engine.url))
+
+    assert f"{parent}/recipes/agents.toml:40: there is no such key" in str(caught.value)
+    assert os.listdir(parent) == []
+
+
 def test_a_flake_needs_an_engine_with_a_flake(parent: Path, engine: EngineRepository) -> None:
     with pytest.raises(UsageError, match=r"no flake\.nix and no agents\.py"):
         create(Order("recipes", str(parent), engine=Kind.FLAKE, ref="old", url=engine.url))
