@@ -188,7 +188,7 @@ def _start(project: Project, place: CrewPlace | None) -> None:
     if place is None or installed.find(project.config_path) is not None:
         start_supervisor(project)
         return
-    crew_process.bring(project.config_path, project.config().log_dir, place)
+    crew_process.bring(project.config_path, place)
 
 
 def _ensure_crew(place: CrewPlace, wanted: Sequence[Listed]) -> None:

@@ -13,6 +13,7 @@ from loops.places import Runtime
 from loops.projects.fleet import watchdog
 from loops.sessions.launch import ensure_holder
 from loops.supervisor import arriving, control, emergency, processes
+from loops.supervisor.config_file import compiled
 from loops.supervisor.membership import CrewPlace
 
 COMES_WITHIN = 30.0
@@ -80,21 +81,31 @@ def _last_words(place: CrewPlace) -> str:
     return place.log
 
 
-def bring(config_path: str, log_dir: str, place: CrewPlace) -> None:
-    """Have the process at *place* supervise the project at *config_path*.
+def bring(config_path: str, place: CrewPlace) -> None:
+    """Have the process at *place* supervise the project at *config_path*, and bring it up.
 
-    Its holder is started here, where nobody else waits for it.  LoopsError: it cannot be supervised.
+    What takes long is done here, where nobody else waits for it: agents.toml is checked, and the holder started.
+    LoopsError: it cannot be supervised now; the process goes on trying.
     """
     runtime = Runtime(config_path)
-    log = os.path.join(log_dir, "holder.log")
-    ensure_holder(runtime, supervisor=None, env=dict(os.environ), log_path=log, timeout=COMES_WITHIN)
+    log_dir = _log_dir(config_path)
+    if log_dir:
+        log = os.path.join(log_dir, "holder.log")
+        ensure_holder(runtime, supervisor=None, env=dict(os.environ), log_path=log, timeout=COMES_WITHIN)
     try:
-        if arriving.join(config_path, place) is None:
+        if arriving.join(config_path, place, up=True) is None:
             raise SessionError(f"the process that supervises {place.fleet} is gone, or has no {config_path}; try again")
     except LoopsError:
-        if not emergency.living(runtime) and not processes.supervisors(runtime, None, ask_holder=False):
+        if log_dir and not emergency.living(runtime):
             emergency.quit_holder(runtime)
         raise
+
+
+def _log_dir(config_path: str) -> str:
+    """Where the logs are; "" when agents.toml is bad: then it is for the process to say so, and to try again."""
+    with suppress(LoopsError):
+        return compiled(config_path).log_dir
+    return ""
 
 
 def end_if_idle(place: CrewPlace) -> None:

@@ -66,21 +66,29 @@ def read(path: str) -> Roster:
     from loops.projects.fleet import places
 
     place = CrewPlace(path)
+    about = _about(place.fleet)  # before it is read: what changes meanwhile does not match the cache
     reading = read_fleet(place.fleet)
     facts = {
-        "made_from": made_from(place.fleet, reading.file.about, "fleet"),
+        "made_from": made_from(place.fleet, about, "fleet") if about is not None else None,
         "projects": [
             (each.name, places.named_config(reading.fleet, each), each.enabled) for each in reading.fleet.projects
         ],
         "problems": [str(problem) for problem in reading.problems],
     }
-    if _is_old_enough(reading.file.about):
+    if about is not None and _is_old_enough(about):
         place.create()
         write(place.roster, json.dumps(facts).encode())
     listed = [
         Listed(each.name, places.config_path(reading.fleet, each), each.enabled) for each in reading.fleet.projects
     ]
     return Roster(place.fleet, tuple(listed), tuple(map(str, reading.problems)))
+
+
+def _about(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None  # the reading says best why
 
 
 def _is_old_enough(about: os.stat_result) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from loops.config.cache import refusal
 from loops.places import Runtime
 from loops.projects.fleet.asking import Silence, ask_all
 from loops.projects.fleet.roster import Listed, Roster
@@ -133,16 +134,19 @@ def _at_rest(listed: Listed, told: Mapping[str, Any]) -> Line:
 
 def _why_at_rest(listed: Listed, told: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Condition, str]:
     standing = told.get("standing", "")
+    runtime = Runtime(listed.config_path)
     if standing == "broken":
         return Condition.BROKEN, str(told["why"])
     if standing == "starting":
         return Condition.STARTING, ""
-    if _holder_lives(Runtime(listed.config_path)):
+    if _holder_lives(runtime):
         return Condition.UNWATCHED, "its sessions live without a supervisor: `loops fleet up` starts it"
     if not listed.enabled:
         return Condition.DISABLED, ""
     if not os.path.isfile(listed.config_path):
         return Condition.ABSENT, f"{listed.config_path} is not there"
+    if why := refusal(listed.config_path, os.path.join(runtime.root, "config.json")):
+        return Condition.BROKEN, why
     return (Condition.STOPPED if known.get("stopped") else Condition.DOWN), ""
 
 

@@ -25,6 +25,18 @@ class Standing(Enum):
     DISABLED = "disabled"
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a project is to be taken in charge; kept until that succeeds.
+
+    ``up``: it is to be up; ``begins``: if it never was; ``asked``: to be in charge, whatever its journal says.
+    """
+
+    up: bool = False
+    begins: bool = False
+    asked: bool = False
+
+
 @dataclass(slots=True)
 class Ward:
     """Mutable, for it is the one place where this is known.  Times are those of the crew's clock."""
@@ -39,6 +51,9 @@ class Ward:
     """When it is tried again; 0: it is not."""
     tries: int = 0
     pause: float = 0.0
+    wish: Wish = Wish()
+    said: str = ""
+    """The last that its supervisor told the operator."""
     member: Member | None = None
 
     def become(self, standing: Standing, now: float, why: str = "") -> None:
