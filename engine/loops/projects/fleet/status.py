@@ -16,6 +16,7 @@ from loops.config.cache import refusal
 from loops.places import Runtime
 from loops.projects.fleet.asking import Silence, ask_all
 from loops.projects.fleet.roster import Listed, Roster
+from loops.sessions.text import printable
 from loops.supervisor.membership import CrewPlace
 
 WITHIN = 2.0
@@ -183,7 +184,7 @@ def cells(line: Line) -> tuple[str, ...]:
     """What the table shows of one project."""
     from loops.protocol.moment import span
 
-    phase = f"{line.phase or '-'} {max(line.index, 0) + 1}/{line.phases}" if line.phases else "-"
+    phase = f"{printable(line.phase) or '-'} {max(line.index, 0) + 1}/{line.phases}" if line.phases else "-"
     agents = f"{line.running}/{line.agents}" if line.agents else "-"
     wrong = " ".join(f"{count} {word}" for word, count in line.wrong.items())
     state = line.condition.value if line.enabled or line.condition is Condition.DISABLED else _disabled(line)
@@ -204,7 +205,7 @@ def _disabled(line: Line) -> str:
 
 
 def _short(text: str) -> str:
-    text = "".join(c if c.isprintable() else " " for c in text)
+    text = printable(" ".join(text.split()))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
