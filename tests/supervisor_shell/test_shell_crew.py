@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
-from loops.supervisor.crew import Crew, Ending
+from loops.supervisor.crew import Crew, Ending, Stuck
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.run import Shared, Supervisor
 from shell_project import ShellProject
@@ -159,8 +160,6 @@ def test_when_the_process_leaves_all_are_asked_to(stage: Stage) -> None:
 
 
 def test_the_longest_turn_of_each_is_known(stage: Stage) -> None:
-    import time
-
     slow = stage.add("slow", lambda: time.sleep(0.05))
     member = stage.crew._members["member slow"]
 
@@ -168,6 +167,24 @@ def test_the_longest_turn_of_each_is_known(stage: Stage) -> None:
 
     assert slow.turns == 1
     assert member.longest >= 0.05
+
+
+def test_a_turn_that_does_not_end_is_broken_off_where_others_wait() -> None:
+    stage = Stage()
+    stage.crew = Crew(limit=0.2)
+
+    def hang() -> None:
+        while True:
+            time.sleep(60)
+
+    stuck, good = stage.add("stuck", hang), stage.add("good")
+    for puppet in (stuck, good):
+        stage.crew.turn(stage.crew._members[f"member {puppet.config_path}"])
+
+    assert isinstance(stage.endings["stuck"].error, Stuck)
+    assert stuck.closed == 1
+    assert good.turns == 1
+    assert stage.run_for(0.5) == 0  # and no alarm comes later
 
 
 # ---- real ones ---------------------------------------------------------------------------------------------------------

@@ -222,7 +222,7 @@ def watchdog(args: argparse.Namespace) -> int:
         raise UsageError("the watchdog runs in the foreground; `loops fleet status --json` has facts")
     path = find_fleet(args.fleet)
     roster(path)  # says best what is wrong with the path
-    code = process.run(path, all=True)
+    code = process.run(path, all=True, take_over=args.takeover)
     if code == TAKEN:
         pid = processes.lock_owner(CrewPlace(path).lock)
         raise SessionError(f"the process {pid or 'of another user'} supervises the projects of {path} already")

@@ -123,7 +123,7 @@ class Holding:
             launch.ensure_holder(
                 self._runtime,
                 supervisor=self._command,
-                env=dict(os.environ),
+                env=sd_notify.left_out(os.environ),
                 log_path=self._log,
                 itself=True,
                 answer=self._within,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from loops.config import encode
 from loops.config.model import Config
+from loops.errors import JournalError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import tree
@@ -32,6 +34,8 @@ def tell(config: Config, verb: str, detail: str = "") -> State:
         state, more, _ = decide(state, Told(at, verb, detail=detail))
         ledger.append([*events, *more])
         ledger.commit()
+        with suppress(JournalError):  # for those who look at no more of the journal
+            ledger.keep_snapshot(state, least=0)
     finally:
         ledger.close()
     return state

@@ -19,6 +19,8 @@ from loops.supervisor.membership import CrewPlace
 COMES_WITHIN = 30.0
 """Seconds for what takes half of one."""
 ENDS_WITHIN = 10.0
+ANSWER = 3.0
+"""Seconds after which a process that is asked to leave counts as stuck."""
 GLANCE = 0.02
 OF_A_SESSION = ("LOOPS_", "AGENT_")
 """How variables begin that are about the agent in whose session we may run; those of `KEPT` are about the machine."""
@@ -106,6 +108,26 @@ def _log_dir(config_path: str) -> str:
     with suppress(LoopsError):
         return compiled(config_path).log_dir
     return ""
+
+
+def take_over(place: CrewPlace) -> int:
+    """Take the place of the process that runs, which leaves, or is killed when it is stuck; return the lock.
+
+    The agents live on with their holders.  SessionError: it does not even end when killed.
+    """
+    deadline = time.monotonic() + COMES_WITHIN
+    while True:
+        lock = place.take_lock()
+        if lock is not None:
+            return lock
+        with processes.Departure() as departure:
+            departure.expect("the process that supervises the fleet", processes.lock_owner(place.lock))
+            with suppress(TimeoutError):
+                control.ask(place.control_socket, {"verb": "leave"}, ANSWER)
+            if departure.wait(ANSWER):
+                departure.kill()
+            if (left := departure.wait(ANSWER)) or time.monotonic() >= deadline:
+                raise SessionError(f"{', '.join(left) or place.lock}: it does not give its place up")
 
 
 def end_if_idle(place: CrewPlace) -> None:

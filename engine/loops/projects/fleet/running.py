@@ -26,7 +26,7 @@ from loops.projects.fleet.ward import Standing, Ward, Wish
 from loops.sessions.terminal import raise_descriptor_limit
 from loops.supervisor import arriving, membership, processes
 from loops.supervisor.control import Control
-from loops.supervisor.crew import Crew, Ending
+from loops.supervisor.crew import LONGEST_TURN, Crew, Ending, Stuck
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.membership import CrewPlace
 from loops.supervisor.run import Shared, Supervisor
@@ -45,7 +45,7 @@ class FleetCrew:
         self._place = place
         self._command = command
         self._all = all
-        self._crew = Crew(look_again=self._look_again)
+        self._crew = Crew(look_again=self._look_again, limit=LONGEST_TURN)
         self._now = self._crew.now
         self._wards: dict[str, Ward] = {}
         self._queue: deque[Ward] = deque()
@@ -105,7 +105,7 @@ class FleetCrew:
         """What a process before us had in its charge, and is no longer in the file, must not be without a supervisor."""
         for path in self._place.remembered():
             if path not in listed:
-                self._hand_over(Ward(path, path, False))
+                self._hand_over(Ward(path, path, False, Standing.APART))
 
     def _begin(self, ward: Ward, wish: Wish = RESUME) -> None:
         """Take *ward* in charge, after those that wait already: one a turn, so that nobody waits for all of them."""
@@ -132,7 +132,8 @@ class FleetCrew:
             runtime.create()
             membership.join(runtime, self._place)
             shared = Shared(self._command, self._place.lock, partial(self._said, ward), wish.begins)
-            supervisor = Supervisor(ward.config_path, up=wish.up, shared=shared)
+            with self._crew.limited():
+                supervisor = Supervisor(ward.config_path, up=wish.up, shared=shared)
             if supervisor.rests and not wish.asked:
                 supervisor.abandon()
                 ward.become(Standing.DOWN if ward.enabled else Standing.DISABLED, self._now())
@@ -163,13 +164,13 @@ class FleetCrew:
 
     def _stumble(self, ward: Ward, error: Exception) -> None:
         """Say why *ward* cannot be supervised, and when that is tried again."""
-        if isinstance(error, LoopsError | OSError):
+        if isinstance(error, LoopsError | OSError | Stuck):
             why = str(error)
         else:
             why = f"its supervisor failed, which is a mistake of loops: {type(error).__name__}: {error}"
             self._say_of(ward, "".join(traceback.format_exception(error)).rstrip())
         told = why == ward.why
-        ward.stumble(self._now(), why)
+        ward.stumble(self._now(), why, stuck=isinstance(error, Stuck))
         if not told:
             self._say_of(ward, f"{why}; the other projects go on, and this one is tried again")
         self._inotify.watch(os.path.dirname(ward.config_path))
