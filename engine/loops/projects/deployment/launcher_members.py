@@ -12,6 +12,7 @@ from hashlib import sha256
 from loops.config import calendar
 from loops.projects.deployment import engine_state, unit_file
 from loops.projects.deployment.environment import Setting
+from loops.projects.deployment.facts import number
 from loops.projects.deployment.launcher_settings import Settings
 from loops.projects.deployment.model import Document, Member, Step, Wakes
 from loops.projects.deployment.python.scripts import Function, Module
@@ -357,7 +358,7 @@ class Members:
                     table[key] = _normal(key, value.value, settings)
             idle = settings.seconds("STALL_IDLE", f"backend {backend}: stall_idle") if backend in loops else None
             if idle is not None:
-                table["stall_idle"] = f"{idle:g}"
+                table["stall_idle"] = number(idle)
         settings.used |= {"CLAUDE_BIN", "OPENCODE_BIN"}
         return found
 
