@@ -38,12 +38,13 @@ def read(root: str, environment: Environment, source: str, files: Files) -> Depl
     members = Members(settings, steps)
     index_file = settings.path("PHASE_IDX_FILE", ".phase-idx")
     notes = list[Untranslated]()
-    at = engine_state.index(files, index_file, len(steps), notes)
+    complete = any(os.path.lexists(files.place(mark)) for mark in settings.completion_marks())
+    at = engine_state.index(files, index_file, len(steps), complete, notes)
     found = members.all()
     steps = tuple(replace(step, models=dict(members.models(step))) for step in steps)
-    complete = any(os.path.lexists(files.place(mark)) for mark in settings.completion_marks())
     kickoffs, roles, template, said = _kickoffs(settings, steps, index_file)
     builder = settings.path("BUILDER_DIR", "")
+    times, clis = dict(_times(settings)), members.clis()
     settings.raise_problems()
     return Deployment(
         source=source,
@@ -56,8 +57,8 @@ def read(root: str, environment: Environment, source: str, files: Files) -> Depl
         complete=complete or (None if at is None else False),
         relay=Relay(repo=builder, builder=("builder",), adversary=("adversary",)) if builder else None,
         on_complete=members.on_complete(),
-        clis=members.clis(),
-        times=dict(_times(settings)),
+        clis=clis,
+        times=times,
         roles=roles or None,
         kickoffs=kickoffs or None,
         template=template,
