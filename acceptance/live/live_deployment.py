@@ -184,7 +184,7 @@ class Live:
         else:
             for program in ("launch.py", "launch-orchestrator.py", "launch-assistant.py"):
                 self.run("stop", program=program)
-        self._tmux("kill-server")  # a session that a test has added
+        self.tmux("kill-server")  # a session that a test has added
         deadline = time.monotonic() + PATIENCE
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(GLANCE)
@@ -219,13 +219,17 @@ class Live:
         return found
 
     def _panes(self) -> str:
-        return self._tmux("list-panes", "-a", "-F", "#{session_name}\t#{pane_pid}")
+        return self.tmux("list-panes", "-a", "-F", "#{session_name}\t#{pane_pid}")
 
-    def _tmux(self, *words: str) -> str:
+    def tmux(self, *words: str) -> str:
         """Say something to its tmux server; "" when there is none."""
         command = ["tmux", "-S", self.tmux_socket, *words]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=PATIENCE, check=False)
         return done.stdout if done.returncode == 0 else ""
+
+    def git(self, clone: str, *words: str) -> None:
+        """Run git in one of its repositories."""
+        _git(self.root / clone, *words)
 
     # ---- what its agents remember ------------------------------------------------------------------------------------
 
