@@ -14,9 +14,9 @@ from loops.projects.deployment.reading import read
 from loops.projects.parity.compare import compare
 from loops.projects.parity.comparison import Verdict
 
+from .shell_session import Operator
 from .live_deployment import Live, engine_live
 from .planted import LIVE, PLANTED, SEVERAL, STAGED, Findings, Planted, planted
-from .shell_session import Operator
 
 TODAY = date(2026, 6, 14)
 
