@@ -8,7 +8,7 @@
     cc-ci.git/      their remote                 .cc-ci-logs/  logs (and state/ of the earlier engine)
     bin/            `claude` and `opencode`, played by one program
     conversations/  a log for each conversation: who continues which, and what it was told
-    home/ run/      HOME of everything, and the tmux socket
+    home/ run/      HOME of everything (claude's own memory is below it), and the tmux socket
 
 Nothing outside the tree is written.  A copy of it runs too: moved with `Live.at`, or at the same path in a namespace.
 """
@@ -135,6 +135,11 @@ class Live:
         moved.unit.write_text(moved.unit.read_text().replace(str(self.root), str(root)))
         for clone in ("cc-ci", "cc-ci-adv"):
             _git(root / clone, "remote", "set-url", "origin", str(root / "cc-ci.git"))
+        for name in RESUMED:
+            memory = Path(str(self.memory(name)).replace(str(self.root), str(root), 1))
+            if memory != moved.memory(name):
+                moved.memory(name).parent.mkdir(parents=True, exist_ok=True)
+                memory.rename(moved.memory(name))
         return moved
 
     def copy(self, root: Path) -> Live:
@@ -230,6 +235,11 @@ class Live:
         path = state if self.form == ENGINE else self.source / f".{name}-session-id"
         return path.read_text().strip() if path.exists() else ""
 
+    def memory(self, name: str) -> Path:
+        """Where claude itself keeps the conversation that an agent had before the first start."""
+        directory = self.root / {"builder": "cc-ci", "adversary": "cc-ci-adv"}.get(name, "cc-ci-plan")
+        return self.root / "home" / ".claude" / "projects" / str(directory).replace("/", "-") / f"{IDS[name]}.jsonl"
+
     def conversation(self, name: str) -> list[dict[str, object]]:
         """The entries of an agent's conversation: event (started, resumed, told), pid, and more."""
         path = self.root / "conversations" / f"{self.id_of(name)}.log"
@@ -310,11 +320,16 @@ def _common(root: Path, form: str) -> Live:
     _put(FILES / "systemd" / f"{form}.service", live.unit, live)
     for phase in PLAN:
         (live.source / phase.plan).write_text(phase.text)
+    (live.source / "plan-now.md").symlink_to(PLAN[AT].plan)
     (root / "home" / "secrets.env").write_text("REGISTRY_TOKEN=nothing-real\n")
     (root / "home" / "secrets.env").chmod(0o600)
     for name, id in IDS.items():
         entry = {"at": "2026-06-12T05:41:00Z", "event": "started", "pid": 1, "program": "claude", "model": SONNET}
-        (root / "conversations" / f"{id}.log").write_text(json.dumps({**entry, "agent": name}) + "\n")
+        line = json.dumps({**entry, "agent": name}) + "\n"
+        (root / "conversations" / f"{id}.log").write_text(line)
+        memory = live.memory(name)
+        memory.parent.mkdir(parents=True)
+        memory.write_text(line)
     _repositories(root)
     return live
 

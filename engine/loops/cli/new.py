@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from functools import partial
 
 from loops.cli.answer import Answer
 from loops.errors import UsageError
@@ -28,10 +30,18 @@ def new(args: argparse.Namespace) -> Answer:
         ref=args.engine or args.flake or "",
         url=args.engine_url,
     )
-    return _told(order, making.create(order))
+    if args.register is None:
+        return _told(order, making.create(order), "")
+    from loops.places import find_fleet
+    from loops.projects import new_registration
+
+    fleet = find_fleet(args.register)
+    order = replace(order, neighbours=new_registration.neighbours_in(fleet))
+    made = making.create(order, partial(new_registration.register, fleet))
+    return _told(order, made, fleet)
 
 
-def _told(order: making.Order, made: making.Made) -> Answer:
+def _told(order: making.Order, made: making.Made, fleet: str) -> Answer:
     lines = [f"made {made.root} (commit {made.commit[:10]} on main)"]
     if made.pin is None:
         lines.append("engine not pinned: the installed `loops` runs it (--engine REF or --flake REF pins one)")
@@ -42,6 +52,8 @@ def _told(order: making.Order, made: making.Made) -> Answer:
                 f"note: its URL is a path of this machine ({made.pin.url}); --engine-url names one for everybody"
             )
     lines.append(f"config: agents.toml (session_prefix = {made.prefix})")
+    if fleet:
+        lines.append(f"registered in {fleet}")
     lines += ["next:", *(f"  {step}" for step in _steps(order, made))]
     facts = {
         "root": made.root,
@@ -52,6 +64,7 @@ def _told(order: making.Order, made: making.Made) -> Answer:
         if made.pin is None
         else {"kind": order.engine.value, "url": made.pin.url, "ref": made.pin.ref, "commit": made.pin.commit},
         "command": made.loops,
+        "fleet": fleet or None,
     }
     return Answer(facts, lines)
 

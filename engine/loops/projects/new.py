@@ -58,7 +58,7 @@ class Made:
     loops: str
 
 
-def create(order: Order, last: Callable[[Made], None] = lambda made: None) -> Made:
+def create(order: Order, last: Callable[[Made], object] = lambda made: None) -> Made:
     """Make the project; *last* is called when it is in its place, and what it raises takes the project back.
 
     Raises:
@@ -215,7 +215,7 @@ def _workshop(parent: str, name: str) -> Iterator[str]:
         shutil.rmtree(shop, ignore_errors=True)
 
 
-def _place(draft: str, root: str, last: Callable[[], None]) -> None:
+def _place(draft: str, root: str, last: Callable[[], object]) -> None:
     """Move the draft to *root*, which must not be there; move it back when *last* fails."""
     try:
         os.mkdir(root)  # the claim on the name: a rename alone would take the place of somebody's empty directory

@@ -2,7 +2,9 @@
 """Plays `claude` and `opencode`, whichever it is called: it starts, remembers its conversation, listens, and does nothing.
 
 Each conversation is a file `conversations/<ID>.log` in the tree that the program lies in: a line for each start, resume and
-message.  Spoken: the terminal (lines typed into it), claude's stream of JSON lines, and opencode's server.
+message.  That is for the tests.  What it remembers itself is where the real one has it: claude below its configuration
+directory, a file for each conversation in a directory for each working directory; without that file there is nothing to
+resume.  Spoken: the terminal (lines typed into it), claude's stream of JSON lines, and opencode's server.
 """
 
 import base64
@@ -31,17 +33,22 @@ class Conversation:
     """One conversation and its log."""
 
     def __init__(self, id):
-        self.id, self.path = id, os.path.join(CONVERSATIONS, f"{id}.log")
+        self.id, self.log = id, os.path.join(CONVERSATIONS, f"{id}.log")
+        self.memory = self.log
+        if NAME == "claude":
+            own = os.environ.get("CLAUDE_CONFIG_DIR") or os.path.expanduser("~/.claude")
+            self.memory = os.path.join(own, "projects", os.getcwd().replace("/", "-"), f"{id}.jsonl")
 
     @property
     def exists(self):
-        return os.path.exists(self.path)
+        return os.path.exists(self.memory)
 
     def note(self, event, **facts):
-        os.makedirs(CONVERSATIONS, exist_ok=True)
         entry = {"at": time.strftime("%FT%TZ", time.gmtime()), "event": event, "pid": os.getpid(), **facts}
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        for path in dict.fromkeys((self.log, self.memory)):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def begin(self, resumed):
         self.note("resumed" if resumed else "started", program=NAME, model=option("--model"), dir=os.getcwd())

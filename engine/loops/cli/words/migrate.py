@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from loops.cli.verb import Verb
-
-
-def _setting(word: str) -> tuple[str, str]:
-    """NAME=VALUE."""
-    name, equals, value = word.partition("=")
-    if not equals or not name.replace("_", "a").isalnum() or name[0].isdigit():
-        raise argparse.ArgumentTypeError(f"{word!r} is not NAME=VALUE")
-    return name, value
+from loops.cli.verb import Verb, setting
 
 
 def _migrate(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +22,7 @@ def _migrate(parser: argparse.ArgumentParser) -> None:
         "--set",
         action="append",
         default=[],
-        type=_setting,
+        type=setting,
         metavar="NAME=VALUE",
         help="a variable over all the others, such as LOOP_MODEL=opus",
     )

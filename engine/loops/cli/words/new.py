@@ -36,6 +36,11 @@ def _new(parser: argparse.ArgumentParser) -> None:
         "two reviewers",
     )
     parser.add_argument(
+        "--register",
+        metavar="FLEET",
+        help="enter it into this fleet.toml, or the one in this directory, as the last step",
+    )
+    parser.add_argument(
         "--backend", default="claude", metavar="NAME", help="claude (default), codex, opencode, pi or demo"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from loops import config as configuration
 from loops.errors import LoopsError
@@ -14,6 +14,7 @@ from loops.projects.cutover.record import Places, kept_plan
 from loops.projects.cutover.scene import Scene
 from loops.projects.deployment import reading
 from loops.projects.deployment.model import Deployment
+from loops.projects.migrate import transcripts
 from loops.supervisor import offline
 
 
@@ -79,10 +80,12 @@ def carry_over(scene: Scene) -> list[str]:
     kept = tuple((name, id) for name, id in now.conversations.items() if name in config.agents)
     source = f"the {ground.form} in {ground.live_root}"
     state = offline.carry(config, source, index, kept, complete=now.complete, again=True)
+    taken = transcripts.take_over(config, kept)
     note.write(places, dataclasses.replace(found, carried=True))
     lines = [f"phase {state.loop.phase}" if state.loop.phase else "no phase"]
     lines += [f"{agent.name} goes on in {agent.conversation}" for agent in state.agents.values() if agent.conversation]
     left = [(name, id) for name, id in now.conversations.items() if name not in config.agents]
+    lines += [str(each) for each in taken if each.why]
     return [*lines, *(f"{id} stays behind: the staged project has no {name}" for name, id in left)]
 
 
@@ -101,7 +104,15 @@ def carry_back(scene: Scene) -> list[str]:
     for name, id in wanted.conversations.items():
         if name in files.ids and live_state.put(files.ids[name], id):
             changed.append(f"{files.ids[name]}: {id or 'removed, so that it begins afresh'}")
+    changed += _taken_back(ground, wanted.conversations)
     return changed or ["the live side's files stay as they are"]
+
+
+def _taken_back(ground: Ground, conversations: Mapping[str, str]) -> Iterator[str]:
+    """What was said on the staged side goes back with the conversations."""
+    config = configuration.load(ground.staged_config)
+    for each in transcripts.take_back(config, conversations.items()):
+        yield str(each) if each.why else f"{each}: what was said since is with it"
 
 
 def _refuse(lives: list[str]) -> None:

@@ -76,7 +76,10 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
     for role, document in (d.roles or {}).items():
         yield Place("role", role, "sha256"), _digest(document)
     for (phase, agent), text in (d.kickoffs or {}).items():
-        yield Place("kickoff", f"{phase}/{agent}", "sha256"), sha256(text.encode()).hexdigest()
+        yield (
+            Place("kickoff", f"{phase}/{agent}", "sha256"),
+            sha256(text.encode("utf-8", "surrogateescape")).hexdigest(),
+        )
 
 
 def _member(m: Member) -> Iterator[tuple[Place, str]]:

@@ -53,25 +53,50 @@ def remove(path: str, name: str) -> None:
     _change(path, lambda raw: edits.removed(path, raw, name))
 
 
-def set_ref(path: str, name: str, ref: str) -> None:
+def set_ref(path: str, name: str, ref: str) -> Callable[[], None]:
     """Write *ref* as the mirror of the pin of the project *name*.
+
+    Returns:
+        What takes that back, byte for byte, as long as nobody has changed the file since.
 
     Raises:
         UsageError: there is no such project.
         ConfigProblems: *ref* cannot stand there.
         LoopsError: the file cannot be changed.
     """
+    path = os.path.abspath(path)
+    kept: list[tuple[bytes, bytes]] = []
 
     def edit(raw: bytes) -> bytes:
-        after = edits.with_ref(path, raw, name, ref)
-        before = {(each.key, each.message) for each in parse_fleet(path, raw).problems}
-        new = [each for each in parse_fleet(path, after).problems if (each.key, each.message) not in before]
-        if new:
-            raise ConfigProblems(new)
+        after = _with_ref(path, raw, name, ref)
+        kept.append((raw, after))
         return after
 
-    path = os.path.abspath(path)
+    def back() -> None:
+        before, after = kept[0]
+        _change(path, lambda raw: before if raw == after else _with_ref(path, raw, name, _ref(path, before, name)))
+
     _change(path, edit)
+    return back
+
+
+def check_ref(path: str, name: str, ref: str) -> None:
+    """Raise what `set_ref` would, and write nothing."""
+    path = os.path.abspath(path)
+    _with_ref(path, read_bytes(path, name="fleet.toml", absent=ABSENT)[0], name, ref)
+
+
+def _with_ref(path: str, raw: bytes, name: str, ref: str) -> bytes:
+    after = edits.with_ref(path, raw, name, ref)
+    before = {(each.key, each.message) for each in parse_fleet(path, raw).problems}
+    new = [each for each in parse_fleet(path, after).problems if (each.key, each.message) not in before]
+    if new:
+        raise ConfigProblems(new)
+    return after
+
+
+def _ref(path: str, raw: bytes, name: str) -> str:
+    return parse_fleet(path, raw).fleet.entry(name).ref
 
 
 def _refuse_new_problems(path: str, before: bytes, after: bytes) -> None:

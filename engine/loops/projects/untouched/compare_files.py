@@ -159,7 +159,7 @@ def _hints(change: Change, old: Entry | None, new: Entry | None, moved: Mapping[
         return
     if change is Change.CONTENT and old.mtime_ns == new.mtime_ns:
         yield f"its time was set back: the inode was last changed at {fine_clock(new.ctime_ns)}"
-    elif change is Change.CONTENT and new.size < old.size:
+    if change is Change.CONTENT and new.size < old.size:
         yield f"it is {old.size - new.size:,} bytes shorter"
     elif change is Change.TIME and new.kind is Kind.DIRECTORY:
         yield "something was made in it and removed again, or its time was set"
