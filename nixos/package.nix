@@ -42,6 +42,7 @@ let
       rich
       shtab
       tomli
+      tomlkit
     ];
 
     optional-dependencies.notify = [ python3.pkgs.apprise ];
@@ -55,7 +56,6 @@ let
       pytest-xdist
       ruff
       sh
-      tomlkit
       types-jsonschema
     ];
 

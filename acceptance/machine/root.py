@@ -40,12 +40,13 @@ PACKAGES = (
         "python3-rich",
         "python3-shtab",
         "python3-tomli",
+        "python3-tomlkit",
     ),
     # ... is built from them by Nix ...
     *("python3-hatchling", "python3-pip", "python3-setuptools", "python3-wheel"),
     # ... and tested by Nix
     *("python3-pytest", "python3-pytest-xdist", "python3-hypothesis"),
-    *("python3-tomlkit", "python3-sh", "python3-pexpect"),
+    *("python3-sh", "python3-pexpect"),
 )
 
 OPTIONS = (

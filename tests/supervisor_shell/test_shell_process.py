@@ -15,15 +15,13 @@ from shell_project import ShellProject, alive
 def test_the_supervisor_imports_nothing_heavy(project: ShellProject) -> None:
     project.write("one")
     script = (
-        "import sys; from loops.supervisor.run import Supervisor\n"
-        "s = Supervisor(sys.argv[1], up=True)\n"
-        "turn, n = s._reactor.turn, []\n"
-        "def few():\n"
-        "    n.append(0); turn()\n"
-        "    if len(n) > 3: s._leave(0)\n"
-        "s._reactor.turn = few\n"
-        "s._watchdog = lambda: s._reactor.at('t', s._clock.now() + 0.1, s._watchdog)\n"
-        "s.run(); print(*sys.modules)"
+        "import sys; from loops.supervisor.crew import Supervisor, run_alone\n"
+        "turn, n = Supervisor.turn, []\n"
+        "def few(s):\n"
+        "    n.append(0); turn(s)\n"
+        "    if len(n) > 3: s.leave()\n"
+        "Supervisor.turn = few\n"
+        "run_alone(sys.argv[1], up=True); print(*sys.modules)"
     )
     argv = [sys.executable, "-c", script, str(project.config_path)]
     first = subprocess.run(argv, env=project.environment, capture_output=True, text=True, check=True, timeout=60)
@@ -239,13 +237,14 @@ def test_a_holder_that_is_stopped_keeps_nobody_waiting_for_ever(project: ShellPr
 def test_a_tick_whose_time_has_passed_is_not_repeated_without_end(project: ShellProject) -> None:
     project.write("one")
     script = (
-        "import sys; from loops.supervisor import run\n"
+        "import sys; from loops.supervisor import crew, run\n"
         "run.due = lambda state, name: 1.0\n"
-        "s = run.Supervisor(sys.argv[1], up=True)\n"
-        "ticks, tick = [], s._tick\n"
-        "s._tick = lambda name: (ticks.append(name), tick(name))\n"
-        "s._reactor.at('over', s._clock.now() + 2.5, lambda: s._leave(0))\n"
-        "s.run(); print(len(ticks))"
+        "begin, tick, ticks = run.Supervisor.begin, run.Supervisor._tick, []\n"
+        "def begin_and_leave_later(s, ready):\n"
+        "    s._reactor.at('over', s._clock.now() + 2.5, s.leave); begin(s, ready)\n"
+        "run.Supervisor.begin = begin_and_leave_later\n"
+        "run.Supervisor._tick = lambda s, name: (ticks.append(name), tick(s, name))\n"
+        "crew.run_alone(sys.argv[1], up=True); print(len(ticks))"
     )
     argv = [sys.executable, "-c", script, str(project.config_path)]
     done = subprocess.run(argv, env=project.environment, capture_output=True, text=True, check=True, timeout=60)

@@ -134,3 +134,37 @@ def test_exactly_the_last_word_on_each_timer_holds(words: list[tuple[str, float 
         world.set(key, when)
     expected = {key: when for key, when in words if when is not None and dict(words)[key] is not None}
     assert sorted(world.turn_at(1000.0)) == sorted(expected)
+
+
+def test_a_loop_can_wait_for_another_by_its_descriptor_and_its_next_time(world: World, pipe: tuple[int, int]) -> None:
+    outer = World()
+    inner = world.reactor
+    served: list[bytes] = []
+    inner.watch(pipe[0], lambda: served.append(os.read(pipe[0], 16)))
+    outer.reactor.watch(inner.fileno(), lambda: inner.turn(waiting=False))
+    inner.at("late", world.now + 7.0, lambda: None)
+
+    os.write(pipe[1], b"x")
+    outer.turn_at(1001.0)
+
+    assert served == [b"x"]
+    assert inner.wait() == 7.0
+
+
+def test_a_turn_that_does_not_wait_runs_what_is_due_and_returns(world: World) -> None:
+    world.set("due", 999.0)
+    world.set("later", 5000.0)
+
+    world.reactor.turn(waiting=False)
+
+    assert world.called == ["due"]
+
+
+def test_a_closed_loop_forgets_without_complaint(world: World, pipe: tuple[int, int]) -> None:
+    world.reactor.watch(pipe[0], lambda: None)
+    world.set("never", 1.0)
+
+    world.reactor.close()
+    world.reactor.forget(pipe[0])
+
+    assert world.called == []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from loops.cli.answer import Answer
@@ -45,13 +46,15 @@ def up(args: argparse.Namespace) -> Answer:
 def start_supervisor(project: Project) -> dict[str, Any]:
     """Start the supervisor, which goes on as the journal left the project; return its status."""
     from loops.boot import installed
-    from loops.supervisor import arriving
+    from loops.supervisor import arriving, membership
 
     unit = installed.find(project.config_path)
     if unit is not None:  # a holder of our own beside it would be a second one
         installed.start(unit)
         return installed.await_supervisor(unit, project.config_path)
-    return arriving.start(project.config_path, project.runtime, project.config().log_dir)
+    place = membership.of(project.runtime)
+    status = arriving.join(project.config_path, place) if place is not None else None
+    return status or arriving.start(project.config_path, project.runtime, project.config().log_dir)
 
 
 def _names(rows: Rows) -> list[str]:
@@ -97,28 +100,51 @@ def _overrides(args: argparse.Namespace, rows: Rows, env: Mapping[str, str]) -> 
 def down(args: argparse.Namespace) -> Answer:
     """End agents: the named ones, or all of them, the supervisor, the holder and the views."""
     project = of(args)
-    deadline = time.monotonic() + args.timeout
-    status = project.ask("status")
-    if status is None and args.names:
-        check_names(args.names, project.config().agents)
-    if status is None and not _holder_lives(project):
+    ended = end(project, args.names, args.timeout, (lambda _: None) if args.json else _print_now)
+    if ended is None:
         return Answer({"ended": []}, ["the project is down already"])
+    lines = [ended.note] if ended.note else [] if ended.names else ["nothing was running"]
+    return Answer({"ended": list(ended.names), "note": ended.note}, lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Which agents ended, and what the operator should know of the rest."""
+
+    names: tuple[str, ...]
+    note: str = ""
+
+
+def _print_now(line: str) -> None:
+    print(line, flush=True)
+
+
+def end(project: Project, names: Sequence[str], seconds: float, tell: Callable[[str], None]) -> Ended | None:
+    """End the agents called *names*, or (none named) the project; *tell* says what is stopped.  None: it was down already.
+
+    Raises:
+        LoopsError: an unknown name, or something still lives after *seconds*.
+    """
+    deadline = time.monotonic() + seconds
+    status = project.ask("status")
+    if status is None and names:
+        check_names(names, project.config().agents)
+    if status is None and not _holder_lives(project):
+        return None
     if status is None:  # a holder without its supervisor: bring that up only to end everything in good order
         status = start_supervisor(project)
-    check_names(args.names, _names(status["agents"]))
+    check_names(names, _names(status["agents"]))
     pids = _pids(status["agents"])
-    ending = [name for name in pids if not args.names or name in args.names]
-    if not args.json:
-        for name in ending:
-            print(f"stopping {name}", flush=True)
+    ending = [name for name in pids if not names or name in names]
+    for name in ending:
+        tell(f"stopping {name}")
     note = ""
-    if args.names:
-        project.must_ask("down", names=args.names)
+    if names:
+        project.must_ask("down", names=list(names))
         _await_end(project, {name: pids[name] for name in ending}, deadline)
     else:
-        note = _end_project(project, pids, deadline, service=bool(status.get("service")))
-    lines = [note] if note else [] if ending else ["nothing was running"]
-    return Answer({"ended": ending, "note": note}, lines)
+        note = _end_project(project, pids, deadline, status)
+    return Ended(tuple(ending), note)
 
 
 def _holder_lives(project: Project) -> bool:
@@ -145,14 +171,16 @@ def _await_end(project: Project, pids: Mapping[str, int], deadline: float) -> No
         time.sleep(0.01)
 
 
-def _end_project(project: Project, pids: Mapping[str, int], deadline: float, *, service: bool) -> str:
+def _end_project(project: Project, pids: Mapping[str, int], deadline: float, status: Mapping[str, Any]) -> str:
     from loops.supervisor import departing
 
-    if service:  # holder and supervisor stay, with nothing to do: nobody needs rights over the service manager for `up`
+    if status.get(
+        "service"
+    ):  # holder and supervisor stay, with nothing to do: nobody needs rights over the service manager for `up`
         project.must_ask("down", names=[])
         _await_end(project, pids, deadline)
         return "the agents are down, and stay so until `loops up`; the service itself runs on"
-    before = departing.processes_of(project.runtime, pids)
+    before = departing.processes_of(project.runtime, pids, shared=bool(status.get("shared")))
     project.ask("down", names=[])  # None: it left between the two requests
     return departing.finish(project.runtime, before, max(deadline - time.monotonic(), 0.0))
 
@@ -189,7 +217,8 @@ def _ask_to_stop(project: Project, timeout: float) -> list[str] | None:
         if status is None:
             return None
         pids = _pids(status["agents"])
-        before = None if status.get("service") else departing.processes_of(project.runtime, pids)
+        shared = bool(status.get("shared"))
+        before = None if status.get("service") else departing.processes_of(project.runtime, pids, shared=shared)
         if project.ask("estop", timeout=2.0) is None:
             return None
         if before is None:
@@ -206,7 +235,7 @@ def _ask_to_stop(project: Project, timeout: float) -> list[str] | None:
 
 def watchdog(args: argparse.Namespace) -> int:
     """Run the supervisor in the foreground, as a service manager does."""
-    from loops.supervisor.run import Supervisor
+    from loops.supervisor.crew import run_alone
 
     if args.json:
         raise UsageError(
@@ -219,7 +248,7 @@ def watchdog(args: argparse.Namespace) -> int:
         from loops.supervisor import departing
 
         departing.take_over(project.runtime, project.config())
-    return Supervisor(project.config_path, up=not args.no_holder, holder=not args.no_holder).run()
+    return run_alone(project.config_path, up=not args.no_holder, holder=not args.no_holder)
 
 
 def _refuse_service(project: Project) -> None:

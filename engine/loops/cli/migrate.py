@@ -24,6 +24,7 @@ def migrate(args: argparse.Namespace) -> Answer:
         "report": staged.report,
         "facts": staged.facts,
         "migration": plain(done),
+        "left": list(staged.left),
     }
     reached = done.reached
     lines = [
@@ -34,6 +35,7 @@ def migrate(args: argparse.Namespace) -> Answer:
     if reached.carried:
         phase = f"phase {reached.phase} (index {reached.index})" if reached.index is not None else "no phase"
         lines.append(f"carried: {phase}, {len(reached.conversations)} conversations")
+    lines += [f"not carried: {line}" for line in staged.left]
     lines += [f"secret: {name}: put its value into credential:{where}" for name, where in done.secrets.items()]
     lines += [f"not translated: {note.place}: {note.what}: {note.why}" for note in done.untranslated]
     lines.append(f"next: read {staged.report}, then `loops parity {done.source} {staged.root}`")

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from loops.cli.answer import Answer
@@ -21,7 +22,7 @@ def status(args: argparse.Namespace) -> Answer | int:
     """Print the table; start nothing."""
     project = of(args)
     if args.watch:
-        return _watch(project, as_json=args.json)
+        return watch(lambda: _look(project, as_json=args.json), as_json=args.json)
     facts, text = _look(project, as_json=args.json)
     return Answer(facts, text.splitlines())
 
@@ -50,13 +51,13 @@ def _at_rest(project: Project) -> tuple[dict[str, Any], str]:
     return {"pid": 0, **table.as_json(state, now)}, text
 
 
-def _watch(project: Project, *, as_json: bool) -> int:
-    """Print the table, or one JSON object, whenever it has changed."""
+def watch(look: Callable[[], tuple[dict[str, Any], str]], *, as_json: bool) -> int:
+    """Print what *look* gives, the table or else the facts as one JSON object, whenever it has changed."""
     screen = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not as_json
     shown = ""
     try:
         while True:
-            facts, text = _look(project, as_json=as_json)
+            facts, text = look()
             if as_json:
                 text = json.dumps({"ok": True, **facts}) + "\n"
             if text != shown:

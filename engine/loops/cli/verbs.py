@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from loops.cli.verb import Verb, count, seconds
-from loops.cli.words import cutover, fleet, gate, migrate, new, parity, untouched
+from loops.cli.words import cutover, fleet, fleet_running, gate, migrate, new, parity, untouched
 
 
 def _names(parser: argparse.ArgumentParser) -> None:
@@ -393,6 +393,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     *new.VERBS,
     *fleet.VERBS,
+    *fleet_running.VERBS,
     *migrate.VERBS,
     *parity.VERBS,
     *untouched.VERBS,

@@ -10,8 +10,7 @@ import json
 import os
 import sys
 
-import loops
-from loops import resources
+from loops.config.cache import made_from, write
 from loops.config.codec import decode, encode
 from loops.config.model import Config
 from loops.config.problems import ConfigProblems, Problem, Value
@@ -46,17 +45,6 @@ def _cached(path: str, cache_path: str) -> Config | None:
         return None  # missing, torn, or of another engine: it is made anew
 
 
-def made_from(path: str, about: os.stat_result) -> dict[str, object]:
-    """Return what must be equal for a cache to hold: the file, the engine, and the schema."""
-    schema = os.stat(resources.schema("agents"))
-    return {
-        "path": path,
-        "file": [about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns],
-        "engine": loops.__version__,
-        "schema": [schema.st_size, schema.st_mtime_ns],
-    }
-
-
 def _checked(path: str, cache_path: str) -> Config:
     import subprocess
 
@@ -76,20 +64,8 @@ def _checked(path: str, cache_path: str) -> Config:
     if ran.returncode != 0:
         said = ran.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"status {ran.returncode}"]
         raise ConfigError(f"{path}: the check failed ({said[0]}); run `{' '.join(command)}` to see all of it")
-    _write(cache_path, ran.stdout)
+    write(cache_path, ran.stdout)  # its owner alone may read it, for tables `env` may hold secrets
     return decode(json.loads(ran.stdout)["config"])
-
-
-def _write(cache_path: str, raw: bytes) -> None:
-    """Replace the cache in one step; readable by its owner alone, for tables `env` may hold secrets."""
-    part = f"{cache_path}.{os.getpid()}"
-    try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
-            file.write(raw)
-        os.replace(part, cache_path)
-    except OSError:
-        if os.path.exists(part):
-            os.unlink(part)
 
 
 def check(path: str) -> tuple[int, str]:

@@ -6,18 +6,16 @@ note for people, unless it is nearly the name of a known one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from loops.config.problems import TYPE_CHECKING, ConfigProblems, DocPath, Problem, Value, nearest
-from loops.config.toml_file import TomlFile, read_toml, spoken, too_deep
+from loops.config.problems import ConfigProblems, DocPath, Problem, Value, nearest
+from loops.config.toml_file import TomlFile, parse_toml, read_bytes, spoken, too_deep
 from loops.errors import UsageError
 
-if TYPE_CHECKING:
-    from loops.config.contract import Breach
-
 KEYS = ("name", "location", "harness", "ref", "enabled", "secrets", "config", "dir")
-_ABSENT = "add a first project with `loops fleet add`, or name another file with --fleet"
+ABSENT = "add a first project with `loops fleet add`, or name another file with --fleet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +65,14 @@ class Reading:
 
     file: TomlFile
     fleet: Fleet
-    """With the sound projects alone."""
+    """With what is sound; two projects may have one name."""
     problems: tuple[Problem, ...]
-    places: Mapping[str, DocPath] = field(default_factory=dict)
-    """Where the project of a name stands in the document."""
+    places: tuple[DocPath, ...]
+    """Where each of the fleet's projects stands in the document."""
 
-    def problem(self, name: str, key: str, message: str) -> Problem:
-        """Return *message* about the *key* of the project *name*."""
-        return self.file.problem((*self.places[name], key), message)
+    def problem(self, number: int, key: str, message: str) -> Problem:
+        """Return *message* about the *key* of the fleet's project *number*, from 0."""
+        return self.file.problem((*self.places[number], key), message)
 
 
 def load_fleet(path: str) -> Fleet:
@@ -91,28 +89,41 @@ def read_fleet(path: str) -> Reading:
     Raises:
         ConfigProblems: it cannot be read, or is not TOML: nothing in it can be understood.
     """
+    path = os.path.abspath(path)
+    raw, _ = read_bytes(path, name="fleet.toml", absent=ABSENT)
+    return parse_fleet(path, raw)
+
+
+def parse_fleet(path: str, raw: bytes) -> Reading:
+    """The same of *raw*, the bytes that stand, or will stand, at *path*."""
     from loops.config import fleet_rules
 
-    file = read_toml(path, name="fleet.toml", absent=_ABSENT)
+    file = parse_toml(path, raw)
     try:
-        breaches = dict.fromkeys(fleet_rules.breaches(file.document))
+        misread, others = fleet_rules.breaches(file.document)
     except RecursionError:
-        raise too_deep(file.path) from None
-    return _reading(file, breaches)
+        raise too_deep(path) from None
+    problems = dict.fromkeys(file.problem(place, message) for place, message in (*misread, *others))
+    return _reading(file, tuple(problems), {place for place, _ in misread})
 
 
-def _reading(file: TomlFile, breaches: Mapping[Breach, None]) -> Reading:
-    broken = {place[:2] for place, _ in breaches}
-    tables = file.document.get("project", [])
-    sound = {("project", index): table for index, table in enumerate(tables) if ("project", index) not in broken}
-    if ("project",) in broken:
-        sound = {}
-    about = file.document.get("fleet", {})
-    version = about.get("version", 1) if isinstance(about, dict) and ("fleet", "version") not in broken else 1
-    entries = {place: _entry(table) for place, table in sound.items()}
+def _reading(file: TomlFile, problems: tuple[Problem, ...], misread: set[DocPath]) -> Reading:
+    entries: dict[DocPath, Entry] = {}
+    tables = [] if ("project",) in misread else file.document.get("project", [])
+    for index, table in enumerate(tables):
+        place: DocPath = ("project", index)
+        sound = {} if place in misread else {key: table[key] for key in table if not _is_in((*place, key), misread)}
+        if "name" in sound and "location" in sound:
+            entries[place] = _entry(sound)
+    about = {} if ("fleet",) in misread or ("fleet", "version") in misread else file.document.get("fleet", {})
+    version = about.get("version", 1)
     fleet = Fleet(file.path, tuple(entries.values()), version, tuple(_notes(file, version)))
-    problems = tuple(file.problem(place, message) for place, message in breaches)
-    return Reading(file, fleet, problems, {entry.name: place for place, entry in entries.items()})
+    return Reading(file, fleet, problems, tuple(entries))
+
+
+def _is_in(place: DocPath, misread: set[DocPath]) -> bool:
+    """Whether something at or below *place* was misread."""
+    return any(each[: len(place)] == place for each in misread)
 
 
 def _entry(table: Mapping[str, Value]) -> Entry:

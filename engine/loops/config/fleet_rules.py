@@ -29,8 +29,8 @@ _PLAIN = {
 """Values that the schema surely takes, and nearly all that there are."""
 
 
-def breaches(document: Mapping[str, Value]) -> Iterator[Breach]:
-    """Yield what is wrong in *document*."""
+def breaches(document: Mapping[str, Value]) -> tuple[list[Breach], list[Breach]]:
+    """Return what the schema refuses in *document*, and what else is wrong."""
     typos = list(_typos(document))
     misread: list[Breach] = []
     if not is_plain(document):
@@ -39,10 +39,10 @@ def breaches(document: Mapping[str, Value]) -> Iterator[Breach]:
         misspelt = {(*place[:-1], meant) for place, meant, _ in typos}
         found = contract.breaches(document, "fleet")
         misread = [each for each in found if not (each[0] in misspelt and each[1].startswith("is missing"))]
-    yield from misread
-    yield from ((place, message) for place, _, message in typos)
-    yield from _repeated_names(document)
-    yield from _values(document, {place for place, _ in misread})
+    others = [(place, message) for place, _, message in typos]
+    others += _repeated_names(document)
+    others += _values(document, {place for place, _ in misread})
+    return misread, others
 
 
 def unknown(document: Mapping[str, Value]) -> Iterator[DocPath]:

@@ -10,7 +10,7 @@ from loops.config.build import Built, build
 from loops.config.model import Config
 from loops.config.positions import Positions
 from loops.config.problems import ConfigProblems
-from loops.config.toml_file import TomlFile, read_toml, too_deep
+from loops.config.toml_file import TomlFile, parse_toml, read_bytes, too_deep
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +46,16 @@ def read(path: str) -> Loaded:
     """Read and check the file at *path*.  Raises ConfigProblems, with every mistake in it."""
     import hashlib
 
-    file = read_toml(path, name="agents.toml", absent="write one with `loops init`, or name another with --config")
+    path = os.path.abspath(path)
+    raw, about = read_bytes(
+        path, name="agents.toml", absent="write one with `loops init`, or name another with --config"
+    )
+    file = parse_toml(path, raw)
     try:
         _check(file)
     except RecursionError:
-        raise too_deep(file.path) from None
-    return Loaded(build(file.document, file.path, hashlib.sha256(file.raw).hexdigest()), file.positions, file.about)
+        raise too_deep(path) from None
+    return Loaded(build(file.document, path, hashlib.sha256(raw).hexdigest()), file.positions, about)
 
 
 def _check(file: TomlFile) -> None:

@@ -26,15 +26,19 @@ _TOKEN = re.compile(
 class Positions:
     """The lines (from 1) of all tables, keys and list elements of one document."""
 
-    def __init__(self, lines: Mapping[DocPath, int]) -> None:
-        """Take the line of each path that the document writes down."""
-        self._lines = lines
+    def __init__(self, lines: Mapping[DocPath, int], ends: Mapping[DocPath, int]) -> None:
+        """Take the line of each path that the document writes down, and the last line of each table and pair."""
+        self._lines, self._ends = lines, ends
 
     def line(self, path: DocPath) -> int:
         """Return the line of *path*, or of the nearest thing around it; 1 when nothing around it is written down."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
+
+    def end(self, path: DocPath) -> int:
+        """Return the last line of the table or pair *path*, which must be written down, with all tables in it."""
+        return self._ends[path]
 
     def paths(self) -> frozenset[DocPath]:
         """Return every path that the document writes down."""
@@ -43,7 +47,8 @@ class Positions:
 
 def locate(text: str) -> Positions:
     """Find the lines of everything in *text*, which `tomli.loads` must have accepted."""
-    return Positions(_Walk(text).document())
+    walk = _Walk(text)
+    return Positions(walk.document(), walk.ends)
 
 
 class _Walk:
@@ -54,6 +59,9 @@ class _Walk:
         self._lines: dict[DocPath, int] = {}
         self._elements: dict[DocPath, int] = {}
         """How many [[tables]] stand under a path so far."""
+        self.ends: dict[DocPath, int] = {}
+        self._last = 1
+        """On which line the token ended that was left behind last."""
         self._kind, self._text, self._line = "", "", 1
         self._step()
 
@@ -69,6 +77,7 @@ class _Walk:
     def _step(self) -> str:
         """Go one token on; return the text of the one left behind."""
         left = self._text
+        self._last = self._line + (left.count("\n") if self._kind == "string" else 0)
         self._kind, self._text, self._line = next(self._tokens, ("end", "", self._line))
         return left
 
@@ -82,6 +91,10 @@ class _Walk:
     def _note(self, path: DocPath, line: int) -> None:
         self._lines.setdefault(path, line)
 
+    def _note_end(self, path: DocPath) -> None:
+        for length in range(1, len(path) + 1):
+            self.ends[path[:length]] = self._last
+
     def document(self) -> dict[DocPath, int]:
         here: DocPath = ()
         self._skip_newlines()
@@ -90,6 +103,7 @@ class _Walk:
                 here = self._header()
             else:
                 self._pair(here)
+            self._note_end(here)
             self._skip_newlines()
         return self._lines
 
@@ -134,6 +148,7 @@ class _Walk:
             self._note(here, line)
         self._step()  # =
         self._value(here)
+        self._note_end(here)
 
     def _value(self, here: DocPath) -> None:
         if self._is("["):

@@ -36,15 +36,19 @@ class Problem:
 
 
 class ConfigProblems(ConfigError):
-    """All mistakes of one file, sorted by line; the text has one line for each."""
+    """All mistakes of a file, or of several, sorted by file and line; the text has one line for each."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         """Take the problems in any order.  What they quote may be a key in a wrong place, and they are journaled."""
         from loops.secrets.redaction import redact  # only needed when something is wrong
 
         shown = (Problem(each.path, each.line, redact(each.key), redact(each.message)) for each in problems)
-        self.problems = tuple(sorted(shown, key=lambda problem: (problem.line, problem.key, problem.message)))
+        self.problems = tuple(sorted(shown, key=_order))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+def _order(problem: Problem) -> tuple[str, int, str, str]:
+    return problem.path, problem.line, problem.key, problem.message
 
 
 def quoted(text: str) -> str:

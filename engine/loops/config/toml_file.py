@@ -25,40 +25,23 @@ class TomlFile:
     raw: bytes
     document: dict[str, Any]
     positions: Positions
-    about: os.stat_result
-    """Of the very bytes that were read."""
 
     def problem(self, place: DocPath, message: str) -> Problem:
         """Return *message* about what stands at *place*."""
         return Problem(self.path, self.positions.line(place), spoken(place, self.document), message)
 
 
-def read_toml(path: str, *, name: str, absent: str) -> TomlFile:
-    """Read the file at *path*.
+def read_bytes(path: str, *, name: str, absent: str) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of the file at *path*, and what the system says of the very file that they are from.
 
     Args:
-        path: of the file.
+        path: of the file, absolute.
         name: what such files are called, for messages.
         absent: what helps when there is none.
 
     Raises:
-        ConfigProblems: it cannot be read, or is not TOML.
+        ConfigProblems: it cannot be read.
     """
-    path = os.path.abspath(path)
-    raw, about = _bytes(path, name, absent)
-    text = _text(path, raw)
-    try:
-        return TomlFile(path, raw, _document(path, text), locate(text), about)
-    except RecursionError:
-        raise too_deep(path) from None
-
-
-def too_deep(path: str) -> ConfigProblems:
-    """Return the error for a document that Python's stack cannot hold."""
-    return ConfigProblems([Problem(path, 0, "", "its lists or tables are nested too deeply")])
-
-
-def _bytes(path: str, name: str, absent: str) -> tuple[bytes, os.stat_result]:
     remedies = {
         errno.ENOENT: f"there is no such file: {absent}",
         errno.EISDIR: f"is a directory: name the {name} in it",
@@ -80,6 +63,26 @@ def _bytes(path: str, name: str, absent: str) -> tuple[bytes, os.stat_result]:
     if len(raw) > _LARGEST:
         raise ConfigProblems([Problem(path, 0, "", f"is larger than {_LARGEST} bytes: this is no {name}")])
     return raw, about
+
+
+def parse_toml(path: str, raw: bytes) -> TomlFile:
+    """Return what *raw*, the bytes of the file at *path*, says.  Raises ConfigProblems: it is not TOML."""
+    text = _text(path, raw)
+    try:
+        return TomlFile(path, raw, _document(path, text), locate(text))
+    except RecursionError:
+        raise too_deep(path) from None
+
+
+def read_toml(path: str, *, name: str, absent: str) -> TomlFile:
+    """Return what the file at *path* says: `read_bytes`, then `parse_toml`.  Raises ConfigProblems."""
+    path = os.path.abspath(path)
+    return parse_toml(path, read_bytes(path, name=name, absent=absent)[0])
+
+
+def too_deep(path: str) -> ConfigProblems:
+    """Return the error for a document that Python's stack cannot hold."""
+    return ConfigProblems([Problem(path, 0, "", "its lists or tables are nested too deeply")])
 
 
 def _text(path: str, raw: bytes) -> str:

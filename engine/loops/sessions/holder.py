@@ -207,6 +207,9 @@ class Holder:
         reason = ""
         self._respawn.command(head["argv"], head["env"])
         if not head["self"]:
+            if self._respawn.pid == connection.pid:  # it supervises others too, and gives this project up
+                self._loop.forget(self._respawn.pidfd)
+                self._respawn.let_go()
             reason = self._respawn.start(self._loop.now)
         elif self._respawn.pid != connection.pid:
             self._loop.forget(self._respawn.pidfd)

@@ -45,12 +45,14 @@ def ensure_holder(
     log_path: str,
     itself: bool = False,
     timeout: float = 5.0,
+    answer: float = 5.0,
 ) -> int:
     """Return the pid of the project's holder, started if need be, detached, its messages appended to *log_path*.
 
     *supervisor*: the command that the holder starts, with *env*, unless one of its making runs, and starts again
     whenever it ends with another status than 0.  None: it starts none (a service manager does).  *itself*: the caller
     is that supervisor, and runs already: after its holder died it calls this, then `HolderClient.connect`.
+    *answer*: seconds that a holder which runs already has for its answer, within *timeout*.
 
     Raises:
         SessionError: no holder answers within *timeout* seconds, or the supervisor could not be started.
@@ -59,7 +61,8 @@ def ensure_holder(
     deadline = time.monotonic() + timeout
     while True:
         try:
-            return _introduce(runtime.holder_socket, supervisor, env, itself, deadline).pid
+            until = min(deadline, time.monotonic() + answer)
+            return _introduce(runtime.holder_socket, supervisor, env, itself, until).pid
         except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError) as error:
             if time.monotonic() >= deadline:
                 raise _no_answer(runtime, log_path, error) from error

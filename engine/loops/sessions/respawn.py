@@ -15,6 +15,10 @@ from loops.sessions import terminal
 SLOWEST = 5.0
 HEALTHY_AFTER = 10.0
 """Seconds; one that lived longer is started again at once."""
+TAKEN = 75
+"""The status of a process that supervises many projects and found another of its kind at work: that will come to us."""
+TAKEN_PAUSE = 10.0
+"""Seconds until it is started once more if that one did not come."""
 
 
 class Respawn:
@@ -57,22 +61,28 @@ class Respawn:
     def adopt(self, pid: int, now: float) -> None:
         """It runs already, as a child of somebody else.  OSError: it does not."""
         pidfd = os.pidfd_open(pid)
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
+        self.let_go()
         self.pidfd = pidfd
         self.pid = pid
         self.child = False
         self.at = 0.0
         self._started = now
 
-    def ended(self, ended: terminal.Ended, now: float) -> None:
-        """It ended: with status 0 it was asked to, else it is started again."""
+    def let_go(self) -> None:
+        """What runs is no longer ours to watch: it gives the project up and lives on for others."""
         if self.pidfd >= 0:
             os.close(self.pidfd)
         self.pid = 0
         self.pidfd = -1
+
+    def ended(self, ended: terminal.Ended, now: float) -> None:
+        """It ended: with status 0 it was asked to, else it is started again."""
+        self.let_go()
         if ended.code == 0:
             self._delay = 0.0
+            return
+        if ended.code == TAKEN:
+            self.at, self._delay = now + TAKEN_PAUSE, 0.0
             return
         if now - self._started >= HEALTHY_AFTER:
             self._delay = 0.0

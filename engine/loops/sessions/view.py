@@ -150,6 +150,14 @@ class View:
             self._abandon(self._errand)
             if self._server_fd >= 0 and self._only_ours:  # stopped, or stuck: nothing of anybody else is in it
                 self._signal_server(signal.SIGKILL)
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the server, which goes on with all views in it."""
+        if self._epoll.closed:
+            return
+        if self._errand is not None:
+            self._abandon(self._errand)
         self._forget_server()
         self._epoll.close()
 

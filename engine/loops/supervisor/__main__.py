@@ -9,14 +9,14 @@ import sys
 def main(argv: list[str]) -> int:
     """Run the supervisor of the project at ``argv[1]``; return the exit code."""
     from loops.errors import LoopsError, UsageError
-    from loops.supervisor.run import Supervisor
+    from loops.supervisor.crew import run_alone
 
     try:
         if len(argv) < 2:
             raise UsageError(
                 "name the agents.toml: python -m loops.supervisor /path/to/agents.toml [--up] [--no-holder]"
             )
-        return Supervisor(argv[1], up="--up" in argv[2:], holder="--no-holder" not in argv[2:]).run()
+        return run_alone(argv[1], up="--up" in argv[2:], holder="--no-holder" not in argv[2:])
     except LoopsError as error:
         print(f"loops: {error}", file=sys.stderr)
         return error.exit_code

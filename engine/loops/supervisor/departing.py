@@ -14,18 +14,24 @@ from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import tmux
 from loops.sessions.launch import ensure_holder, holder_pid
-from loops.supervisor import control, emergency, processes
+from loops.supervisor import control, emergency, membership, processes
 
 LINGER = 1.0
 """Seconds that a holder, or a tmux server, may take to end by itself once it has nothing left to do."""
 ANSWER = 3.0
 """Seconds after which a supervisor that is asked to leave counts as stuck."""
+GLANCE = 0.01
+"""Seconds between two looks at what gives no event."""
 
 
-def processes_of(runtime: Runtime, sessions: Mapping[str, int]) -> processes.Departure:
-    """All that is to go when the project goes down, found while it lives: *sessions* are names with the pids of their leaders."""
+def processes_of(runtime: Runtime, sessions: Mapping[str, int], *, shared: bool = False) -> processes.Departure:
+    """All that is to go when the project goes down, found while it lives: *sessions* are names with the pids of their leaders.
+
+    *shared*: its supervisor's process has other projects too, and stays.
+    """
     departure = processes.Departure()
-    departure.expect("the supervisor", control.listener(runtime.control_socket))
+    if not shared:
+        departure.expect("the supervisor", control.listener(runtime.control_socket))
     for name, pid in sessions.items():
         departure.expect(name, pid)
     departure.expect("the holder", processes.holder(runtime))
@@ -51,7 +57,16 @@ def finish(runtime: Runtime, departure: processes.Departure, seconds: float) -> 
                     f"{', '.join(left)} did not end within {seconds:.0f} s; `loops status` says what it waits for, "
                     "`loops stop --all-now` kills it"
                 )
+    _await_silence(runtime, deadline)
     return _end_views(runtime, deadline)
+
+
+def _await_silence(runtime: Runtime, deadline: float) -> None:
+    """A supervisor that shares its process is gone when nobody answers for the project any more."""
+    while pid := control.listener(runtime.control_socket):
+        if time.monotonic() >= deadline:
+            raise SessionError(f"the process {pid} did not give the project up in time; see `loops fleet status`")
+        time.sleep(GLANCE)
 
 
 def _end_views(runtime: Runtime, deadline: float) -> str:
@@ -79,18 +94,32 @@ def _foreign_panes(runtime: Runtime) -> list[str]:
 def take_over(runtime: Runtime, config: Config) -> None:
     """Make room for a supervisor in this process: the one that runs leaves, or is killed when it is stuck.
 
-    Its sessions stay with the holder.  SessionError: it does not even end when killed.
+    Its sessions stay with the holder.  One that has other projects too leaves this one alone; killed, its process comes
+    back for the others.  SessionError: it does not even end when killed.
     """
+    places = StatePlaces(config.log_dir)
+    shared = membership.of(runtime) is not None
     with processes.Departure() as departure:
-        for pid in processes.supervisors(runtime, StatePlaces(config.log_dir)):
+        for pid in processes.supervisors(runtime, places):
             departure.expect("the supervisor", pid)
         with suppress(TimeoutError):
             control.ask(runtime.control_socket, {"verb": "leave"}, ANSWER)
-            if not departure.wait(ANSWER):
+            if _is_gone(runtime, places) if shared else not departure.wait(ANSWER):
                 return
+        membership.leave(runtime)
         with suppress(LoopsError):  # the holder must not start another one in its place: we are that
             if holder_pid(runtime) is not None:
                 ensure_holder(runtime, supervisor=emergency.NOTHING, env={}, log_path=os.devnull, itself=True)
         departure.kill()
         if left := departure.wait(ANSWER):
             raise SessionError(f"{', '.join(left)} does not end even when killed: it waits in the kernel")
+
+
+def _is_gone(runtime: Runtime, places: StatePlaces) -> bool:
+    """Wait until nobody answers for the project, or writes its journal; False when that takes too long."""
+    deadline = time.monotonic() + ANSWER
+    while processes.supervisors(runtime, places, ask_holder=False):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(GLANCE)
+    return True

@@ -24,7 +24,7 @@ from loops.sessions import tree
 from loops.sessions.client import HolderClient
 from loops.sessions.launch import MARKER, Holder, ensure_holder, find_holder
 from loops.sessions.view import View
-from loops.supervisor import control, offline, processes
+from loops.supervisor import control, membership, offline, processes
 
 LAST_EPOCH = 1 << 62
 """Higher than any supervisor's: whoever connects with it is superseded by nobody."""
@@ -51,6 +51,7 @@ def stop(runtime: Runtime, config: Config | None, seconds: float) -> Stopped:
         SessionError: something still lives after *seconds*.
     """
     deadline = time.monotonic() + seconds
+    membership.leave(runtime)  # a process that supervises others too is killed as well, and comes back without this one
     holder = _forbid_respawn(runtime)
     _kill_supervisors(runtime, StatePlaces(config.log_dir) if config is not None else None, holder is not None)
     unjournaled = _journal(config)

@@ -39,6 +39,7 @@ class Errands:
         self._reactor = reactor
         self._now = now
         self._running: set[_Errand] = set()
+        self._unreaped: set[_Errand] = set()
 
     def run(
         self, argv: Sequence[str], then: Then, *, input: bytes = b"", timeout: float = 60.0, outlives: bool = False
@@ -54,6 +55,7 @@ class Errands:
             then(Result(-1, b"", f"{argv[0]}: {error.strerror}"))
             return
         self._running.add(errand)
+        self._unreaped.add(errand)
         for fd in errand.streams:
             self._reactor.watch(fd, partial(self._read, errand, fd))
         self._reactor.watch(errand.pidfd, partial(self._ended, errand))
@@ -68,6 +70,7 @@ class Errands:
     def _ended(self, errand: _Errand) -> None:
         """The process has ended, be it long after it was given up: only now can it be reaped without waiting."""
         self._reactor.forget(errand.pidfd)
+        self._unreaped.discard(errand)
         code = errand.reap()
         if errand in self._running:
             for fd in errand.streams:
@@ -92,10 +95,14 @@ class Errands:
             if not errand.outlives:
                 errand.kill()
             self._reactor.cancel(errand.key)
-            for fd in (*errand.streams, errand.pidfd):
+            for fd in errand.streams:
                 self._reactor.forget(fd)
             errand.close()
+        for errand in self._unreaped:
+            self._reactor.forget(errand.pidfd)
+            os.close(errand.pidfd)
         self._running.clear()
+        self._unreaped.clear()
 
 
 class _Errand:

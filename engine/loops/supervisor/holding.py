@@ -22,6 +22,10 @@ from loops.supervisor.reactor import Reactor
 
 AGAIN_FIRST, AGAIN_MOST = 0.1, 5.0
 """Seconds between two tries for a new holder."""
+ANSWER = 5.0
+"""Seconds that a holder has for an answer which takes a millisecond."""
+ANSWER_BESIDE_OTHERS, AGAIN_BESIDE_OTHERS = 0.5, 30.0
+"""The same where other projects wait meanwhile: one holder that was stopped must not stop them."""
 MORE_TIME = "EXTEND_TIMEOUT_USEC=60000000"
 """What a service manager is told while a start waits, so that it does not take us for stuck."""
 
@@ -55,7 +59,9 @@ class Holding:
         may_go_on: Callable[[], bool],
         leave: Callable[[int], None],
         say: Callable[[str], None],
+        alone: bool = True,
     ) -> None:
+        """*alone*: nobody else has to wait while we do."""
         self._runtime = runtime
         self._holder = holder
         self._reactor = reactor
@@ -66,6 +72,8 @@ class Holding:
         self._may_go_on = may_go_on
         self._leave = leave
         self._say = say
+        self._alone = alone
+        self._within, self._longest = (ANSWER, AGAIN_MOST) if alone else (ANSWER_BESIDE_OTHERS, AGAIN_BESIDE_OTHERS)
         self._had_one = False
         self._renewing = False
         self._renewed = False
@@ -76,7 +84,7 @@ class Holding:
         Raises:
             SessionError: no holder answers, or could be started.
         """
-        if self._command is not None or launch.find_holder(self._runtime) is not None:
+        if self._command is not None or launch.find_holder(self._runtime, self._within) is not None:
             self._connect()
             return
         self._say(f"no holder runs yet: waiting for {_unit()} (`systemctl start {_unit()}`)")
@@ -105,20 +113,25 @@ class Holding:
             self._try_again(pause)
 
     def _try_again(self, pause: float) -> None:
-        if not self._had_one:
+        if not self._had_one and self._alone:
             sd_notify.tell(f"STATUS=waiting for {_unit()}\n{MORE_TIME}")
-        longer = partial(self._connect_again, min(pause * 2, AGAIN_MOST), True)
+        longer = partial(self._connect_again, min(pause * 2, self._longest), True)
         self._reactor.at("holder", self._clock.now() + pause, longer)
 
     def _connect(self) -> None:
         if self._command is not None:
             launch.ensure_holder(
-                self._runtime, supervisor=self._command, env=dict(os.environ), log_path=self._log, itself=True
+                self._runtime,
+                supervisor=self._command,
+                env=dict(os.environ),
+                log_path=self._log,
+                itself=True,
+                answer=self._within,
             )
-        found = launch.find_holder(self._runtime)
+        found = launch.find_holder(self._runtime, self._within)
         if found is None:
             raise SessionError(f"{self._runtime.holder_socket}: no holder runs there")
-        sessions = self._holder.connect()
+        sessions = self._holder.connect(self._within)
         again, self._had_one = self._had_one, True
         self._renew(found)
         self._adopt(Found(found.pid, sessions, again))

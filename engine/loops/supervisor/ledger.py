@@ -24,10 +24,17 @@ class Ledger:
         self._since_snapshot = 0
         self._sequence = 0
         self._committed = 0
+        try:
+            self.state = self._folded()
+        except BaseException:
+            self._journal.close()  # this process may live on, and is not to be in its own way
+            raise
+
+    def _folded(self) -> State:
         kept = self._journal.latest_snapshot()
         state = _believed(kept[1]) if kept is not None else None
         after = kept[0] if kept is not None and state is not None else 0
-        self.state = fold(state or State(), self._typed(self._journal.replay(after)))
+        return fold(state or State(), self._typed(self._journal.replay(after)))
 
     @property
     def epoch(self) -> int:

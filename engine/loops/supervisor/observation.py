@@ -201,7 +201,8 @@ class Timed:
 class Carried:
     """What another supervisor had reached with this project, before the first start under this one.
 
-    ``index`` < 0: no phase.  ``conversations``: pairs of an agent and the id by which it can be resumed.
+    ``index`` < 0: no phase.  ``conversations``: pairs of an agent and the id by which it can be resumed.  ``again``: it
+    counts more than a state that the project has already, as long as that is down.
     """
 
     at: float
@@ -209,6 +210,7 @@ class Carried:
     index: int
     complete: bool
     conversations: tuple[tuple[str, str], ...]
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

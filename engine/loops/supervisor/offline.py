@@ -30,14 +30,20 @@ def tell(config: Config, verb: str, detail: str = "") -> State:
 
 
 def carry(
-    config: Config, source: str, index: int, conversations: tuple[tuple[str, str], ...], *, complete: bool
+    config: Config,
+    source: str,
+    index: int,
+    conversations: tuple[tuple[str, str], ...],
+    *,
+    complete: bool,
+    again: bool = False,
 ) -> State:
     """Take over what another supervisor had reached (`observation.Carried`); return the state after it.
 
     Raises:
         JournalError: somebody else writes the journal, or it is broken.
     """
-    return _take_in(config, lambda at: Carried(at, source, index, complete, conversations))
+    return _take_in(config, lambda at: Carried(at, source, index, complete, conversations, again))
 
 
 def _take_in(config: Config, seen: Callable[[float], Observation]) -> State:

@@ -14,7 +14,11 @@ LONGEST_WAIT = 3600.0
 
 
 class Reactor:
-    """Waits for descriptors and timers.  Times are those of *now*, in seconds."""
+    """Waits for descriptors and timers.  Times are those of *now*, in seconds.
+
+    It can itself be waited for: its `fileno` is readable when `turn` has a descriptor to serve, and `wait` says until when
+    there is no timer.  So one loop can turn many.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -23,6 +27,16 @@ class Reactor:
         self._timers: list[tuple[float, int, str]] = []
         self._due: dict[str, tuple[float, int, Callback]] = {}
         self._count = 0
+
+    def fileno(self) -> int:
+        return self._epoll.fileno()
+
+    def close(self) -> None:
+        """Forget everything; nothing is called any more."""
+        self._callbacks.clear()
+        self._timers.clear()
+        self._due.clear()
+        self._epoll.close()
 
     def watch(self, fd: int, callback: Callback, *, write: bool = False) -> None:
         """Call *callback* whenever *fd* is readable (with *write*: writable).  A second call changes the first.
@@ -38,7 +52,7 @@ class Reactor:
 
     def forget(self, fd: int) -> None:
         """Stop watching *fd*; call it before the descriptor is closed."""
-        if self._callbacks.pop(fd, None) is not None:
+        if self._callbacks.pop(fd, None) is not None and not self._epoll.closed:
             self._epoll.unregister(fd)
 
     def at(self, key: str, when: float | None, callback: Callback) -> None:
@@ -67,14 +81,17 @@ class Reactor:
             heapq.heappop(self._timers)
         return None
 
-    def turn(self) -> None:
-        """Wait once, then run everything that is ready: timers first, for they are late already.
+    def wait(self) -> float:
+        """Seconds until the next timer; never more than `LONGEST_WAIT`."""
+        when = self._next()
+        return LONGEST_WAIT if when is None else min(max(0.0, when - self._now()), LONGEST_WAIT)
+
+    def turn(self, *, waiting: bool = True) -> None:
+        """Wait once (unless not *waiting*), then run everything that is ready: timers first, for they are late already.
 
         A timer that is set meanwhile waits for the next turn, be it due at once: so the descriptors always have theirs.
         """
-        when = self._next()
-        timeout = LONGEST_WAIT if when is None else min(max(0.0, when - self._now()), LONGEST_WAIT)
-        ready = self._epoll.poll(timeout)
+        ready = self._epoll.poll(self.wait() if waiting else 0)
         now, newest = self._now(), self._count
         later: list[tuple[float, int, str]] = []
         while (when := self._next()) is not None and when <= now:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from loops.config.model import Kind
@@ -13,6 +14,7 @@ from loops.supervisor.announcing import NO_CHANNEL
 from loops.supervisor.clock import Clock
 from loops.supervisor.observation import Observation, Told
 from loops.supervisor.state import AgentState, Approval, Life, State
+from loops.supervisor.summary import summary
 
 Request = dict[str, Any]
 
@@ -21,7 +23,8 @@ class Requests:
     """Answers one request at a time.
 
     *see* takes an observation; *settle* decides and acts on all that was seen; *trouble* says what keeps us from acting;
-    *service*: a service manager runs this project, and keeps its supervisor when it is down.
+    *service*: a service manager runs this project, and keeps its supervisor when it is down.  *shared*: this process
+    supervises other projects too, and goes on when this one is down.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Requests:
         started: float,
         trouble: Callable[[], str],
         service: bool = False,
+        shared: bool = False,
     ) -> None:
         self._clock = clock
         self._state = state
@@ -44,6 +48,7 @@ class Requests:
         self._started = started
         self._trouble = trouble
         self._service = service
+        self._shared = shared
 
     def answer(self, line: bytes) -> bytes:
         """Return the answer to one request line."""
@@ -70,7 +75,9 @@ class Requests:
         if verb == "status":
             facts = table.as_json(self._state(), self._clock.now(), os.getpid(), self._started)
             facts["notes"] += filter(None, (self._trouble(),))
-            return {"ok": True, "pid": os.getpid(), "service": self._service, **facts}
+            return {"ok": True, "pid": os.getpid(), "service": self._service, "shared": self._shared, **facts}
+        if verb == "summary":
+            return {"ok": True, "pid": os.getpid(), **asdict(summary(self._state(), self._clock.now()))}
         if verb == "leave":
             self._leave()
             return {"ok": True}

@@ -43,7 +43,7 @@ RULES: dict[str, str] = {
     "message": "a pushed review without PASS or FAIL is a message to the Builder, not a verdict",
     "inbox": "a pushed inbox file wakes its owner, once for each text",
     "done-refused": "done is computed, never believed: the marker alone ends no phase, and the reasons go to the Builder, once",
-    "phase-done": "a phase is done when its marker stands, each item has a fresh PASS, no veto stands and its checks succeed",
+    "phase-done": "a phase is done when its marker stands, each item has its PASS or needs none, no veto, checks succeed",
     "phase-first": "a project begins with its first phase",
     "carried": "a project that was migrated goes on where it was, with the conversations that it had",
     "phase-next": "when a phase is done the next one begins",

@@ -1,20 +1,19 @@
-"""The supervisor's process: composes the parts and turns the loop.  observe -> decide -> journal -> act.
+"""One project's supervisor: composes the parts and has its turns.  observe -> decide -> journal -> act.
 
-Everything seen in one turn of the loop is decided upon, then committed to the journal with one write and one fdatasync, and
-only then acted on: an act without its intent on disk cannot happen.
+Everything seen in one turn is decided upon, then committed to the journal with one write and one fdatasync, and only then
+acted on: an act without its intent on disk cannot happen.  What turns it, alone or beside others, is `loops.supervisor.crew`.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import sys
 from collections import deque
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
-from loops import __version__, sd_notify
+from loops import __version__
 from loops.config.model import Config
 from loops.errors import ConfigError, JournalError, LoopsError, SessionError
 from loops.places import Runtime
@@ -23,7 +22,7 @@ from loops.secrets.redaction import redact
 from loops.sessions import attach, tree
 from loops.sessions import client as held
 from loops.sessions.view import View
-from loops.supervisor import action, commission, watching
+from loops.supervisor import action, commission, processes, watching
 from loops.supervisor.acts import Sessions
 from loops.supervisor.announcing import Announcer
 from loops.supervisor.blinding import Blindfolds
@@ -47,7 +46,7 @@ from loops.supervisor.holding import Found, Holding
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.ledger import Ledger, history
 from loops.supervisor.leftovers import end_leftovers
-from loops.supervisor.observation import Adopted, Began, Departs, Observation, Tick
+from loops.supervisor.observation import Adopted, Began, Departs, Observation, Tick, Told
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.repository import Repository
 from loops.supervisor.requests import Requests
@@ -65,6 +64,19 @@ TICK_PAUSE = 1.0
 """Seconds, at least, between two ticks of an agent whose time lies in the past even after a tick."""
 MOST_ROUNDS = 100
 """Rounds of deciding and acting in one turn of the loop; then its descriptors and timers have theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a supervisor must know that shares its process with others, which it must not keep waiting.
+
+    ``command``: by which a holder starts the process again.  ``say``: takes its words to the operator.  ``begins``: a
+    project that never ran is up from the beginning.
+    """
+
+    command: Sequence[str]
+    say: Callable[[str], None]
+    begins: bool = False
 
 
 def supervisor_command(config_path: str) -> list[str]:
@@ -98,37 +110,58 @@ def _make_directories(places: StatePlaces) -> None:
 
 
 class Supervisor:
-    """One project's supervisor.  `run` returns the process's exit code: 0 = asked to end."""
+    """One project's supervisor.  From `begin` to `close` it has a `turn` whenever `fileno` is readable, or `wait` is over."""
 
-    def __init__(self, config_path: str, *, up: bool = False, holder: bool = True) -> None:
+    def __init__(
+        self, config_path: str, *, up: bool = False, holder: bool = True, shared: Shared | None = None
+    ) -> None:
         """Open the journal and adopt what runs.
 
         *up*: the operator asked for the project (else it is as the journal left it).  *holder*: start one if none runs,
         and let it start us again when we die; without it a service manager does both.  Then a project that never ran
         begins to, one that was put down stays down, and so does this process with nothing to do, until it is asked for.
+        *shared*: other projects' supervisors live in this process; None: it is ours alone.
+
+        Raises:
+            LoopsError: it cannot be supervised; nothing was kept open.
         """
-        self._config_path = config_path
+        self.config_path = config_path
+        self.leaving: int | None = None
+        """The exit code once it wants to end; 0: it was asked to."""
+        self._ready = lambda: None
         self._service = not holder
+        self._shared = shared
+        self._open = ExitStack()
+        self._listening = self._open.enter_context(ExitStack())  # last: for whoever waits for our end, its end is ours
+        try:
+            self._begin_to_be(config_path, up)
+        except BaseException:
+            self._open.close()
+            raise
+
+    def _begin_to_be(self, config_path: str, up: bool) -> None:
         self._runtime = Runtime(config_path)
         self._runtime.create()
         config, broken = _first_config(config_path)
         self._places = StatePlaces(config.log_dir)
         _make_directories(self._places)
+        self._log = os.path.join(self._places.log_dir, "holder.log")
         self._ledger = Ledger(self._places.journal, f"urn:loops:project:{config.session_prefix}")
+        self._open.callback(self._ledger.close)
         self.state = self._ledger.state
         self._down_since = self.state.steady
         if broken is not None and (self.state.config is None or not (self.state.up or self._service)):
-            self._ledger.close()
             raise broken
-        self._up = up or (self._service and self.state.config is None)
+        begins = self._service or (self._shared is not None and self._shared.begins)
+        self._up = up or (begins and self.state.config is None)
         self._clock = Clock(self.state.steady)
         self._reactor = Reactor(self._clock.now)
+        self._open.callback(self._reactor.close)
         self._seen: deque[Observation] = deque()
         self._acts: deque[action.Action] = deque()
         self._touched: set[str] = {""}
         self._unsure = tuple(notice.id for notice in self.state.notices.waiting if notice.sending)
         self._ticked: dict[str, float] = {}
-        self._leaving: int | None = None
         self._superseded = False
         self._said: set[str] = set()
         self._flushing = False
@@ -138,21 +171,25 @@ class Supervisor:
     def _compose(self, config: Config) -> None:
         clock, reactor = self._clock, self._reactor
         self._inotify = Inotify()
+        self._open.callback(self._inotify.close)
         self._writing = Writing(self._places, config.root, reactor, clock, past=self._past, say=self.say_once)
         self._errands = Errands(reactor, clock.now)
+        self._open.callback(self._errands.close)
         self._announcer = Announcer(self._errands, clock, state=lambda: self.state, see=self.see)
         self._holder = held.HolderClient(self._runtime.holder_socket, self._ledger.epoch)
+        self._open.callback(self._holder.close)
         self._holding = Holding(
             self._runtime,
             self._holder,
             reactor,
             clock,
-            command=None if self._service else supervisor_command(self._config_path),
-            log=os.path.join(self._places.log_dir, "holder.log"),
+            command=None if self._service else self._command(),
+            log=self._log,
             adopt=self._adopt,
             may_go_on=lambda: self._ledger.writable,
             leave=self._leave,
             say=self.say,
+            alone=self._shared is None,
         )
         self._blindfolds = Blindfolds(
             self._errands, clock, self._runtime, state=lambda: self.state, see=self.see, say=self.say
@@ -176,7 +213,7 @@ class Supervisor:
             say=self.say,
             clock=clock,
         )
-        self._config_file = ConfigFile(self._config_path, config.log_dir, reactor, clock, self._inotify, self.see)
+        self._config_file = ConfigFile(self.config_path, config.log_dir, reactor, clock, self._inotify, self.see)
         self._files = watching.Files(
             self._config_file,
             clock,
@@ -189,6 +226,7 @@ class Supervisor:
         self._schedules = Schedules(reactor, clock, state=lambda: self.state, see=self.see, say=self.say_once)
         relay = [sys.executable, "-I", "-S", "-E", attach.__file__, "--no-detach", self._runtime.holder_socket]
         self._view = View(self._runtime.tmux_socket, relay)
+        self._open.callback(self._view.release)
         self._showing = Showing(self._view, reactor, clock, wanted=self._views, say=self.say)
         requests = Requests(
             clock,
@@ -199,8 +237,13 @@ class Supervisor:
             started=clock.now(),
             trouble=lambda: self._trouble,
             service=self._service,
+            shared=self._shared is not None,
         )
         self._control = Control(reactor, self._runtime.control_socket, requests.answer, clock.now)
+        self._listening.callback(self._control.close)
+
+    def _command(self) -> Sequence[str]:
+        return supervisor_command(self.config_path) if self._shared is None else self._shared.command
 
     def _past(self) -> Iterator[Event]:
         """All events of the journal, read anew."""
@@ -354,7 +397,7 @@ class Supervisor:
         self._sessions.adopted(found.pid, sessions)
         if not found.again:
             self._end_leftovers([session for session in sessions if session.alive])
-            self._reactor.at("ready", self._clock.now(), self._ready)
+            self._reactor.at("ready", self._clock.now(), self._ready)  # once what the sessions need is decided
         self._reactor.watch(self._holder.fileno(), self._heard)
         living = {session.name for session in sessions if session.alive}
         for name in [name for name in self.state.agents if name not in living]:
@@ -389,7 +432,7 @@ class Supervisor:
     def _views(self) -> dict[str, str] | None:
         """The tmux views that there should be."""
         config = self.state.config
-        if config is None or self._leaving is not None:
+        if config is None or self.leaving is not None:
             return None
         return {
             config.agents[name].session: name
@@ -399,8 +442,14 @@ class Supervisor:
 
     def say(self, text: str) -> None:
         """Tell the operator: our standard error is the holder's log, or the service manager's journal."""
+        text = redact(text)
         with suppress(OSError):  # the log lies on the disk that is full, or its reader is gone: no reason to die
-            print(f"[loops] {redact(text)}", file=sys.stderr, flush=True)
+            if self._shared is None:
+                print(f"[loops] {text}", file=sys.stderr, flush=True)
+                return
+            self._shared.say(text)  # to all projects' one log; and to our own, where it is looked for
+            with open(self._log, "a", encoding="utf-8", errors="replace") as log:
+                log.write(f"[loops] {text}\n")
 
     def say_once(self, text: str) -> None:
         """The same, unless it was said before."""
@@ -410,29 +459,55 @@ class Supervisor:
 
     # ---- coming and going ------------------------------------------------------------------------------------------
 
-    def run(self) -> int:
-        """Turn the loop until somebody asks us to leave; return the exit code."""
+    def begin(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Read, watch and connect; *ready* is called when the holder is found and what its sessions need is decided."""
+        self._ready = ready
         for report in self._ledger.reports:
             self.say(report)
-        woken = self._listen_to_signals()
-        try:
-            self._config_file.read()
-            self._decide()
-            self._files.watch()
-            self._holding.start()
-            self._reactor.watch(self._inotify.fileno(), self._files.changed)
-            self._reactor.watch(self._view.fileno(), self._showing.poll)
-            self._reactor.watch(woken.fileno(), lambda: self._signalled(woken))
-            self._net()
-            self._reactor.at("view net", self._clock.now(), self._view_net)
+        self._config_file.read()
+        self._decide()
+        self._files.watch()
+        self._holding.start()
+        self._reactor.watch(self._inotify.fileno(), self._files.changed)
+        self._reactor.watch(self._view.fileno(), self._showing.poll)
+        self._net()
+        self._reactor.at("view net", self._clock.now(), self._view_net)
+        self.flush()
+
+    def fileno(self) -> int:
+        return self._reactor.fileno()
+
+    def wait(self) -> float:
+        """Seconds until it must have a turn although `fileno` is not readable."""
+        return self._reactor.wait()
+
+    def turn(self) -> None:
+        """Serve what is ready, decide and act; never wait."""
+        self._reactor.turn(waiting=False)
+        if not self._superseded:
             self.flush()
-            while self._leaving is None:
-                self._reactor.turn()
-                if not self._superseded:
-                    self.flush()
-        finally:
-            self._close()
-        return self._leaving or 0
+
+    def look_again(self) -> None:
+        """Look at every file anew, as after SIGHUP; the next turn decides."""
+        self._files.rescan()
+
+    def leave(self) -> None:
+        """Want to end; the agents live on."""
+        self._leave(0)
+
+    def put_down(self) -> None:
+        """End the agents, as `loops down` does; the next turn begins with it."""
+        self.see(Told(self._clock.now(), "down"))
+
+    @property
+    def rests(self) -> bool:
+        """Whether the project is down, as the journal has it, and no holder keeps a session of it."""
+        idle = not (self._up or self.state.up or any(agent.alive for agent in self.state.agents.values()))
+        return idle and not processes.holder(self._runtime)
+
+    def abandon(self) -> None:
+        """Let go of everything before `begin`: as if we had never come."""
+        self._open.close()
 
     def _net(self) -> None:
         """The slow net below the events."""
@@ -460,44 +535,19 @@ class Supervisor:
         self._showing.anew()
         self._reactor.at("view net", self._clock.now() + interval, self._view_net)
 
-    def _ready(self) -> None:
-        """The holder is found, and what its sessions need is decided."""
-        sd_notify.tell("READY=1\nSTATUS=")
-        self._watchdog()
-
-    def _watchdog(self) -> None:
-        interval = sd_notify.watchdog_interval()
-        if interval is not None:
-            sd_notify.tell("WATCHDOG=1")
-            self._reactor.at("watchdog", self._clock.now() + interval, self._watchdog)
-
-    def _listen_to_signals(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        for end in (ours, theirs):
-            end.setblocking(False)
-        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-        self._wakeup = theirs
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda *_: None)
-        return ours
-
-    def _signalled(self, woken: socket.socket) -> None:
-        """SIGTERM and SIGINT end the supervisor alone: the agents live on with the holder.  SIGHUP: look again."""
-        numbers = woken.recv(64)
-        if signal.SIGTERM in numbers or signal.SIGINT in numbers:
-            self._leave(0)
-        elif signal.SIGHUP in numbers:
-            self._files.rescan()
-
     def _leave(self, code: int) -> None:
-        self._leaving = code
+        self.leaving = code
 
-    def _close(self) -> None:
-        sd_notify.tell("STOPPING=1")
+    def close(self) -> None:
+        """Let go of everything, whatever has happened; the agents live on, unless the project is down."""
+        with self._open:  # each part of us is closed, though another fails
+            self._depart()
+
+    def _depart(self) -> None:
         project_is_down = not self.state.up and not any(agent.alive for agent in self.state.agents.values())
         self._errands.close()
         if not self._superseded:
-            if self._leaving == 0:  # else the next one says that we ended without a word
+            if self.leaving == 0:  # else the next one says that we ended without a word
                 self.see(Departs(self._clock.now(), "asked to"))
                 self._decide()
             self._close_ledger()
@@ -506,9 +556,6 @@ class Supervisor:
             if not self._service:
                 with suppress(LoopsError):
                     self._holder.quit()
-        with suppress(LoopsError):
-            self._holder.close()
-        self._control.close()  # last: for whoever waits for our end, its end is ours
 
     def _close_ledger(self) -> None:
         try:

@@ -263,6 +263,7 @@ def as_json(state: State, now: float, supervisor_pid: int = 0, started: float = 
             "done": list(state.loop.done),
         },
         "up": state.up,
+        "tokens": state.spent.tokens,
         "notes": notes(state),
         "notices": {
             "waiting": [_notice(each) for each in state.notices.waiting],

@@ -6,7 +6,7 @@ Comments, order and spelling stay.  What is changed says so at the end of its li
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,6 +15,7 @@ import tomlkit
 from tomlkit.items import Array, InlineTable, Item
 
 from loops.config.positions import locate
+from loops.projects.deployment.model import Form
 from loops.projects.migrate.copies import Copies
 from loops.secrets.credentials import PREFIX
 from loops.supervisor.table import printable
@@ -22,6 +23,7 @@ from loops.supervisor.table import printable
 Table: TypeAlias = MutableMapping[str, Any]
 LOG_DIR = ".loops"
 _STAYS = "it works where it has worked"
+_OPEN = "it sees what it has seen; without this line it would be isolated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,8 @@ class Change:
 
 def rewrite(text: str, copies: Copies) -> tuple[str, tuple[Change, ...]]:
     """Return the staged text of the checked agents.toml *text*, and what was changed in it; the documents go to *copies*."""
-    text, added = _with_directories(text.replace("\r\n", "\n"), copies.files.root)
+    engine = copies.deployment.form is Form.ENGINE
+    text, added = _completed(text.replace("\r\n", "\n"), copies.files.root, engine)
     work = _Rewriting(tomlkit.parse(text), copies)
     work.all()
     head = (
@@ -143,19 +146,30 @@ class _Rewriting:
         self.changes.append(Change(place, "" if was is None else str(was), value, why))
 
 
-def _with_directories(text: str, root: str) -> tuple[str, list[Change]]:
-    """Add ``dir`` below the name of each member that has worked in the project's own directory.
+def _completed(text: str, root: str, engine: bool) -> tuple[str, list[Change]]:
+    """Add below the name of each member what it has never had to say: ``dir`` where that was the project's own
+    directory and, of the earlier *engine*, which isolates nobody, ``isolate``.
 
     In the text, for a key that tomlkit appends would come behind the comment of the next table.
     """
     document, positions = tomli.loads(text), locate(text)
     lines, changes = text.split("\n"), list[Change]()
     places = [(kind, index) for kind in ("agent", "service") for index, _ in enumerate(document.get(kind, ()))]
-    below = {positions.line((*place, "name")): place for place in places if "dir" not in document[place[0]][place[1]]}
+    below = {positions.line((*place, "name")): place for place in places}
     for line, (kind, index) in sorted(below.items(), reverse=True):
         if positions.line((kind, index)) == line:
             continue  # an inline table
         indent = lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())]
-        lines.insert(line, f"{indent}dir = {tomlkit.string(root).as_string()} # {_STAYS}")
-        changes.insert(0, Change(f"{kind}.{document[kind][index]['name']}.dir", "", root, _STAYS))
+        table = document[kind][index]
+        for key, value, now, why in reversed(list(_unsaid(table, kind, root, engine))):
+            lines.insert(line, f"{indent}{key} = {value} # {why}")
+            changes.insert(0, Change(f"{kind}.{table['name']}.{key}", "", now, why))
     return "\n".join(lines), changes
+
+
+def _unsaid(table: Mapping[str, Any], kind: str, root: str, engine: bool) -> Iterator[tuple[str, str, str, str]]:
+    """Key, value as TOML, value as text, and why, of what *table* leaves to a default that is another here."""
+    if "dir" not in table:
+        yield "dir", tomlkit.string(root).as_string(), root, _STAYS
+    if engine and kind == "agent" and table.get("kind", "loop") == "loop" and "isolate" not in table:
+        yield "isolate", "false", "false", _OPEN

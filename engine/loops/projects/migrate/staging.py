@@ -39,6 +39,8 @@ class Staged:
     """migration.json, for programs (``schemas/migration.schema.json``)."""
     migration: Migration
     """What became of what."""
+    left: tuple[str, ...] = ()
+    """Conversations whose ids are carried and whose files are not, each with the reason."""
 
 
 def stage(deployment: Deployment, to: str, *, carry_state: bool = False) -> Staged:
@@ -61,14 +63,20 @@ def stage(deployment: Deployment, to: str, *, carry_state: bool = False) -> Stag
         os.rename(beside, to)
         beside = to
         config = load(os.path.join(to, CONFIG_NAME))
-        if carry_state:
-            carrying.carry(config, deployment)
+        taken = carrying.carry(config, deployment) if carry_state else ()
     except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
         if isinstance(error, OSError):
             raise NotStaged(f"{error.filename or to}: {error.strerror}; nothing was written") from error
         raise
-    return Staged(to, config.path, os.path.join(to, REPORT), os.path.join(to, FACTS), migration)
+    return Staged(
+        to,
+        config.path,
+        os.path.join(to, REPORT),
+        os.path.join(to, FACTS),
+        migration,
+        tuple(str(each) for each in taken if each.why),
+    )
 
 
 def _refuse(deployment: Deployment, to: str, carry_state: bool) -> None:

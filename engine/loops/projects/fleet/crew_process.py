@@ -1,0 +1,112 @@
+"""The process that supervises many projects, from outside: started, asked to take a project in charge, ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Collection
+from contextlib import suppress
+
+from loops.errors import LoopsError, SessionError
+from loops.places import Runtime
+from loops.projects.fleet import watchdog
+from loops.sessions.launch import ensure_holder
+from loops.supervisor import arriving, control, emergency, processes
+from loops.supervisor.membership import CrewPlace
+
+COMES_WITHIN = 30.0
+"""Seconds for what takes half of one."""
+ENDS_WITHIN = 10.0
+GLANCE = 0.02
+OF_A_SESSION = ("LOOPS_", "AGENT_")
+"""How variables begin that are about the agent in whose session we may run; those of `KEPT` are about the machine."""
+KEPT = ("LOOPS_RUNTIME_DIR", "LOOPS_CREDENTIALS", "LOOPS_FLEET")
+
+
+def ensure(place: CrewPlace, config_paths: Collection[str]) -> None:
+    """Start the process at *place* unless it runs; return when it knows of *config_paths*.
+
+    SessionError: it does not come, or does not answer.
+    """
+    place.create()
+    started: subprocess.Popen[bytes] | None = None
+    deadline = time.monotonic() + COMES_WITHIN
+    while True:
+        known = _known(place)
+        if known is not None and set(config_paths) <= known:
+            return
+        if known is None and (started is None or started.poll() is not None):
+            if started is not None and started.returncode != watchdog.TAKEN:
+                raise SessionError(
+                    f"the process that supervises {place.fleet} ended with status {started.returncode}: {_last_words(place)}"
+                )
+            started = _start(place)
+        if time.monotonic() >= deadline:
+            pid = processes.lock_owner(place.lock)
+            raise SessionError(
+                f"the process that supervises {place.fleet} (pid {pid or 'unknown'}) does not answer; {place.log} may say "
+                f"why.  `kill -KILL {pid or 'PID'}` has a holder start another, and no agent notices"
+            )
+        time.sleep(GLANCE)
+
+
+def _known(place: CrewPlace) -> set[str] | None:
+    """The projects that the process knows of; None: there is none."""
+    try:
+        told = control.ask(place.control_socket, {"verb": "status"}, COMES_WITHIN)
+    except TimeoutError:
+        return set()
+    return None if told is None else {each["config"] for each in told["projects"]}
+
+
+def _start(place: CrewPlace) -> subprocess.Popen[bytes]:
+    # An agent may run `loops` itself: what it starts is no part of its own session.
+    own = {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith(OF_A_SESSION)}
+    return subprocess.Popen(
+        watchdog.command(place.fleet),
+        cwd="/",
+        env=own,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _last_words(place: CrewPlace) -> str:
+    with suppress(OSError), open(place.log, encoding="utf-8", errors="replace") as file:
+        return "\n".join(file.read().splitlines()[-3:]) or place.log
+    return place.log
+
+
+def bring(config_path: str, log_dir: str, place: CrewPlace) -> None:
+    """Have the process at *place* supervise the project at *config_path*.
+
+    Its holder is started here, where nobody else waits for it.  LoopsError: it cannot be supervised.
+    """
+    runtime = Runtime(config_path)
+    log = os.path.join(log_dir, "holder.log")
+    ensure_holder(runtime, supervisor=None, env=dict(os.environ), log_path=log, timeout=COMES_WITHIN)
+    try:
+        if arriving.join(config_path, place) is None:
+            raise SessionError(f"the process that supervises {place.fleet} is gone, or has no {config_path}; try again")
+    except LoopsError:
+        if not emergency.living(runtime) and not processes.supervisors(runtime, None, ask_holder=False):
+            emergency.quit_holder(runtime)
+        raise
+
+
+def end_if_idle(place: CrewPlace) -> None:
+    """End the process at *place* if no project is in its charge any more.  SessionError: it does not end."""
+    told = None
+    with suppress(TimeoutError):
+        told = control.ask(place.control_socket, {"verb": "status"})
+    if told is None or any(each["standing"] in ("supervised", "starting") for each in told["projects"]):
+        return
+    with processes.Departure() as departure:
+        departure.expect("the process that supervises the fleet", told["pid"])
+        with suppress(TimeoutError):
+            control.ask(place.control_socket, {"verb": "leave"})
+        if left := departure.wait(ENDS_WITHIN):
+            raise SessionError(f"{', '.join(left)} did not end in time")
