@@ -60,14 +60,14 @@ def check(args: argparse.Namespace) -> Answer:
     from loops.projects.untouched.baseline import take
     from loops.projects.untouched.check import compare, not_compared
     from loops.projects.untouched.rules import known
-    from loops.projects.untouched.witnesses import testify
+    from loops.projects.untouched.witnesses import witnessed
 
     if args.json and args.report:
         raise UsageError("--json and --report both say how it is printed: give one of them")
     rules = (*_rules(args.rules), *known())
     before = store.read(args.file)
     after = take(before.scope, before)
-    touches = testify(compare(before, after, rules), before, after)
+    touches = witnessed(compare(before, after, rules), before, after)
     checked = report.Checked(before, after, touches, not_compared(before, after))
     told = report.markdown(checked) if args.report else report.lines(checked)
     return Answer(_facts(args.file, checked), told, 0 if checked.clean else 1)

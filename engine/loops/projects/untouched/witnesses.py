@@ -35,7 +35,7 @@ class Sight:
         return f"pid {self.pid} {self.doing}: {self.command}"
 
 
-def testify(touches: Sequence[Touch], before: Baseline, after: Baseline) -> tuple[Touch, ...]:
+def witnessed(touches: Sequence[Touch], before: Baseline, after: Baseline) -> tuple[Touch, ...]:
     """Return *touches* with hints for those that nobody explains; what a process of ours has open is ours."""
     asked = [each for each in touches if each.cause is Cause.UNKNOWN][:MOST]
     if not asked:
