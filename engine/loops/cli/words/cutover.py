@@ -41,6 +41,13 @@ def _plan(parser: argparse.ArgumentParser) -> None:
 def _rehearse(parser: argparse.ArgumentParser) -> None:
     _sides(parser)
     parser.add_argument("--back", action="store_true", help="also the way back from every single step")
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a directory that it needs besides (programs, logs), copied too; may be given several times",
+    )
     parser.add_argument("--keep", action="store_true", help="leave the copy in place and name it")
 
 

@@ -9,7 +9,7 @@ from loops.boot import installed
 from loops.errors import LoopsError
 from loops.places import Runtime
 from loops.projects.cutover import sighting
-from loops.projects.cutover.scene import Scene
+from loops.projects.cutover.scene import Hopeless, Scene
 from loops.supervisor import events as ev
 
 ALIVE = ("RUNNING", "LIMIT", "PROVIDER", "BLOCKED", "ASKS")
@@ -86,8 +86,8 @@ def conversations(scene: Scene) -> list[str]:
         if not id or (member.kind == "loop" and complete):
             continue
         if member.name in dropped:
-            wrong.append(f"{member.name}: conversation {id} is given up: {dropped[member.name]}")
-        elif member.name not in resumed:
+            raise Hopeless(f"{member.name}: conversation {id} is given up: {dropped[member.name]}")
+        if member.name not in resumed:
             wrong.append(f"{member.name} has not been started")
         elif resumed[member.name] != id:
             there = resumed[member.name] or "a new conversation"
@@ -101,8 +101,7 @@ def phase(scene: Scene) -> list[str]:
     if reached.index is None or not phases:
         return []
     wanted = phases[min(reached.index, len(phases) - 1)]
-    moved = any(isinstance(event, ev.PhaseStarted) for event in scene.since())
-    if there["id"] == wanted or moved:
+    if there["id"] == wanted or scene.since_phase():
         return []
     return [f"it is in phase {there['id'] or 'none'}, not in {wanted}"]
 
