@@ -239,6 +239,13 @@ class Live:
         path = state if self.form == ENGINE else self.source / f".{name}-session-id"
         return path.read_text().strip() if path.exists() else ""
 
+    def kickoffs(self) -> dict[tuple[str, str], str]:
+        """What its own program would start the loops with, by phase and agent; nothing is started."""
+        words = [sys.executable, "-c", _KICKOFFS[self.form]]
+        done = subprocess.run(words, cwd=self.source, env=self.env, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        return {(phase, agent): text for phase, agent, text in json.loads(done.stdout)}
+
     def memory(self, name: str) -> Path:
         """Where claude itself keeps the conversation that an agent had before the first start."""
         directory = self.root / {"builder": "cc-ci", "adversary": "cc-ci-adv"}.get(name, "cc-ci-plan")
@@ -304,6 +311,21 @@ def launchers_live(root: Path) -> Live:
     return _finished(live)
 
 
+_KICKOFFS = {
+    ENGINE: """\
+import agents, json
+class Each(agents.Project):
+    phase = None
+project, found = Each("agents.toml"), []
+for project.phase in project.phases:
+    found += [[project.phase["id"], a["name"], project.text(a)] for a in project.agents() if a["kind"] == "loop"]
+print(json.dumps(found))
+""",
+    LAUNCHERS: """\
+import json, launch
+print(json.dumps([[p[0], r, launch.build_loop_kickoff(r, *p)] for p in launch.phases() for r, _, _ in launch.LOOPS]))
+""",
+}
 _PAST_LIMIT = '{"until": "2026-06-13T15:00:45Z", "probes": 1, "looks": 4}\n'
 
 
