@@ -191,6 +191,7 @@ def _asked(args: argparse.Namespace, made: Plan) -> Asked:
         rehearsal.directories(folders, [os.path.abspath(each) for each in args.also]),
         tuple(dict.fromkeys(programs)),
         search or os.environ.get("PATH", os.defpath),
+        tuple(acts.reached(live).conversations.values()),
         args.back,
         args.keep,
     )
@@ -261,6 +262,7 @@ def _made(args: argparse.Namespace) -> tuple[Plan, Places]:
         args.user,
         args.tmux,
         args.soak,
+        args.allow,
     )
     standing, words, notes = ground.survey(live, reading.read(path), asked, staged_config=path, log_dir=log_dir)
     measured = record.read_json(places.times) or {}

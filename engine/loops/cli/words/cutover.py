@@ -24,6 +24,7 @@ def _sides(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--user", action="store_true", help="units belong to your own service manager")
     parser.add_argument("--tmux", default="", metavar="SOCKET", help="its tmux socket (default: your own server)")
+    parser.add_argument("--allow", default="", metavar="FILE", help="differences that `loops parity` accepts")
     parser.add_argument(
         "--soak",
         type=seconds,

@@ -143,6 +143,8 @@ class Ground:
     members: tuple[Member, ...]
     soak: float
     """Seconds."""
+    allow: str = ""
+    """The operator's file of differences that parity accepts; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ stand-in (`loops.projects.cutover.standin`).
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -28,6 +29,7 @@ from loops.projects.cutover import copying, standin
 from loops.projects.cutover.plan import Plan, encode
 from loops.projects.cutover.record import Places, write_json
 from loops.projects.cutover.runbook import span
+from loops.runner.home import login_source
 
 Say = Callable[[str], None]
 OUT = "/rehearsal"
@@ -85,6 +87,8 @@ class Asked:
     """The agents' programs, as the settings of either side name them."""
     search: str
     """PATH of the live side."""
+    conversations: tuple[str, ...] = ()
+    """Ids of those whose files are copied from the user's home."""
     every: bool = False
     keep: bool = False
 
@@ -143,7 +147,7 @@ def _played(
         found.left_out.append(
             f"{name}: does not lie in the copy, and has neither network nor login: a stand-in plays it"
         )
-    home = _home(trees, copy, found)
+    home = _home(asked, trees, copy, found)
     socket = os.path.dirname(asked.plan.ground.tmux)
     if socket and not any(within(socket, place) for place in (*trees, home)):
         os.makedirs(copy + socket, mode=0o700)
@@ -262,8 +266,8 @@ def _environment(asked: Asked, home: str) -> dict[str, str]:
     return {**kept, **placeholders, **fixed, "LOOPS_REHEARSAL_TALKS": f"{OUT}/conversations"}
 
 
-def _home(trees: Sequence[str], copy: str, found: copying.Copied) -> str:
-    """A home for everything inside, at the path of the real one, with a placeholder where a login is."""
+def _home(asked: Asked, trees: Sequence[str], copy: str, found: copying.Copied) -> str:
+    """A home for everything inside, at the path of the real one: the conversations, and placeholders of the logins."""
     home = os.path.realpath(os.path.expanduser("~"))
     inside = any(within(home, tree) for tree in trees)
     os.makedirs(copy + home, mode=0o700, exist_ok=True)
@@ -276,7 +280,22 @@ def _home(trees: Sequence[str], copy: str, found: copying.Copied) -> str:
                 os.makedirs(os.path.dirname(copy + path), exist_ok=True)
                 with open(copy + path, "w", encoding="utf-8") as file:
                     file.write("{}\n")
+    for path in _talks(asked.conversations):
+        if within(path, home) and not inside:
+            os.makedirs(os.path.dirname(copy + path), mode=0o700, exist_ok=True)
+            shutil.copy2(path, copy + path)
+        elif not any(within(path, tree) for tree in trees):
+            found.left_out.append(f"{path}: lies outside of the home and of what is copied (--also)")
     return home
+
+
+def _talks(ids: Sequence[str]) -> Iterator[str]:
+    """The files of these conversations in the user's own home."""
+    for known in KNOWN.values():
+        folder, pattern = known.conversations
+        for id in ids if folder else ():
+            where = glob.escape(login_source(known, folder))
+            yield from sorted(glob.glob(os.path.join(where, pattern.replace("{id}", glob.escape(id)))))
 
 
 def _standins(asked: Asked, trees: Sequence[str], programs: str) -> dict[str, str]:
