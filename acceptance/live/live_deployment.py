@@ -326,6 +326,11 @@ import json, launch
 print(json.dumps([[p[0], r, launch.build_loop_kickoff(r, *p)] for p in launch.phases() for r, _, _ in launch.LOOPS]))
 """,
 }
+_LOGINS = {
+    "secrets.env": "REGISTRY_TOKEN=nothing-real\n",
+    ".claude/.credentials.json": '{"claudeAiOauth": {"accessToken": "nothing-real", "expiresAt": 4102444800000}}\n',
+    ".local/share/opencode/auth.json": '{"anthropic": {"type": "api", "key": "nothing-real"}}\n',
+}
 _PAST_LIMIT = '{"until": "2026-06-13T15:00:45Z", "probes": 1, "looks": 4}\n'
 
 
@@ -347,8 +352,11 @@ def _common(root: Path, form: str) -> Live:
     for phase in PLAN:
         (live.source / phase.plan).write_text(phase.text)
     (live.source / "plan-now.md").symlink_to(PLAN[AT].plan)
-    (root / "home" / "secrets.env").write_text("REGISTRY_TOKEN=nothing-real\n")
-    (root / "home" / "secrets.env").chmod(0o600)
+    for name, text in _LOGINS.items():
+        login = root / "home" / name
+        login.parent.mkdir(parents=True, exist_ok=True)
+        login.write_text(text)
+        login.chmod(0o600)
     for name, id in IDS.items():
         entry = {"at": "2026-06-12T05:41:00Z", "event": "started", "pid": 1, "program": "claude", "model": SONNET}
         line = json.dumps({**entry, "agent": name}) + "\n"

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from operator_shell import Operator
+from loops import config
+from operator_shell import Operator, Said
 
 from .live_deployment import ENGINE, LAUNCHERS, SESSIONS, Live
+from .live_plan import PLAN
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
 CLONES = ("cc-ci", "cc-ci-adv", "cc-ci-plan", "cc-ci.git")
@@ -27,19 +29,23 @@ CLONES = ("cc-ci", "cc-ci-adv", "cc-ci-plan", "cc-ci.git")
 class Migration(Operator):
     """Somebody who migrates a live deployment: the user that it runs as."""
 
+    patience = 420.0
+
     def __init__(self, root: Path, live: Live) -> None:
         super().__init__(root)
         self.live = live
         self.home = live.root / "home"
+        self.environment |= identity()
         self.environment |= {"HOME": str(self.home), "PATH": f"{live.root}/bin:{self.environment['PATH']}"}
         self.baseline = root / "before.json"
         self.staged = self.place / "cc-ci"
+        self.work = self.place / "work"
 
     @property
     def source(self) -> str:
         """The live deployment as commands are told of it: launchers by their unit."""
-        unit = f" --unit {self.live.unit}" if self.live.form == LAUNCHERS else ""
-        return f"{self.live.source}{unit}"
+        unit = f"--unit {self.live.unit} " if self.live.form == LAUNCHERS else ""
+        return f"{unit}{self.live.source}"
 
     def takes_baseline(self) -> None:
         repositories = " ".join(f"--repo {self.live.root / name}" for name in CLONES)
@@ -50,8 +56,7 @@ class Migration(Operator):
 
     def checks(self) -> dict[str, Any]:
         """What `loops untouched check` says now."""
-        said = self._run(f"loops untouched check {self.baseline} --json", self.place)
-        self._keep("loops untouched check --json", said)
+        said = self.shell(f"loops untouched check {self.baseline} --json")
         facts: dict[str, Any] = json.loads(said.text)
         assert said.code == (1 if alarming(facts) else 0), said.text
         return facts
@@ -61,8 +66,27 @@ class Migration(Operator):
         where = f"--unit {self.live.unit} --tmux {self.live.tmux_socket}"
         return f"loops cutover {verb} {self.live.source} {self.staged} {where}"
 
+    def shell(self, line: str) -> Said:
+        """Type a line that may end in any way."""
+        said = self._run(line, self.place)
+        self._keep(line, said)
+        return said
+
     def migrates(self) -> None:
         self.types(f"loops migrate {self.source} --to {self.staged}")
+
+
+def identity() -> dict[str, str]:
+    """Whom git takes this person for."""
+    names = [f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
+    return dict.fromkeys(names, "ci@example.org")
+
+
+def also(live: Live) -> str:
+    """What the live deployment needs besides its own directory and clones."""
+    return " ".join(
+        f"--also {live.root / name}" for name in ("bin", "home", "conversations", "cc-ci.git", ".cc-ci-logs", "run")
+    )
 
 
 def alarming(facts: dict[str, Any]) -> list[dict[str, Any]]:
@@ -83,36 +107,77 @@ def migration(running: Live, short_root: Path) -> Iterator[Migration]:
 
 @pytest.mark.heavy
 def test_the_whole_work_list(migration: Migration, tmp_path: Path):
-    live, staged = migration.live, migration.staged
+    """B1 to B9; each entry of the list is ticked when it is done, and the gate is claimed last."""
+    live = migration.live
     pids = live.pids()
+    steps = (scratch_project, staged_project, translated_configuration, same_prompts, parity_is_reached)
+    steps += (it_is_registered, the_runbook_is_written, the_live_system_is_untouched, the_gate_is_claimed)
     try:
-        migration.notes("before anything: how the live system looks")
         migration.takes_baseline()
-
-        migration.notes("B1: a scratch project's full life")
-        scratch_project(migration)
-
-        migration.notes("B2, B3, B4: the staged project, its agents.toml, its prompts")
-        migration.migrates()
-        the_staged_project_is_a_repository_with_the_same_prompts(migration)
-
-        migration.notes("B5: parity")
-        parity_is_reached(migration)
-
-        migration.notes("B6: register it")
-        it_is_registered(migration)
-
-        migration.notes("B7: the runbook")
-        the_runbook_is_written(migration)
-
-        migration.notes("B8: the live system is untouched")
-        facts = migration.checks()
-        assert alarming(facts) == []
-        assert "the live system's own" in migration.types(f"loops untouched check {migration.baseline}").text
+        keeps_a_work_list(migration)
+        for number, step in enumerate(steps, 1):
+            migration.notes(f"B{number}: {step.__name__.replace('_', ' ')}")
+            step(migration)
+            ticks(migration, number)
         assert live.pids() == pids
-        assert not (staged / ".loops" / "state" / "homes").exists(), "nothing of it was started"
     finally:
         shutil.copy(migration.transcript, tmp_path / "transcript.txt")
+
+
+@pytest.mark.heavy
+def test_the_rehearsal_leaves_the_live_system_untouched(migration: Migration, tmp_path: Path):
+    live = migration.live
+    pids = live.pids()
+    migration.takes_baseline()
+    migration.migrates()
+    try:
+        said = migration.shell(f"{migration.plan_words('rehearse')} --soak 2 {also(live)}")
+        if "there are none here" in said.text:
+            pytest.skip(f"no namespaces: {said.text.strip().splitlines()[-1]}")
+        assert said.code == 0, said.text
+        assert "PASSED: forward, back, and forward again" in said.text
+        assert said.text.count("each agent goes on in the conversation that it had") >= 2
+        kept = list(migration.staged.glob(".loops/cutover/rehearsals/*/transcript.md"))
+        assert len(kept) == 1
+        assert alarming(migration.checks()) == []
+        assert live.pids() == pids
+        assert [entry["event"] for entry in live.conversation("builder")].count("resumed") == 1
+    finally:
+        shutil.copy(migration.transcript, tmp_path / "transcript.txt")
+
+
+WORK_LIST = (
+    "a scratch project lives and goes",
+    "the staged project is there, with its first commit",
+    "its agents.toml says what the live one says",
+    "its prompts are the live ones, byte for byte",
+    "parity is reached, and shown",
+    "it stands in the fleet",
+    "the runbook is written",
+    "the live system is untouched",
+    "the gate is claimed",
+)
+
+
+def keeps_a_work_list(person: Migration) -> None:
+    """A clone with a backlog, as the Builder of such a phase has it."""
+    person.types("git init -q --bare -b main work.git")
+    person.types("git clone -q work.git work")
+    entries = "".join(f"- [ ] **B{number} — {what}**\n" for number, what in enumerate(WORK_LIST, 1))
+    docs = person.work / "machine-docs"
+    docs.mkdir()
+    (docs / "BACKLOG-poe2e.md").write_text(f"# Backlog\n\n## Build backlog\n\n{entries}\n## Adversary findings\n")
+    (docs / "STATUS-poe2e.md").write_text("# Staged, compared, not switched over\n")
+    person.types(
+        "git switch -q -C main && git add -A && git commit -qm 'Begin poe2e' && git push -qu origin main",
+        at=person.work,
+    )
+
+
+def ticks(person: Migration, number: int) -> None:
+    path = person.work / "machine-docs" / "BACKLOG-poe2e.md"
+    if number < len(WORK_LIST):  # the claim's own entry is not the Builder's to tick before
+        path.write_text(path.read_text().replace(f"- [ ] **B{number} ", f"- [x] **B{number} "))
 
 
 def scratch_project(person: Migration) -> None:
@@ -126,16 +191,27 @@ def scratch_project(person: Migration) -> None:
     person.types("rm -rf scratch scratch.git")
 
 
-def the_staged_project_is_a_repository_with_the_same_prompts(person: Migration) -> None:
+def staged_project(person: Migration) -> None:
+    person.migrates()
+    assert person.types("git status --porcelain", at=person.staged).text == ""
+    assert person.types("git rev-list --count HEAD", at=person.staged).text.strip() == "1"
+
+
+def translated_configuration(person: Migration) -> None:
+    person.types("loops validate", at=person.staged)
+    assert "phase: 1 [1/19]" in person.types("loops status", at=person.staged).text
+    loaded = config.load(str(person.staged / "agents.toml"))
+    assert len(loaded.agents) == 8
+    assert [phase.id for phase in loaded.loop.phases] == [phase.id for phase in PLAN]
+
+
+def same_prompts(person: Migration) -> None:
     live, staged = person.live, person.staged
-    assert person.types("git status --porcelain", at=staged).text == ""
-    assert person.types("git rev-list --count HEAD", at=staged).text.strip() == "1"
     for name in ("builder.md", "adversary.md"):
         assert (staged / "prompts" / name).read_bytes() == (live.source / "prompts" / name).read_bytes()
     report = (staged / "MIGRATION.md").read_text()
     assert "38 kickoffs" in report
     assert str(live.source) in report
-    assert "phase: 1 [1/19]" in person.types("loops status", at=staged).text
 
 
 def parity_is_reached(person: Migration) -> None:
@@ -167,6 +243,25 @@ def the_runbook_is_written(person: Migration) -> None:
     text = runbook.read_text()
     for word in ("back", str(person.live.program), str(person.staged)):
         assert word.lower() in text.lower()
+
+
+def the_live_system_is_untouched(person: Migration) -> None:
+    assert alarming(person.checks()) == []
+    assert "the live system's own" in person.types(f"loops untouched check {person.baseline}").text
+    assert not (person.staged / ".loops" / "state" / "homes").exists(), "nothing of it was started"
+
+
+def the_gate_is_claimed(person: Migration) -> None:
+    words = "loops gate claim M1 --phase poe2e --box B9"
+    refused = person.types(words, at=person.work, code=4)
+    assert "BACKLOG-poe2e.md" in refused.text, "the ticks are not committed"
+    person.types("git commit -qam 'Tick what is done' && git push -q", at=person.work)
+    lacking = person.types(words, at=person.work, code=4)
+    assert all(word in lacking.text for word in ("WHAT", "HOW", "EXPECTED", "WHERE"))
+    fields = f"--what 'a staged project at parity' --expected 'no difference' --where {person.staged}"
+    person.types(f"{words} {fields} --how 'loops parity {person.live.source} {person.staged}'", at=person.work)
+    assert person.types("git log -1 --format=%s origin/main", at=person.work).text.startswith("claim(")
+    assert person.types("git status --porcelain", at=person.work).text == ""
 
 
 # ---- planted touches ---------------------------------------------------------------------------------------------------
