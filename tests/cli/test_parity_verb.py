@@ -79,6 +79,7 @@ def test_a_difference_is_shown_and_ends_with_1(live: str, staged: str, capsys: p
 
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split() == ["DIFFERENT", "agent", "boss:", "model", "large", "tiny"] for line in lines)
+    assert "live in agents.toml:16, staged in agents.toml:16" in lines[2]
     assert lines[-1].startswith("NO PARITY: 1 DIFFERENT")
 
 

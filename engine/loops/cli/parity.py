@@ -60,7 +60,7 @@ def _live(args: argparse.Namespace) -> list[Deployment]:
     around = Surroundings(args.unit, args.env, dict(args.set))
     found = [read_live(source, around) for source in args.live]
     if args.live_command:
-        found.append(read_asked(args.live_command, within=args.within, trusted=args.trust_command))
+        found.append(read_asked(args.live_command, around, within=args.within, trusted=args.trust_command))
     return found
 
 

@@ -44,7 +44,12 @@ def _parity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-command", action="store_true", help="run it even where it cannot be kept from changing something"
     )
-    parser.add_argument("--unit", default="", metavar="FILE", help="the systemd unit that starts LIVE's launchers")
+    parser.add_argument(
+        "--unit",
+        default="",
+        metavar="FILE",
+        help="the systemd unit that starts LIVE: its variables are those of the launchers, and of the command",
+    )
     parser.add_argument(
         "--env", action="append", default=[], metavar="FILE", help="a file of variables over those of the unit"
     )
