@@ -131,6 +131,15 @@ def test_json_names_the_reports(live: str, staged: str, tmp_path: Path, capsys: 
     assert json.loads(capsys.readouterr().out)["reports"] == [str(tmp_path / "parity.md")]
 
 
+def test_options_may_stand_among_the_sides(live: str, staged: str, tmp_path: Path):
+    (tmp_path / "rules.toml").write_text(RULES)
+    rules = ("--allow", str(tmp_path / "rules.toml"))
+
+    assert parity(live, *rules, staged, "--date", "2026-06-30") == SAME
+    assert parity(*rules, live, "--date", "2026-06-30", staged) == SAME
+    assert parity(live, "--frobnicate", staged) == WRONG_WORDS
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
