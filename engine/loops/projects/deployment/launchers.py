@@ -24,6 +24,8 @@ from loops.supervisor.texts import ROLE_TEXTS, fill
 MAIN = "launch.py"
 ROLES = ("builder", "adversary")
 _PHASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+_OPEN = {"isolate": "no"}
+"""Their agents see all that their user may see."""
 _TIMES = {"SIGNAL_INTERVAL": "signal_interval", "WATCH_INTERVAL": "heavy_interval", "STALL_GRACE": "stall_grace"}
 
 
@@ -51,7 +53,7 @@ def read(root: str, environment: Environment, source: str, files: Files) -> Depl
         form=Form.LAUNCHERS,
         root=root,
         prefix=members.prefix,
-        members=found,
+        members=tuple(each if each.kind == "service" else replace(each, further=_OPEN) for each in found),
         steps=steps,
         at=at,
         complete=complete or (None if at is None else False),
