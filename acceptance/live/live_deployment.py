@@ -320,6 +320,7 @@ def _common(root: Path, form: str) -> Live:
     _put(FILES / "systemd" / f"{form}.service", live.unit, live)
     for phase in PLAN:
         (live.source / phase.plan).write_text(phase.text)
+    (live.source / "plan-now.md").symlink_to(PLAN[AT].plan)
     (root / "home" / "secrets.env").write_text("REGISTRY_TOKEN=nothing-real\n")
     (root / "home" / "secrets.env").chmod(0o600)
     for name, id in IDS.items():

@@ -10,6 +10,9 @@ from loops.config.model import Agent, Config, Kind, Phase
 from loops.errors import ConfigError, LoopsError
 from loops.supervisor.state import Nudge, NudgeKind
 
+ROLE_TEXT = "{role_text}"
+"""The slot of a template that places the role's text itself; without it that follows the template."""
+
 
 def kickoff(
     config: Config, agent: Agent, phase: Phase | None, kind: str, words: str = "", *, rebooted: bool = False
@@ -48,6 +51,9 @@ def _phase_kickoff(config: Config, agent: Agent, phase: Phase) -> str:
     template = _demand(config.loop.kickoff_template or resources.prompt("kickoff"))
     slots = {"phase_id": phase.id, "plan": phase.plan, "status": phase.status, "role": agent.role or agent.name}
     # Not str.format: a template is prose and may hold braces of its own.  All at once: a plan's name may look like a slot.
+    if ROLE_TEXT in template:  # it says itself where the role's text stands, to the last newline
+        slots["role_text"] = _role(config, agent)
+        return re.sub(r"\{(phase_id|plan|status|role|role_text)\}", lambda slot: slots[slot[1]], template)
     template = re.sub(r"\{(phase_id|plan|status|role)\}", lambda slot: slots[slot[1]], template)
     return f"{template.rstrip()}\n\n{_role(config, agent)}".strip() + "\n"
 

@@ -78,7 +78,7 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
     for (phase, agent), text in (d.kickoffs or {}).items():
         yield (
             Place("kickoff", f"{phase}/{agent}", "sha256"),
-            sha256(text.encode("utf-8", "surrogateescape")).hexdigest(),
+            sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
         )
 
 

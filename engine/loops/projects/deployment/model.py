@@ -147,6 +147,8 @@ class Deployment:
     """Names of environment variables that the agents are given and whose values are secrets.  The values are nowhere here."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """Where facts came from, by their place (``str(facts.Place)``), as far as it is not plain."""
+    plans: str | None = None
+    """The directory of the phases' plans, where it is another than ``root``."""
     untranslated: tuple[Untranslated, ...] = ()
     documents: tuple[str, ...] = field(default=())
     """Every file that was read, absolute: what a migration must leave untouched."""

@@ -63,9 +63,13 @@ class Copies:
                 return name
         raise AssertionError("the names never end")
 
-    def write(self, name: str, content: str, origin: str) -> None:
-        """Add a text that is made, not copied, in place of anything of that name."""
-        self.by_name[name] = Copy(origin, name, content.encode("utf-8", "surrogateescape"))
+    def write(self, want: str, content: str, origin: str) -> str:
+        """Add a text that is made, not copied; return its name, which is *want* if nothing else has it."""
+        for name in self._names(want):
+            if name not in self.by_name:
+                self.by_name[name] = Copy(origin, name, content.encode("utf-8", "surrogateescape"))
+                return name
+        raise AssertionError("the names never end")
 
     def _content(self, path: str) -> bytes | None:
         text = self.deployment.texts.get(path)

@@ -12,7 +12,8 @@ from loops.config.problems import ConfigProblems, Problem
 from loops.places import CONFIG_NAME
 from loops.projects.deployment.facts import facts
 from loops.projects.deployment.files import Files
-from loops.projects.deployment.model import Deployment, Untranslated
+from loops.projects.deployment.model import Deployment, Form, Untranslated
+from loops.projects.migrate.composing import compose
 from loops.projects.migrate.copies import Copies
 from loops.projects.migrate.outcome import Copied, Migration, Reached, ReadFile, Rendered, Value
 from loops.projects.migrate.rewriting import Change, rewrite
@@ -37,7 +38,11 @@ def translate(deployment: Deployment) -> Translation:
     """
     files = Files(deployment.root or "/")
     copies = Copies(deployment, files)
-    text, changes = rewrite(_agents_toml(deployment, files), copies)
+    changes: tuple[Change, ...] = ()
+    if deployment.form is Form.LAUNCHERS:
+        text = compose(deployment, copies, _credentials(deployment))
+    else:
+        text, changes = rewrite(_agents_toml(deployment, files), copies)
     copied = tuple(Copied(c.origin, c.to, c.digest, len(c.content)) for c in copies.by_name.values())
     contents = {CONFIG_NAME: text.encode(), **{copy.to: copy.content for copy in copies.by_name.values()}}
     return Translation(contents, copied, changes, ())
@@ -78,8 +83,12 @@ def account(deployment: Deployment, translation: Translation, staged: Deployment
             deployment.complete,
             {member.name: member.conversation for member in deployment.members if member.conversation},
         ),
-        secrets={name: credential_name(name) for name in deployment.secrets},
+        secrets=_credentials(deployment),
     )
+
+
+def _credentials(deployment: Deployment) -> dict[str, str]:
+    return {name: credential_name(name) for name in deployment.secrets}
 
 
 def credential_name(variable: str) -> str:

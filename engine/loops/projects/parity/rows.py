@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from loops.projects.deployment.facts import Place
 from loops.projects.deployment.model import Document
 from loops.projects.parity.comparison import Comparison, Finding, Parting, Verdict
 from loops.projects.report.words import harmless
@@ -17,6 +19,7 @@ LONGEST = 4000
 NONE = "–"
 EMPTY = "(empty)"
 _DIGEST = 12
+_MOST_KINDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Skipped:
     reason: str
     count: int
     kinds: str
-    """``agent dir 8, phase plan 19``."""
+    """``agent dir 8, phase plan 19``, or, of very many, ``agent 40, phase 91``."""
     places: tuple[str, ...]
 
 
@@ -62,19 +65,21 @@ def rows(comparison: Comparison, *, full: bool) -> list[Row]:
 
 def skipped(comparison: Comparison) -> list[Skipped]:
     """Return what was not compared, by its reason."""
-    reasons: dict[str, list[str]] = {}
-    kinds: dict[str, dict[str, int]] = {}
+    reasons: dict[str, list[Place]] = {}
     for gap in comparison.gaps:
-        reasons.setdefault(gap.reason, []).append(clean(str(gap.place)))
-        kind = f"{gap.place.subject} {gap.place.field.partition(' of ')[0]}"
-        counted = kinds.setdefault(gap.reason, {})
-        counted[kind] = counted.get(kind, 0) + 1
+        reasons.setdefault(gap.reason, []).append(gap.place)
     return [
-        Skipped(
-            clean(reason), len(places), clean(", ".join(f"{k} {n}" for k, n in kinds[reason].items())), tuple(places)
-        )
+        Skipped(clean(reason), len(places), clean(_kinds(places)), tuple(clean(str(place)) for place in places))
         for reason, places in reasons.items()
     ]
+
+
+def _kinds(places: list[Place]) -> str:
+    """What they are, counted: by the field, or by the subject alone where that would be a long list."""
+    counted = Counter(f"{place.subject} {place.field.partition(' of ')[0]}" for place in places)
+    if len(counted) > _MOST_KINDS:
+        counted = Counter(place.subject for place in places)
+    return ", ".join(f"{kind} {count}" for kind, count in counted.items())
 
 
 def clean(text: str) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _HEAD = ("CLASS", "PLACE", "LIVE", "STAGED")
 _GAP = "  "
-_LEAST = 10
+_LEAST = 7
 _MOST_LINES = 4
 """Of one cell, unless everything is wanted."""
 _COLOURS = {Verdict.MISSING: "1;31", Verdict.DIFFERENT: "1;31", Verdict.CHANGED: "33", Verdict.EXPECTED: "2"}
@@ -35,7 +35,7 @@ def lines(
     found = rows(comparison, full=wide)
     shown = [row for row in found if every or row.verdict is not Verdict.SAME]
     if shown:
-        yield from _table(shown, _widths(shown, None if wide else width), wide, colour)
+        yield from _table(shown, width, wide, colour)
         yield ""
     for skip in skipped(comparison):
         yield from _wrapped(f"not compared: {_places(skip.count)}: {skip.reason} ({skip.kinds})", width, wide)
@@ -44,7 +44,8 @@ def lines(
     for use in comparison.rules:
         if use.standing is not Standing.USED:
             said = f"{use.standing.value} on {use.expires}" if use.standing is Standing.EXPIRED else use.standing.value
-            yield _painted(f"rule {clean(use.id)} {said}: {clean(use.place)}", "33", colour)
+            for part in _wrapped(f"rule {clean(use.id)} {said}: {clean(use.place)}", width, wide):
+                yield _painted(part, "33", colour)
     yield _painted(verdict(comparison), "32" if comparison.clean else "1;31", colour)
 
 
@@ -75,17 +76,18 @@ def _widths(shown: list[Row], width: int | None) -> tuple[int, int, int, int]:
     return needed[0], place, live, min(needed[3], left - live)
 
 
-def _table(shown: list[Row], widths: tuple[int, int, int, int], wide: bool, colour: bool) -> Iterator[str]:
+def _table(shown: list[Row], width: int, wide: bool, colour: bool) -> Iterator[str]:
+    widths = _widths(shown, None if wide else width)
     yield _painted(_line(_HEAD, widths), "1", colour)
     for row in shown:
         cells = (row.verdict.value, row.place, row.live, row.staged)
-        parts = [_cell(text, width, wide) for text, width in zip(cells, widths, strict=True)]
+        parts = [_cell(text, each, wide) for text, each in zip(cells, widths, strict=True)]
         for number in range(max(map(len, parts))):
             line = _line([part[number] if number < len(part) else "" for part in parts], widths)
             yield _class_painted(line, row.verdict, widths[0], colour and number == 0)
         indent = widths[0] + len(_GAP)
         for note in row.remarks:
-            for part in _cell(note, max(sum(widths[1:]) + 2 * len(_GAP), _LEAST), wide):
+            for part in _cell(note, max(width - indent, _LEAST), wide):
                 yield _painted(" " * indent + part, "2", colour)
 
 
