@@ -20,6 +20,7 @@ from loops.projects.new import Made, Order, create
 from loops.projects.new_engine import Kind, Pin, flake_url
 from loops.projects.new_names import Neighbour
 from loops.projects.scaffold import AGENTS, Template, first_files
+from loops.secrets.key_shapes import KEY_SHAPES
 
 FLEET_WORDS = re.compile(r"(?i)fleet|sibling|neighbour|registered|other projects")
 
@@ -343,18 +344,33 @@ def test_an_installed_engine_asks_for_its_url(parent: Path, monkeypatch: pytest.
         create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1"))
 
 
-@pytest.mark.parametrize("url", ["https://me:s3cret@h/x.git", "https://s3cret@h/x.git", "ssh://git:s3cret@h/x.git"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:s3cret@h/x.git",
+        "https://s3cret@h/x.git",
+        "HTTPS://s3cret@h/x.git",
+        "ssh://git:s3cret@h/x.git",
+        f"https://h/x.git?token={KEY_SHAPES[0].sample}s3cret",
+        f"ssh://{KEY_SHAPES[0].sample}s3cret@h/x.git",
+    ],
+)
 def test_a_url_with_a_password_is_refused_and_not_repeated(parent: Path, url: str) -> None:
     with pytest.raises(UsageError, match="credential helper") as caught:
         create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=url))
 
     assert "s3cret" not in str(caught.value)
+    assert KEY_SHAPES[0].sample not in str(caught.value)
 
 
 def test_a_url_that_nobody_answers_at_is_said_and_nothing_is_made(parent: Path, tmp_path: Path) -> None:
-    with pytest.raises(LoopsError, match="git clone failed"):
-        create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=f"file://{tmp_path}/nowhere"))
+    url = f"file://{tmp_path}/nowhere"
 
+    with pytest.raises(LoopsError, match="nothing was made: git clone failed") as caught:
+        create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=url))
+
+    assert str(caught.value).startswith(f"{url}: ")
+    assert ".recipes.new-" not in str(caught.value)
     assert os.listdir(parent) == []
 
 
