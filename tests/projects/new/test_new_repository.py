@@ -477,8 +477,28 @@ def test_an_interrupt_in_the_middle_leaves_nothing(parent: Path, monkeypatch: py
 def test_a_parent_that_may_not_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(LoopsError, match="nothing was made"):
+    with pytest.raises(UsageError, match=r"/file: is in the way and no directory; nothing was made"):
         create(Order("recipes", str(tmp_path / "file" / "below")))
+
+
+def test_a_parent_that_somebody_makes_meanwhile_is_used_and_left(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir = os.mkdir
+
+    def late(path: str, mode: int = 0o777) -> None:
+        monkeypatch.setattr(os, "mkdir", mkdir)
+        mkdir(path)
+        mkdir(path)
+
+    def refuse(made: Made) -> None:
+        raise LoopsError("no")
+
+    monkeypatch.setattr(os, "mkdir", late)
+
+    with pytest.raises(LoopsError, match=r"^no$"):
+        create(Order("recipes", str(parent / "deep")), refuse)
+
+    assert os.listdir(parent) == ["deep"]
+    assert os.listdir(parent / "deep") == []
 
 
 def test_of_two_at_the_same_time_one_wins_and_the_other_changes_nothing(parent: Path) -> None:
