@@ -94,6 +94,22 @@ def test_what_was_made_is_told_to_people_and_to_programs(
     }
 
 
+def test_what_is_to_be_typed_next_can_be_pasted_wherever_the_project_lies(
+    parent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.run(["new", "recipes", "--dir", str(parent / "my work")]) == 0
+
+    assert f"  cd '{parent}/my work/recipes'" in capsys.readouterr().out.splitlines()
+
+
+def test_a_flake_input_that_nobody_else_can_fetch_is_said(
+    parent: Path, engine: EngineRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.run(["new", "recipes", "--dir", str(parent), "--flake", "v1", "--engine-url", engine.url]) == 0
+
+    assert f"note: its URL is a path of this machine ({engine.url})" in capsys.readouterr().out
+
+
 def test_it_is_a_repository_on_main_with_one_commit_and_nothing_left_over(parent: Path) -> None:
     made = create(Order("recipes", str(parent)))
 
