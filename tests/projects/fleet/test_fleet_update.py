@@ -237,12 +237,16 @@ def without_engine(home: Home) -> None:
     (home.project / "engine").mkdir()
 
 
-@pytest.mark.parametrize("hinder", [dirty_project, dirty_engine, staged, strayed, merging, without_engine])
+def detached(home: Home) -> None:
+    git(home.project, "checkout", "--quiet", "--detach")
+
+
+@pytest.mark.parametrize("hinder", [dirty_project, dirty_engine, staged, strayed, merging, without_engine, detached])
 def test_a_project_with_somebodys_work_in_it_is_left_alone(home: Home, hinder: Callable[[Home], None]):
     hinder(home)
     before, files = git(home.project, "rev-parse", "HEAD"), Path(home.fleet).read_bytes()
 
-    with pytest.raises(LoopsError, match=r"not committed|half-done|another commit|not checked out"):
+    with pytest.raises(LoopsError, match=r"not committed|half-done|another commit|not checked out|no branch"):
         update.update(home.fleet, "a", "v2")
 
     assert (git(home.project, "rev-parse", "HEAD"), Path(home.fleet).read_bytes()) == (before, files)

@@ -180,6 +180,10 @@ def _held(project: Clone) -> Holding:
     if changed := [path for state, path in project.changes() if state != "??"]:
         listed = printable(", ".join(changed[:5])) + (" …" if len(changed) > 5 else "")
         raise LoopsError(f"{project.root}: has changes that are not committed ({listed}): commit or undo them first")
+    if not project.branch():
+        raise LoopsError(
+            f"{project.root}: no branch is checked out, so that a commit there would belong to none: git switch BRANCH"
+        )
     held = holding(project)
     if not held.pin.commit:
         raise LoopsError(
