@@ -204,7 +204,7 @@ def test_a_project_without_a_repository_has_no_pin_to_move(loops):
     assert "is no git repository with its top there" in done.out + done.err
 
 
-@pytest.mark.parametrize("words", [["--dry-run"], ["--to", "v1", "--undo"], ["--to"]])
+@pytest.mark.parametrize("words", [["--dry-run"], ["--to", "v1", "--undo"], ["--to"], ["--to", ""]])
 def test_wrong_words_of_an_update_are_exit_2(loops, words: list[str]):
     assert loops("update", "a", *words).code == 2
 

@@ -111,7 +111,9 @@ def update(args: argparse.Namespace) -> Answer:
     path = find_fleet(args.fleet)
     if args.undo:
         return _told(args, updating.undo(path, args.name, dry_run=args.dry_run))
-    if args.to:
+    if args.to is not None:
+        if not args.to:  # as of an empty variable
+            raise UsageError("--to names no tag, branch or commit")
         return _told(args, updating.update(path, args.name, args.to, dry_run=args.dry_run))
     if args.dry_run:
         raise UsageError("--dry-run shows what --to REF, or --undo, would do: name one of them")

@@ -52,7 +52,6 @@ def _update(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--to",
-        default="",
         metavar="REF",
         help="pin its engine at this tag, branch or commit (default: only clone or fetch what is missing)",
     )
