@@ -138,6 +138,14 @@ def test_a_project_is_told_whole(loops, home: Path):
     assert "session_prefix   a-\n" in loops("get", "a").out
 
 
+def test_a_mirror_without_a_checkout_cannot_be_told(loops):
+    loops("add", "u", "--location", "https://h/u.git", "--ref", "v1")
+    loops("add", "w", "--location", "https://h/w.git")
+
+    assert loops("get", "u", "--json").facts["mirror"] == "cannot be told"
+    assert loops("get", "w", "--json").facts["mirror"] == "not mirrored"
+
+
 def test_a_project_that_is_not_there_is_exit_2_with_the_nearest(loops):
     done = loops("get", "aa")
 
