@@ -85,7 +85,7 @@ def create(order: Order, last: Callable[[Made], object] = lambda made: None) -> 
             _check(draft, root, pin)
             if pin is not None:
                 _keep_engine(draft, order.engine, pin)
-            commit = _first_commit(draft, order.name)
+            commit = _first_commit(draft, root)
             made = Made(root, prefix, commit, pin, loops)
             _place(draft, root, lambda: last(made))
             return made
@@ -181,9 +181,13 @@ def _check(draft: str, root: str, pin: Pin | None) -> None:
         raise LoopsError(f"{pin.ref} is too old for this template, or broken: pin another engine; {said}") from error
 
 
-def _first_commit(draft: str, name: str) -> str:
-    git(draft, "add", "--all")
-    git(draft, "commit", "--quiet", "--no-verify", "-m", f"Begin {name}", env=_author(draft))
+def _first_commit(draft: str, root: str) -> str:
+    git(draft, "add", "--all", "--force")  # a user may have git ignore, everywhere, what is a project's own
+    try:
+        git(draft, "commit", "--quiet", "--no-verify", "-m", f"Begin {os.path.basename(root)}", env=_author(draft))
+    except LoopsError as error:  # such as a signature that the user's git asks for
+        said = str(error).replace(draft, root)
+        raise LoopsError(f"{said}; nothing was made") from error
     return git(draft, "rev-parse", "HEAD")
 
 

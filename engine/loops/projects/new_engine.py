@@ -124,7 +124,7 @@ def _commit(engine: str, name: str) -> str:
 
 def add_submodule(root: str, pin: Pin) -> None:
     """Make the clone that `fetch` left in the repository at *root* its submodule."""
-    git(root, "submodule", "--quiet", "add", "--name", FOLDER, "--", pin.url, FOLDER)
+    git(root, "submodule", "--quiet", "add", "--force", "--name", FOLDER, "--", pin.url, FOLDER)
     git(root, "submodule", "--quiet", "absorbgitdirs", FOLDER)
     recorded = git(root, "ls-files", "--stage", FOLDER).split()
     if recorded[:2] != ["160000", pin.commit]:

@@ -186,6 +186,28 @@ def test_the_users_own_name_signs_the_first_commit(
     assert git(root, "log", "--format=%an <%ae> %cn <%ce>") == "Ada <ada@example.org> Grace <ada@example.org>"
 
 
+def test_what_the_user_ignores_everywhere_is_committed_all_the_same(
+    parent: Path, engine: EngineRepository, tmp_path: Path
+) -> None:
+    (tmp_path / "ignored").write_text("prompts/\n*.toml\nengine\n")
+    (tmp_path / "home" / ".gitconfig").write_text(f"[core]\n\texcludesFile = {tmp_path}/ignored\n")
+
+    create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=engine.url))
+
+    committed = git(parent / "recipes", "ls-files").splitlines()
+    assert {"agents.toml", "prompts/builder.md", "prompts/kickoff.md", "engine"} <= set(committed)
+
+
+def test_a_first_commit_that_git_refuses_is_said_and_nothing_is_made(parent: Path, tmp_path: Path) -> None:
+    (tmp_path / "home" / ".gitconfig").write_text("[commit]\n\tgpgsign = true\n[gpg]\n\tprogram = /bin/false\n")
+
+    with pytest.raises(LoopsError, match=r"/recipes: git commit failed: .*gpg.*; nothing was made") as caught:
+        create(Order("recipes", str(parent)))
+
+    assert ".recipes.new-" not in str(caught.value)
+    assert os.listdir(parent) == []
+
+
 def test_inside_a_hook_of_another_repository_it_is_a_repository_of_its_own(
     parent: Path, engine: EngineRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
