@@ -296,3 +296,22 @@ def test_the_documents_lie_in_the_root_where_there_is_no_directory_for_them(plac
     handoff = Handoff(repo="work/builder", inbox="no-such-directory")
     published = publish.claim(str(place.builder), Phase("2w"), handoff, "WC4", FIELDS, now=NOW)
     assert published.document == "STATUS-2w.md"
+
+
+@pytest.mark.parametrize("linked", ["machine-docs/STATUS-1c.md", "machine-docs"])
+def test_what_lies_outside_the_clone_is_not_published_through_a_link(place: Place, linked: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "STATUS-1c.md").write_text("a secret\n")
+    git(place.builder, "rm", "--quiet", "-r", linked)
+    (place.builder / linked).parent.mkdir(exist_ok=True)
+    (place.builder / linked).symlink_to(outside / Path(linked).relative_to("machine-docs"))
+    git(place.builder, "add", ".")
+    git(place.builder, "commit", "--quiet", "-m", "feat: link")
+    before = snapshot(place.builder)
+
+    with pytest.raises(ProtocolError, match="is a link out of the clone"):
+        publish.claim(str(place.builder), PHASE, HANDOFF, "M1", FIELDS, now=NOW)
+
+    assert snapshot(place.builder) == before
+    assert (outside / "STATUS-1c.md").read_text() == "a secret\n"

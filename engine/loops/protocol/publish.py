@@ -144,12 +144,17 @@ def _ready(directory: str, handoff: Handoff) -> Clone:
 
 
 def place_of(clone: Clone, handoff: Handoff, name: str) -> str:
-    """Where the document lies or belongs: in the inbox directory when there is one, else in the root."""
+    """Where the document lies or belongs: in the inbox directory when there is one, else in the root.
+
+    Raises:
+        ProtocolError: a link leads out of the clone, and what lies there would be published.
+    """
     home = handoff.inbox.strip("/")
-    for directory in (home, ""):
-        if Path(clone.root, directory, name).is_file():
-            return f"{directory}/{name}" if directory else name
-    return f"{home}/{name}" if home and Path(clone.root, home).is_dir() else name
+    there = [directory for directory in (home, "") if Path(clone.root, directory, name).is_file()]
+    place = Path(there[0] if there else home if home and Path(clone.root, home).is_dir() else "", name)
+    if not Path(clone.root, place).resolve().is_relative_to(Path(clone.root).resolve()):
+        raise ProtocolError(f"{clone.root}: {place} is a link out of the clone: have a file of its own in its place")
+    return str(place)
 
 
 def _only_untracked(clone: Clone, document: str) -> None:
