@@ -11,6 +11,8 @@ from urllib.parse import quote, urlsplit
 from loops import resources
 from loops.boot.git import FETCH_WITHIN, git, git_or_none
 from loops.errors import LoopsError, UsageError
+from loops.projects.fleet import pins
+from loops.protocol.clone import Clone, GitError
 from loops.secrets.locations import password_in
 from loops.secrets.redaction import redact
 
@@ -64,8 +66,6 @@ def _own_url() -> str:
             "this engine is installed as a package and does not know its repository: name it with --engine-url URL"
         )
     # Not through `git()`: the checkout may itself be a submodule or a worktree, with its .git elsewhere.
-    from loops.protocol.clone import Clone, GitError
-
     try:
         origin = Clone(own).run("remote", "get-url", "origin")
     except GitError:
@@ -101,25 +101,13 @@ def fetch(url: str, ref: str, directory: str, kind: Kind) -> Pin:
 
 
 def _find(engine: str, url: str, ref: str) -> Pin:
-    """A tag comes before a branch, as everywhere in git; a commit may be abbreviated, if it is in the clone."""
-    for name, there in ((f"refs/tags/{ref}", f"refs/tags/{ref}"), (f"refs/heads/{ref}", f"refs/remotes/origin/{ref}")):
-        if commit := _commit(engine, there):
-            return Pin(url, ref, commit, name)
-    if re.fullmatch(r"[0-9a-f]{7,64}", ref):
-        if commit := _commit(engine, ref):
-            return Pin(url, ref, commit)
-        if len(ref) >= 40 and git_or_none(engine, "fetch", "--quiet", "origin", ref) is not None:
-            return Pin(url, ref, ref)  # a commit that no branch leads to
-    listed = git_or_none(engine, "tag", "--list", "--sort=-version:refname") or ""
-    newest = ", ".join(listed.splitlines()[:5])
-    raise UsageError(
-        f"{url} has no tag, branch or commit {ref!r}"
-        + (f"; its newest tags: {newest}" if newest else "; it has no tags")
-    )
-
-
-def _commit(engine: str, name: str) -> str:
-    return git_or_none(engine, "rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}") or ""
+    clone = Clone(engine)
+    commit, name = pins.resolve(clone, ref)
+    if commit:
+        return Pin(url, ref, commit, name)
+    if pins.COMMIT.fullmatch(ref) and git_or_none(engine, "fetch", "--quiet", "origin", ref) is not None:
+        return Pin(url, ref, ref)  # a commit that no branch leads to
+    raise UsageError(f"{url} has no tag, branch or commit {ref!r}; {pins.newest_tags(clone)}")
 
 
 def add_submodule(root: str, pin: Pin) -> None:

@@ -142,9 +142,10 @@ def test_a_branch_and_a_commit_can_be_pinned_too(home: Home, to: str):
     assert load_fleet(home.fleet).entry("a").ref == to
 
 
-def test_a_ref_that_the_engine_has_not_is_told_with_its_tags(home: Home):
-    with pytest.raises(UsageError, match="no tag, branch or commit 'v9'; its newest tags: v3, v2, v1"):
-        update.update(home.fleet, "a", "v9")
+@pytest.mark.parametrize("ref", ["v9", "HEAD"])
+def test_a_ref_that_the_engine_has_not_is_told_with_its_tags(home: Home, ref: str):
+    with pytest.raises(UsageError, match=f"no tag, branch or commit '{ref}'; its newest tags: v3, v2, v1"):
+        update.update(home.fleet, "a", ref)
 
 
 def test_an_unreachable_remote_is_said_and_what_was_fetched_serves(home: Home):

@@ -304,6 +304,7 @@ def test_a_clone_of_the_project_has_the_engine_at_the_pin(
         ("main~1", "names no tag, branch or commit"),
         ("", "names no tag, branch or commit"),
         ("0" * 40, "has no tag, branch or commit"),
+        ("HEAD", "has no tag, branch or commit 'HEAD'"),
         ("old", "is no engine that a project can pin: it has no agents.py"),
     ],
 )

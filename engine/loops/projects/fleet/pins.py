@@ -154,7 +154,15 @@ def resolve(engine: Clone, ref: str) -> tuple[str, str]:
 
     A tag comes before a branch, as everywhere in git; the name of a commit is empty; both are empty for nothing.
     """
+    if ref == "HEAD":  # origin has one, which is no branch: it would be another commit tomorrow
+        return "", ""
     for name, there in (("tags", "tags"), ("heads", "remotes/origin"), ("heads", "heads")):
         if commit := engine.commit_of(f"refs/{there}/{ref}"):
             return commit, f"refs/{name}/{ref}"
     return (engine.commit_of(ref), "") if re.fullmatch(r"[0-9a-f]{7,64}", ref) else ("", "")
+
+
+def newest_tags(engine: Clone) -> str:
+    """Return what can be named instead of a ref that is not there."""
+    newest = ", ".join(engine.run("tag", "--list", "--sort=-version:refname").splitlines()[:5])
+    return f"its newest tags: {newest}" if newest else "it has no tags"

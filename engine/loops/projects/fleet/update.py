@@ -218,9 +218,8 @@ def _fetch(engine: Clone, ref: str) -> tuple[str, ...]:
 def _resolved(engine: Clone, ref: str, fetched: tuple[str, ...]) -> tuple[str, str]:
     commit, full = pins.resolve(engine, ref)
     if not commit:
-        newest = ", ".join(engine.run("tag", "--list", "--sort=-version:refname").splitlines()[:5])
-        tags = f"; its newest tags: {newest}" if newest else "; it has no tags"
-        raise UsageError("; ".join((f"the engine has no tag, branch or commit {ref!r}{tags}", *fetched)))
+        told = f"the engine has no tag, branch or commit {ref!r}"
+        raise UsageError("; ".join((told, pins.newest_tags(engine), *fetched)))
     return commit, full
 
 
