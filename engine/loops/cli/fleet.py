@@ -64,9 +64,12 @@ def get(args: argparse.Namespace) -> Answer:
         "log_dir": sight.log_dir or None,
         "config_problems": [str(each) for each in sight.problems],
         "pin": _pin(sight.pin),
+        "pin_trouble": sight.trouble or None,
         "mirror": sight.mirror.value,
     }
     shown = {**facts, "secrets": ", ".join(entry.secrets) or "none", "pin": _pin_words(sight.pin)}
+    if not sight.trouble:
+        del shown["pin_trouble"]
     shown["config_problems"] = f"{len(sight.problems)}, see `loops fleet validate`" if sight.problems else "none"
     rows = [
         (key, printable(_word(value) if isinstance(value, bool) else str(value or "-"))) for key, value in shown.items()

@@ -17,6 +17,8 @@ from loops.errors import ConfigError, LoopsError, UsageError
 from loops.places import Runtime
 from loops.projects.fleet import moving, record, registry, update
 from loops.projects.fleet.changes import Change
+from loops.projects.fleet.pins import Mirror
+from loops.projects.fleet.validate import validate
 from loops.protocol.clone import Clone, GitError
 
 FLEET = """\
@@ -251,6 +253,19 @@ def test_a_project_with_somebodys_work_in_it_is_left_alone(home: Home, hinder: C
         update.update(home.fleet, "a", "v2")
 
     assert (git(home.project, "rev-parse", "HEAD"), Path(home.fleet).read_bytes()) == (before, files)
+
+
+def test_a_repository_of_another_user_is_not_taken_for_none(home: Home, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+
+    with pytest.raises(LoopsError, match=r"git refuses the repository that is there: .*safe\.directory"):
+        update.update(home.fleet, "a", "v2")
+    with pytest.raises(LoopsError, match="git refuses the repository that is there"):
+        update.provide(home.fleet, "a")
+    verdict = validate(home.fleet)
+    assert "safe.directory" in verdict.sights[0].trouble
+    assert any(verdict.sights[0].trouble in note for note in verdict.notes)
+    assert verdict.sights[0].mirror is Mirror.UNKNOWN
 
 
 def test_files_that_git_does_not_know_are_in_nobodys_way(home: Home):

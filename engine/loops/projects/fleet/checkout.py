@@ -10,7 +10,7 @@ from loops.boot.git import FETCH_WITHIN, git
 from loops.config.fleet import Entry, Fleet
 from loops.errors import LoopsError
 from loops.projects.fleet import places
-from loops.projects.fleet.pins import clone_at
+from loops.projects.fleet.pins import project_at
 from loops.protocol.clone import Clone, GitError
 
 
@@ -21,7 +21,7 @@ def provide(fleet: Fleet, entry: Entry) -> tuple[str, ...]:
         LoopsError: it cannot be had; nothing is left.
     """
     root = places.root(fleet, entry)
-    project = clone_at(root)
+    project = project_at(root)
     if project is not None:
         return (*_fetch(project), *_with_submodules(project, entry.location))
     if not places.is_url(entry.location):

@@ -60,20 +60,37 @@ class Pin:
     """The commit that ``engine/`` has checked out, when that is another one."""
 
 
-def clone_at(root: str) -> Clone | None:
-    """The work tree whose top is *root*; None when there is none, or *root* is below the top of another."""
+def project_at(root: str) -> Clone | None:
+    """The work tree whose top is *root*; None when there is none, or *root* is below the top of another.
+
+    Raises:
+        LoopsError: there is one that git refuses, such as one of another user.
+    """
     if not os.path.lexists(os.path.join(root, ".git")):
         return None
     try:
         clone = Clone(root)
-    except LoopsError:
-        return None
+    except LoopsError as error:
+        said = " ".join(str(error.__cause__ or error).split())
+        raise LoopsError(f"{root}: git refuses the repository that is there: {said}") from error
     return clone if os.path.realpath(clone.root) == os.path.realpath(root) else None
 
 
+def clone_at(root: str) -> Clone | None:
+    """The same, of an engine; one that git refuses is none."""
+    try:
+        return project_at(root)
+    except LoopsError:
+        return None
+
+
 def read_pin(root: str) -> Pin | None:
-    """Return what pins the engine of the project in *root*; None: nothing does, or nothing that is understood."""
-    project = clone_at(root)
+    """Return what pins the engine of the project in *root*; None: nothing does, or nothing that is understood.
+
+    Raises:
+        LoopsError: git refuses the project's repository.
+    """
+    project = project_at(root)
     return (_submodule(project) if project is not None else None) or _flake(root)
 
 

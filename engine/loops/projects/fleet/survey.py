@@ -39,9 +39,9 @@ def look(fleet: Fleet, entry: Entry) -> Sight:
     """Look at the project of *entry*.  Nothing that is wrong with it raises."""
     root = places.root(fleet, entry)
     sight = Sight(entry, root, places.config_path(fleet, entry), places.is_url(entry.location), os.path.isdir(root))
-    if sight.there:
-        return _with_pin(_with_config(sight))
-    return replace(sight, mirror=pins.Mirror.UNKNOWN) if entry.ref else sight
+    if entry.ref:
+        sight = replace(sight, mirror=pins.Mirror.UNKNOWN)
+    return _with_pin(_with_config(sight)) if sight.there else sight
 
 
 def _with_config(sight: Sight) -> Sight:

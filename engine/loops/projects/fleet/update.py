@@ -75,7 +75,7 @@ def update(fleet_path: str, name: str, to: str, *, dry_run: bool = False) -> Rep
     fleet, entry = load_entry(fleet_path, name)
     registry.check_ref(fleet.path, name, to)
     cloned: tuple[str, ...] = ()
-    if places.is_url(entry.location) and pins.clone_at(places.root(fleet, entry)) is None and not dry_run:
+    if places.is_url(entry.location) and pins.project_at(places.root(fleet, entry)) is None and not dry_run:
         cloned = checkout.provide(fleet, entry)
     project = _project(fleet, entry)
     with record.locked(project), tempfile.TemporaryDirectory(prefix="loops-update-") as scratch:
@@ -164,7 +164,7 @@ def _last(project: Clone, name: str) -> Move:
 
 def _project(fleet: Fleet, entry: Entry) -> Clone:
     root = places.root(fleet, entry)
-    project = pins.clone_at(root)
+    project = pins.project_at(root)
     if project is None:
         remedy = f": `loops fleet update {entry.name}` clones it" if places.is_url(entry.location) else ""
         raise LoopsError(f"{root}: is no git repository with its top there, so that it has no pin to move{remedy}")
