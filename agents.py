@@ -19,7 +19,11 @@ if sys.version_info < (3, 11):  # noqa: UP036 -- whatever `python3` is on the ma
     sys.exit(f"agents.py: needs Python 3.11 or newer, this is {sys.version.split()[0]}; {ENGINE}/dev setup finds one")
 if os.path.isfile(PROJECT_CONFIG):
     os.environ.setdefault("LOOPS_CONFIG", PROJECT_CONFIG)
-sys.path[0] = os.path.join(ENGINE, "engine")
+sys.path[0] = SOURCE = os.path.join(ENGINE, "engine")
+if (
+    sys.executable != VENV_PYTHON
+):  # which knows the engine; any other interpreter that is started, the supervisor's, must find it
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))
 try:
     from loops.__main__ import main
 

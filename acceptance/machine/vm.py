@@ -220,8 +220,9 @@ class Machine:
     def _command(self) -> list[str]:
         # A killed test must leave no machine behind: the kernel ends qemu with the thread that started it.
         words = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-user-config"]
-        words += ["-display", "none", "-machine", "q35", "-no-reboot", "-accel", "tcg,thread=multi", "-cpu", PROCESSOR]
-        words += ["-m", str(self._memory), "-smp", "2", "-kernel", str(self._kernel), "-append", APPEND]
+        words += ["-display", "none", "-machine", "q35", "-no-reboot", "-accel", "tcg", "-cpu", PROCESSOR]
+        # One processor: with two, a kernel that patches its own code (int3) now and then met a stale translation of it.
+        words += ["-m", str(self._memory), "-smp", "1", "-kernel", str(self._kernel), "-append", APPEND]
         words += ["-chardev", f"file,id=log,path={self.console},append=on", "-serial", "chardev:log"]
         words += ["-chardev", f"socket,id=shell,path={self._socket_path},server=on,wait=off"]
         # No virtconsole: qemu drops what a console says faster than it is read.

@@ -21,6 +21,11 @@ def prompt(name: str) -> str:
     return _find("prompts", f"{name}.md")
 
 
+def repository() -> str:
+    """Return the git checkout that this engine runs from; empty when it is installed as a package."""
+    return _REPOSITORY if os.path.exists(os.path.join(_REPOSITORY, ".git")) else ""
+
+
 def _find(folder: str, name: str) -> str:
     for root in (_PACKAGED, _REPOSITORY):
         path = os.path.join(root, folder, name)

@@ -163,7 +163,10 @@ let
       };
 
       mkShell =
-        { packages, shellHook }:
+        {
+          packages,
+          shellHook ? "",
+        }:
         build "nix-shell" {
           inputs = map toString packages;
           inherit shellHook;

@@ -70,6 +70,40 @@ def test_a_false_claim_fails_cold_verification_and_is_fixed_once(project: Projec
     assert project.subjects()[-1] == "status(1): ## DONE — every item has a PASS"
 
 
+def test_alone_it_claims_and_marks_in_one_turn_and_mends_what_the_engine_refuses(project: Project, hire: Hire) -> None:
+    solo = hire("solo", {"rules": [{"role": "solo", "mode": "false-claim"}]})
+
+    solo.start(KICKOFF)
+    solo.wait_turn()
+    lied = project.show("src/1.py")
+    solo.nudge("[nudge n1] Phase 1 is not done: the phase's checks fail at 0123456789: ./check.sh 1")
+
+    assert lied != project.show("src/1.py")
+    assert [subject for subject in project.subjects() if not subject.startswith("feat(")] == [
+        "chore: begin",
+        "status(1): src/1.py is ready to be verified",
+        "claim(1 M1): Gate M1 CLAIMED",
+        "status(1): ## DONE — every item is claimed, and the checks judge",
+        "status(1): src/1.py is ready to be verified",
+        "claim(1 M1): Gate M1 CLAIMED",
+        "status(1): ## DONE — every item is claimed, and the checks judge",
+    ]
+
+
+def test_a_repository_without_a_check_gets_one_with_the_first_work(project: Project, hire: Hire) -> None:
+    seed = project.root / "seed"
+    project.git(seed, "rm", "-q", "check.sh")
+    project.git(seed, "commit", "-qm", "chore: no check")
+    project.git(seed, "push", "-q", "origin", "HEAD:main")
+    builder = hire("builder")
+
+    builder.start(KICKOFF)
+    builder.wait_turn()
+
+    assert project.show("check.sh").startswith("#!/bin/sh")
+    assert project.git(project.remote, "ls-tree", "main", "check.sh").startswith("100755 ")
+
+
 def test_a_refused_claim_is_made_again(project: Project, hire: Hire) -> None:
     builder = hire("builder")
     builder.start(KICKOFF)

@@ -17,6 +17,7 @@ from loops.config.model import (
     Handoff,
     Item,
     Kind,
+    Verdicts,
     Wake,
     Watch,
     Watchdog,
@@ -113,7 +114,7 @@ def test_every_new_key_has_its_meaning(shipped: Shipped) -> None:
     assert phase.items == (Item("D1"), Item("D2", ("src/**",)))
     assert (phase.checks, phase.check_timeout) == (("./check.sh", "make test"), 900)
     assert phase.status == "STATUS-1.md"
-    assert project.loop.done == Done("## FINISHED", 43_200)
+    assert project.loop.done == Done("## FINISHED", 43_200, Verdicts.OPTIONAL)
 
 
 def test_builder_and_adversary_are_found_by_role_unless_they_are_named(shipped: Shipped) -> None:

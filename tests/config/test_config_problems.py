@@ -39,6 +39,20 @@ RULES = [
     (f"{SERVICE}model = 'm'\n", 8, "service.s.model", "it belongs in [defaults] or [[agent]]"),
     ("[loop]\nphases = [\n  { id = '1', pln = 'x' },\n]\n", 7, "loop.phases.1.pln", 'did you mean "plan"?'),
     ("[loop.handoff]\nrepo = '.'\nbrnch = 'x'\n", 7, "loop.handoff.brnch", 'did you mean "branch"?'),
+    ("[loop]\ndone = { verdicts = 'no' }\n", 6, "loop.done.verdicts", 'must be "required" or "optional", not "no"'),
+    # -- a phase that nobody would judge
+    (
+        "[loop]\ndone.verdicts = 'optional'\nphases = [\n  { id = '1', checks = ['true'] },\n  { id = '2' },\n]\n",
+        9,
+        "loop.phases.2",
+        "nobody would judge it: verdicts are optional, and it has no checks; give it some",
+    ),
+    (
+        "[loop]\ndone.verdicts = 'optional'\nphases = [{ id = '1', checks = [] }]\n",
+        7,
+        "loop.phases.1.checks",
+        "nobody would judge it",
+    ),
     # -- missing keys
     ("[[agent]]\nkind = 'task'\n", 5, "agent[0].name", 'is missing: add name = "builder"'),
     ("[[service]]\nname = 's'\n", 5, "service.s.command", 'is missing: add command = ["bin/cleanlogs"]'),

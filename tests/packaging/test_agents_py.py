@@ -20,6 +20,7 @@ def main():
         import package_that_nobody_has
     print(json.dumps({
         "argv": sys.argv[1:], "python": sys.executable, "package": __file__, "config": os.environ.get("LOOPS_CONFIG"),
+        "python path": os.environ.get("PYTHONPATH"),
     }))
     return 7
 """
@@ -73,6 +74,12 @@ def test_the_configuration_is_the_projects_own_from_any_directory(project, where
     assert told["argv"] == ["status", "--json"]
     assert told["package"] == str(project / "engine" / "engine" / "loops" / "__main__.py")
     assert done.returncode == 7  # what main returns is the exit code
+
+
+def test_what_it_starts_finds_the_engine_too(project):
+    told = json.loads(run(project, "status", PYTHONPATH="/mine").stdout)
+    assert told["python path"] == f"{project}/engine/engine{os.pathsep}/mine"
+    assert json.loads(run(project, "status").stdout)["python path"] == f"{project}/engine/engine"
 
 
 def test_a_configuration_that_was_named_wins(project):

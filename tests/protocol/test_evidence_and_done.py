@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from loops.config.model import Done, Handoff, Item, Phase
+from loops.config.model import Done, Handoff, Item, Phase, Verdicts
 from loops.errors import JournalError
 from loops.protocol.done import CheckResult, Judgement, Rule, candidate, judge
 from loops.protocol.encoding import decode, encode
@@ -374,3 +374,54 @@ def test_a_veto_that_stands_in_subject_and_document_is_one() -> None:
     history = complete().judged("## VETO secrets in the log\n", "review(1c): VETO secrets in the log")
     assert len(history.judge().refusals) == 1
     assert history.judged("## VETO withdrawn: secrets in the log\n", "review(1c): mended").judge().done
+
+
+# ---- where nobody reviews ----------------------------------------------------------------------------------------------
+
+ALONE = Done(verdicts=Verdicts.OPTIONAL)
+CHECKED = Phase("1c", items=(Item("M1"),), checks=("./check.sh",))
+
+
+def alone(history: History, *, ok: bool = True) -> Judgement:
+    check = CheckResult(candidate(history.evidence), ok, "" if ok else "median is wrong")
+    return judge(history.evidence, CHECKED, ALONE, history.time + 60, check)
+
+
+def test_without_reviewers_a_claim_a_mark_and_the_checks_are_done() -> None:
+    history = History(CHECKED).code().claim().marked()
+
+    assert alone(history) == Judgement(True, (), ())
+    assert {r.rule for r in judge(history.evidence, CHECKED, DONE, history.time).refusals} >= {Rule.NO_VERDICT}
+
+
+@pytest.mark.parametrize(
+    ("history", "ok", "rules"),
+    [
+        (History(CHECKED).code().claim().marked(), False, [Rule.CHECK_FAILED]),
+        (History(CHECKED).code().claim(), True, [Rule.MARKER_ABSENT]),
+        (History(CHECKED).code().push("status(1c): ## DONE", status=MARKED), True, [Rule.NOT_CLAIMED]),
+        (
+            History(CHECKED).code().claim().judged("## M1: FAIL @2026-05-28T20:29Z\n").marked(),
+            True,
+            [Rule.VERDICT_FAILED],
+        ),
+        (History(CHECKED).code().claim().judged("## VETO it leaks\n").marked(), True, [Rule.VETO_STANDING]),
+    ],
+    ids=["checks fail", "no mark", "never claimed", "somebody says FAIL", "a veto"],
+)
+def test_without_reviewers_everything_else_still_counts(history: History, ok: bool, rules: list[Rule]) -> None:
+    assert [refusal.rule for refusal in alone(history, ok=ok).refusals] == rules
+
+
+def test_without_reviewers_a_pass_that_has_become_stale_takes_nothing_away() -> None:
+    history = History(CHECKED).code().claim().judged("## M1: PASS @2026-05-28T20:29Z\n").code().claim().marked()
+
+    assert alone(history).done
+
+
+def test_without_reviewers_the_checks_must_have_run_where_it_would_be_accepted() -> None:
+    history = History(CHECKED).code().claim().marked()
+
+    assert [r.rule for r in judge(history.evidence, CHECKED, ALONE, history.time, None).refusals] == [
+        Rule.CHECK_MISSING
+    ]

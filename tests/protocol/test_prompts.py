@@ -12,7 +12,7 @@ from loops.protocol.status import DoneState, parse_status
 from loops.protocol.waiting import newest_waiting, waiting_until
 
 PROMPTS = Path(__file__).parents[2] / "prompts"
-NAMES = ("builder", "adversary", "kickoff", "orchestrator", "upgrader", "supervise", "assistant")
+NAMES = ("builder", "adversary", "kickoff", "orchestrator", "upgrader", "supervise", "assistant", "solo")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,8 +32,8 @@ def test_the_kickoff_has_every_slot_and_no_other() -> None:
     assert set(re.findall(r"\{([a-z_]+)\}", text)) == {"phase_id", "plan", "status", "role"}
 
 
-@pytest.mark.parametrize("name", ["builder", "adversary"])
-def test_both_loops_learn_to_pace_themselves_and_never_to_force(name: str) -> None:
+@pytest.mark.parametrize("name", ["builder", "adversary", "solo"])
+def test_all_loops_learn_to_pace_themselves_and_never_to_force(name: str) -> None:
     text = (PROMPTS / f"{name}.md").read_text("utf-8")
     for word in ("WAITING-UNTIL:", "git pull --rebase", "Never force a push", "INBOX.md"):
         assert word.lower() in text.lower()

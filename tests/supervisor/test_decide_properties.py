@@ -260,7 +260,7 @@ def test_every_rule_is_used_and_every_used_rule_is_in_words():
     folder = os.path.dirname(loops.supervisor.rules.__file__)
     used: set[str] = set()
     deciding = (
-        *("lives", "attention", "holds", "conversations", "budgets", "nudging", "notices", "progress"),
+        *("lives", "attention", "carrying", "holds", "conversations", "budgets", "nudging", "notices", "progress"),
         *("reboots", "scheduling", "step", "tasks", "decide"),
     )
     for module in deciding:

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from loops.cli.answer import Answer, columns
+from loops.errors import UsageError
 from loops.places import find_fleet
 from loops.supervisor.table import printable
 
 if TYPE_CHECKING:
     from loops.config.fleet import Entry, Fleet
     from loops.projects.fleet.pins import Pin
+    from loops.projects.fleet.update import Report
 
 
 def validate(args: argparse.Namespace) -> Answer:
@@ -99,20 +101,59 @@ def remove(args: argparse.Namespace) -> Answer:
 
 
 def update(args: argparse.Namespace) -> Answer:
-    """Move a pin."""
-    raise NotImplementedError
+    """Move the pin of a project's engine, or return to the one before."""
+    from loops.projects.fleet import update as updating
+
+    path = find_fleet(args.fleet)
+    if args.undo:
+        return _told(args, updating.undo(path, args.name, dry_run=args.dry_run))
+    if args.to:
+        return _told(args, updating.update(path, args.name, args.to, dry_run=args.dry_run))
+    if args.dry_run:
+        raise UsageError("--dry-run shows what --to REF, or --undo, would do: name one of them")
+    done = updating.provide(path, args.name)
+    return Answer({"name": args.name, "done": list(done)}, [printable(line) for line in done])
+
+
+def _told(args: argparse.Namespace, report: Report) -> Answer:
+    """What an update changes, then what it did."""
+    from dataclasses import asdict
+
+    facts = {"name": args.name, **asdict(report), "moved": bool(report.commit)}
+    if report.before == report.after:
+        return Answer(facts, [printable(f"{report.root}: {note}") for note in report.notes])
+    way = f"{report.newer} commits newer" + (f", and {report.older} that it leaves out" if report.older else "")
+    lines = [f"{args.name}: engine {report.before[:12]} -> {report.after[:12]} ({report.ref or 'no ref'}): {way}"]
+    for what, changes in (("effective configuration", report.effective), ("keys of agents.toml", report.schema)):
+        lines += [f"{what}: {len(changes) or 'no'} changes", *(f"  {change}" for change in changes)]
+    lines += [f"shipped prompt changed: {name}" for name in report.prompts]
+    if report.checked_by:
+        lines.append(f"the new engine accepts the configuration (`{report.checked_by}`)")
+    lines += [f"note: {note}" for note in report.notes]
+    if report.running:
+        lines.append(
+            f"note: the project runs (supervisor {report.running}), with the engine that its supervisor was started with: "
+            "where that is the project's own, `loops watchdog --takeover` there, or a restart of its service, brings the "
+            "new one, and no agent notices"
+        )
+    if report.commit:
+        lines.append(f"{report.root}: committed {report.commit[:12]}; push it where the project's remote is")
+        if not args.undo:
+            lines.append(f"`loops fleet update {args.name} --undo` returns to {report.before[:12]}")
+    else:
+        lines.append("nothing was moved (--dry-run)")
+    return Answer(facts, [printable(line) for line in lines])
 
 
 def _location(fleet: str, word: str) -> str:
     """A path is meant from where the command is given, and is written down from where fleet.toml is."""
-    from loops.projects.fleet.places import is_url
+    from loops.projects.fleet.places import is_url, location_of
 
     home = os.path.dirname(fleet)
     path = os.path.abspath(word)
     if is_url(word) or os.path.isabs(word) or (not os.path.isdir(path) and os.path.isdir(os.path.join(home, word))):
         return word
-    below = os.path.relpath(path, home)
-    return path if below == ".." or below.startswith("../") else below
+    return location_of(fleet, path)
 
 
 def _entry(fleet: Fleet, entry: Entry) -> dict[str, Any]:

@@ -28,6 +28,14 @@ def seconds(word: str) -> float:
     return number
 
 
+def setting(word: str) -> tuple[str, str]:
+    """NAME=VALUE."""
+    name, equals, value = word.partition("=")
+    if not equals or not name.replace("_", "a").isalnum() or name[0].isdigit():
+        raise argparse.ArgumentTypeError(f"{word!r} is not NAME=VALUE")
+    return name, value
+
+
 def count(word: str) -> int:
     """A whole number from 0."""
     number = int(word)

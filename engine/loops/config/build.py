@@ -33,6 +33,7 @@ from loops.config.model import (
     Permissions,
     Phase,
     Price,
+    Verdicts,
     Wake,
     Watch,
     Watchdog,
@@ -347,6 +348,7 @@ class _Builder:
         return Done(
             marker=table.get("marker", loop.get("done_marker", usual.marker, row="done.marker")),
             verdict_max_age=table.time("verdict_max_age", usual.verdict_max_age),
+            verdicts=Verdicts(table.get("verdicts", usual.verdicts.value)),
         )
 
     def _handoff(self, table: _Table, agents: Sequence[Agent]) -> Handoff:

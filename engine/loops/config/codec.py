@@ -26,6 +26,7 @@ from loops.config.model import (
     Permissions,
     Phase,
     Price,
+    Verdicts,
     Wake,
     Watch,
     Watchdog,
@@ -92,7 +93,7 @@ _CONVERTED |= {
     Backoff: {},
     Budget: {},
     Wake: {},
-    Done: {},
+    Done: {"verdicts": Verdicts},
     Watchdog: {"restart_backoff": _record(Backoff), "budget": _record(Budget), "token_granularity": Granularity},
     Backend: {"flags": tuple, "resume_flags": tuple, "session_flags": tuple, "prompt_delivery": Delivery, "mode": Mode},
     Agent: {

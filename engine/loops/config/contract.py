@@ -117,7 +117,7 @@ def _wrong(error: ValidationError) -> Breach:
 def _remedy(rule: object, wanted: object, path: DocPath, value: object) -> str:
     if rule != "type":
         return ""
-    if wanted == "array" and isinstance(value, dict) and path in (("agent",), ("service",), ("project",)):
+    if wanted == "array" and isinstance(value, dict) and len(path) == 1:
         return f": write [[{path[0]}]] with two brackets"
     if wanted in ("boolean", "number", "integer") and isinstance(value, str):
         return ": write it without quotes"

@@ -271,12 +271,21 @@ class Handoff:
     adversary: tuple[str, ...] = ("adversary",)
 
 
+class Verdicts(Enum):
+    """Whether an item needs a PASS."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    """Nobody reviews: that the item is claimed is enough, and the phase's checks judge."""
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """When a phase may count as done."""
 
     marker: str = "## DONE"
     verdict_max_age: float = 86400.0
+    verdicts: Verdicts = Verdicts.REQUIRED
 
 
 @dataclass(frozen=True, slots=True)

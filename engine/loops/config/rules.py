@@ -52,6 +52,7 @@ def breaches(document: Mapping[str, Any], misread: Collection[DocPath] = ()) -> 
     yield from project.uses_of_backends()
     yield from project.phases()
     yield from project.handoff()
+    yield from project.judges()
     yield from project.completion()
     yield from project.schedules()
     yield from project.two_spellings()
@@ -188,6 +189,15 @@ class _Project:
                 if key == "adversary" and name in named["builder"]:
                     yield place, f'"{name}" is a builder too: nobody judges their own claim'
                 names.append(name)
+
+    def judges(self) -> Iterator[Breach]:
+        if self._loop.get("done", {}).get("verdicts") != "optional":
+            return
+        for at, phase in enumerate(self._loop.get("phases", ())):
+            path: DocPath = ("loop", "phases", at)
+            if phase is not None and not phase.get("checks") and (*path, "checks") not in self._misread:
+                place = (*path, "checks") if "checks" in phase else path
+                yield place, "nobody would judge it: verdicts are optional, and it has no checks; give it some"
 
     def completion(self) -> Iterator[Breach]:
         path: DocPath = ("loop", "on_complete", "run")

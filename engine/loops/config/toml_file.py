@@ -74,6 +74,12 @@ def parse_toml(path: str, raw: bytes) -> TomlFile:
         raise too_deep(path) from None
 
 
+def read_toml(path: str, *, name: str, absent: str) -> TomlFile:
+    """Return what the file at *path* says: `read_bytes`, then `parse_toml`.  Raises ConfigProblems."""
+    path = os.path.abspath(path)
+    return parse_toml(path, read_bytes(path, name=name, absent=absent)[0])
+
+
 def too_deep(path: str) -> ConfigProblems:
     """Return the error for a document that Python's stack cannot hold."""
     return ConfigProblems([Problem(path, 0, "", "its lists or tables are nested too deeply")])

@@ -99,6 +99,7 @@ KNOWN = Known(
     ),
     seeds=_SEEDS,
     dialogs=_DIALOGS,
+    conversations=(".claude/projects", "*/{id}.jsonl"),
     transcript="transcript",
     ready=r"^\u276f\s*$",
     # 2.1.329 [run]: about 95 s after the reset, with a prompt of its own.  2.1.197 asks in a dialog what to do.

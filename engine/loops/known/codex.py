@@ -51,6 +51,7 @@ KNOWN = Known(
     keys=("OPENAI_API_KEY", "CODEX_API_KEY"),
     hooks=("SessionStart", "UserPromptSubmit", "PreToolUse", "PermissionRequest", "PostToolUse", "Stop", "SessionEnd"),
     hooks_file=".codex/hooks.json",
+    conversations=(".codex/sessions", "*/*/*/rollout-*-{id}.jsonl"),
     transcript="rollout",
     ready=r"^\u203a(?: Ask Codex to do anything)?\s*$",
     seeds=(

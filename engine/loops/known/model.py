@@ -135,6 +135,9 @@ class Known(NamedTuple):
     """A regular expression for the empty prompt on its screen; each line is one (^ and $)."""
     resumes_itself: str = ""
     """A regular expression for the message of a limit after whose reset the terminal interface goes on by itself."""
+    conversations: tuple[str, str] = ("", "")
+    """The directory below the home that holds a file for each conversation, and the glob of that file in it, with {id}.
+    Empty: they are in no files of their own."""
     transcript: str = ""
     """The stream as which the file named ``transcript_path`` by hooks is followed; empty: hooks say it all."""
     seeds: tuple[Seed, ...] = ()

@@ -53,11 +53,22 @@ class Backlog:
     unclosed: tuple[Unclosed, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class BuildBacklog:
+    """The section ``## Build backlog``.  ``without_box``: entries with an id and no box, of which nobody can tell."""
+
+    items: tuple[BacklogItem, ...]
+    without_box: tuple[BacklogItem, ...]
+    unclosed: tuple[Unclosed, ...] = ()
+
+
 _FINDING_ID = re.compile(r"[A-Z][A-Za-z]{0,9}[0-9a-z]{0,4}(?:-[a-z0-9]{1,16}){0,3}-\d{1,3}[a-z]?(?![\w-]*\w)")
 _ADVERSARY = re.compile(r"\[adversary\]", re.IGNORECASE)
 _STATE = re.compile(r"(?<![\w-])(?:(?P<no>NOT |not )?(?P<word>OPEN|CLOSED|RESOLVED|FIXED))(?![\w-])")
 _SEVERITY = re.compile(r"\bSeverity\b:?\s*\(?([A-Za-z]{2,12})", re.IGNORECASE)
 _TICK = re.compile(r"\s*[✓✔✅☑]️?\s*$")
+_SECTION_BUILD = re.compile(r"build backlog\b", re.IGNORECASE)
+_ENTRY = re.compile(r"[-*+] \W{0,3}[A-Z]{1,3}\d{1,3}[a-z]?\W{0,3}\s*(?:—|–|:|\s-\s)")
 _SECTION_FINDINGS = re.compile(r"adversary findings|findings\b", re.IGNORECASE)
 
 
@@ -70,6 +81,27 @@ def parse_backlog(text: str, words: Vocabulary = NO_VOCABULARY) -> Backlog:
         gates=read_gates(document, words),
         unclosed=document.unclosed,
     )
+
+
+def read_build_backlog(text: str) -> BuildBacklog | None:
+    """Read the work items of a BACKLOG document; None: it has no section for them.  Never raises."""
+    document = scan(text)
+    starts = [i for i, line in enumerate(document.lines) if _opens_build_backlog(line)]
+    if not starts:
+        return None
+    lines = [line for start in starts for line in document.body(start) if line.kind is LineKind.ITEM]
+    boxed = tuple(_item(line, line.ticked) for line in lines if line.ticked is not None)
+    bare = tuple(_item(line, False) for line in lines if line.ticked is None and _ENTRY.match(line.source))
+    return BuildBacklog(boxed, bare, document.unclosed)
+
+
+def _opens_build_backlog(line: Line) -> bool:
+    return line.kind is LineKind.HEADING and bool(_SECTION_BUILD.match(line.text))
+
+
+def _item(line: Line, done: bool) -> BacklogItem:
+    name, title = _named(line.text)
+    return BacklogItem(name, title, done, line.number)
 
 
 def read_findings(document: Document) -> tuple[Finding, ...]:
@@ -134,8 +166,7 @@ def _items(document: Document) -> list[BacklogItem]:
                 name, title = _named(line.text[: tick.start()])
                 found.append(BacklogItem(name, title, True, line.number))
         elif line.ticked is not None and not in_findings and not _ADVERSARY.search(line.text):
-            name, title = _named(line.text)
-            found.append(BacklogItem(name, title, line.ticked, line.number))
+            found.append(_item(line, line.ticked))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from loops.errors import ProtocolError
@@ -36,11 +36,15 @@ class Clone:
                 f"{directory}: is no git work tree ({error}); run this in the agent's own clone"
             ) from error
 
-    def run(self, *words: str, network: bool = False) -> str:
-        """The output of ``git WORDS`` without its last line break.  GitError with git's last words when it fails."""
+    def run(self, *words: str, network: bool = False, env: Mapping[str, str] | None = None) -> str:
+        """The output of ``git WORDS`` without its last line break, *env* being added to the environment.
+
+        Raises:
+            GitError: it failed; the text is git's last words.
+        """
         # Inside a hook git points at the hook's own repository; ours is the one around the directory.
         inherited = {name: value for name, value in os.environ.items() if name not in _POINTERS}
-        env = {**inherited, "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C"}
+        env = {**inherited, "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "true", "LC_ALL": "C", **(env or {})}
         seconds = _NETWORK if network else _LOCAL
         command = ["git", "-c", "core.quotePath=false", "-c", "rebase.autoStash=false", *words]
         try:

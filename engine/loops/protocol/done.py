@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from loops.config.model import Done, Item, Phase
+from loops.config.model import Done, Item, Phase, Verdicts
 from loops.protocol.evidence import ALL_CODE, Change, PhaseEvidence
 from loops.protocol.moment import iso
 from loops.protocol.review import Result
@@ -24,6 +24,7 @@ class Rule(StrEnum):
     MARKER_ABSENT = "marker-absent"
     MARKER_PLACEHOLDER = "marker-placeholder"
     NO_ITEMS = "no-items"
+    NOT_CLAIMED = "not-claimed"
     NO_VERDICT = "no-verdict"
     VERDICT_FAILED = "verdict-failed"
     VERDICT_PROVISIONAL = "verdict-provisional"
@@ -156,6 +157,10 @@ def _claim(evidence: PhaseEvidence) -> Iterator[Refusal]:
 
 def _item(evidence: PhaseEvidence, item: Item, done: Done, now: float) -> Iterator[Refusal]:
     verdict = verdict_on(evidence, item.id)
+    if done.verdicts is Verdicts.OPTIONAL and (verdict is None or verdict.result is Result.PASS):
+        if item.id not in evidence.claimed:  # else the checks judge it, wherever the PASS stands that somebody gave
+            yield Refusal(Rule.NOT_CLAIMED, f"{item.id}: not claimed in this phase; claim it with `loops claim`")
+        return
     if verdict is None:
         yield Refusal(Rule.NO_VERDICT, f"{item.id}: no verdict in this phase; the Adversary has to verify it")
         return

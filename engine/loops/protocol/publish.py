@@ -49,14 +49,14 @@ def claim(
     *agent*: who claims, when that is known; only the Builder writes STATUS.  ProtocolError: nothing was written.
     """
     when = time.time() if now is None else now
-    _may(agent, handoff.builder, names(phase).status, "the Builder")
+    check_writer(agent, handoff.builder, names(phase).status, "the Builder")
     block = writers.claim_block(label, dict(fields), when)
     clone = _ready(directory, handoff)
-    document = _place(clone, handoff, names(phase).status)
+    document = place_of(clone, handoff, names(phase).status)
     others = [path for _, path in clone.changes() if path != document]
     if others:
         raise ProtocolError(
-            f"{clone.root}: {_listed(others)} not committed, but a claim speaks of what is pushed; "
+            f"{clone.root}: {listed(others)} not committed, but a claim speaks of what is pushed; "
             "commit or ignore these files, then claim again"
         )
     subject = writers.claim_subject(handoff.claim, phase.id, label, fields["WHAT"])
@@ -82,7 +82,7 @@ def verdict(
     what was not seen.  ProtocolError: nothing was written.
     """
     when = time.time() if now is None else now
-    _may(agent, handoff.adversary, names(phase).review, "the Adversary")
+    check_writer(agent, handoff.adversary, names(phase).review, "the Adversary")
     if not items and not veto and not withdraw:
         raise ProtocolError("a verdict names at least one item with PASS or FAIL, or a veto")
     twice = {one.item for one in items if sum(other.item == one.item for other in items) > 1}
@@ -92,7 +92,7 @@ def verdict(
     if veto:
         blocks.append(writers.veto_block(veto, when))
     clone = _ready(directory, handoff)
-    document = _place(clone, handoff, names(phase).review)
+    document = place_of(clone, handoff, names(phase).review)
     _only_untracked(clone, document)
     subject = writers.verdict_subject(handoff.review, phase.id, items, when, veto=veto, withdraw=withdraw)
 
@@ -116,7 +116,8 @@ def _standing_veto(text: str, document: str) -> str:
     return veto_reason(standing[0].text)
 
 
-def _may(agent: str, allowed: Sequence[str], document: str, owner: str) -> None:
+def check_writer(agent: str, allowed: Sequence[str], document: str, owner: str) -> None:
+    """Raise ProtocolError when *agent* is known, and is none of those who write *document*."""
     if agent and agent not in allowed:
         raise ProtocolError(
             f"{document} is written by {owner} ({', '.join(allowed)}) alone, and you are {agent}; "
@@ -142,7 +143,7 @@ def _ready(directory: str, handoff: Handoff) -> Clone:
     return clone
 
 
-def _place(clone: Clone, handoff: Handoff, name: str) -> str:
+def place_of(clone: Clone, handoff: Handoff, name: str) -> str:
     """Where the document lies or belongs: in the inbox directory when there is one, else in the root."""
     home = handoff.inbox.strip("/")
     for directory in (home, ""):
@@ -156,11 +157,12 @@ def _only_untracked(clone: Clone, document: str) -> None:
     others = [path for state, path in clone.changes() if path != document and state != "??"]
     if others:
         raise ProtocolError(
-            f"{clone.root}: {_listed(others)} changed and not committed; commit or restore, then judge again"
+            f"{clone.root}: {listed(others)} changed and not committed; commit or restore, then judge again"
         )
 
 
-def _listed(paths: Sequence[str]) -> str:
+def listed(paths: Sequence[str]) -> str:
+    """*paths* as the subject of a sentence, the first three by name."""
     shown = ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
     return f"{shown} {'is' if len(paths) == 1 else 'are'}"
 
@@ -170,7 +172,7 @@ def _publish(
 ) -> Published:
     """Edit, commit, rebase onto the remote branch, push; *judged*: the commit a PASS was given on."""
     upstream = f"refs/remotes/{handoff.remote}/{handoff.branch}"
-    _fetch(clone, handoff)
+    fetch(clone, handoff)
     _still_judged(clone, handoff, judged, upstream)
     with _undone_on_failure(clone, document):
         path = Path(clone.root, document)
@@ -186,19 +188,21 @@ def _publish(
                 refused = error
             else:
                 return Published(clone.head(), subject, document)
-            _fetch(clone, handoff)
+            fetch(clone, handoff)
             _still_judged(clone, handoff, judged, upstream)
             if clone.commit_of(upstream) and _contains(clone, upstream):
                 break
         raise ProtocolError(f"{clone.root}: the push was rejected and everything was taken back: {refused}")
 
 
-def _fetch(clone: Clone, handoff: Handoff) -> None:
+def fetch(clone: Clone, handoff: Handoff) -> None:
+    """Bring the clone's own copy of the remote branch up to date.  Raises ProtocolError when the remote cannot be read."""
     refspec = f"+refs/heads/{handoff.branch}:refs/remotes/{handoff.remote}/{handoff.branch}"
     try:
         clone.run("fetch", "--quiet", handoff.remote, refspec, network=True)
     except GitError as error:
-        if "couldn't find remote ref" in str(error):
+        if "couldn't find remote ref" in str(error):  # nor may a copy of what it once was pass for it
+            clone.run("update-ref", "-d", f"refs/remotes/{handoff.remote}/{handoff.branch}")
             return
         raise ProtocolError(f"{clone.root}: the remote {handoff.remote} cannot be read: {error}") from error
 
@@ -209,7 +213,7 @@ def _still_judged(clone: Clone, handoff: Handoff, judged: str, upstream: str) ->
     code = [path for path in clone.changed_between(judged, upstream) if not is_document(path, handoff.inbox)]
     if code:
         raise ProtocolError(
-            f"{clone.root}: {_listed(code)} changed on {handoff.remote}/{handoff.branch} after {judged[:10]}, "
+            f"{clone.root}: {listed(code)} changed on {handoff.remote}/{handoff.branch} after {judged[:10]}, "
             "which you judged; git pull --rebase, verify again, then give the verdict"
         )
 

@@ -190,7 +190,7 @@ def appended(text: str, block: str) -> str:
 
 
 def _scope(prefix: str, phase: str, label: str = "") -> str:
-    words = phase if label in ("", phase) else f"{phase} {label}"
+    words = phase if label in ("", phase) else f"{phase} {label}".strip()
     return f"{prefix}{words})" if prefix.endswith("(") else f"{prefix}{words}"
 
 

@@ -72,6 +72,11 @@ def session_name(text: str) -> str:
     return "_" + name[1:] if name[:1] in "=@$%-+!~" else name
 
 
+def is_ours(command: str) -> bool:
+    """Whether a pane that was started with *command* shows a session of ours."""
+    return _MARKED.search(command) is not None
+
+
 def quoted(word: str) -> str:
     """Return *word* as one word of a tmux script."""
     return "'" + word.replace("'", "'\"'\"'") + "'"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from loops.supervisor.carried_events import StateCarried as StateCarried
 from loops.supervisor.event import AboutAgent as AboutAgent
 from loops.supervisor.event import AboutPhase as AboutPhase
 from loops.supervisor.event import Event as Event

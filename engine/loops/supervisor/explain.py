@@ -64,6 +64,13 @@ def sentence(event: ev.Event) -> str:
 _SENTENCES: dict[type[ev.Event], Callable[[Any], str]] = {}
 
 
+def _carried(e: ev.StateCarried) -> str:
+    where = f"phase {e.phase}" if e.phase else "no phase"
+    where = f"the end of the plan (last {where})" if e.complete else where
+    names = ", ".join(e.conversations) if isinstance(e.conversations, dict) else ""
+    return f"the state of {e.source} was taken over: {where}, conversations of {names or 'nobody'}"
+
+
 def _supervisor_started(e: ev.SupervisorStarted) -> str:
     return f"the supervisor started (pid {e.pid}, epoch {e.epoch}) and took over {_count(e.adopted, 'session')}"
 
@@ -232,6 +239,7 @@ def _count(number: int, what: str) -> str:
 
 _SENTENCES |= {
     ev.SupervisorStarted: _supervisor_started,
+    ev.StateCarried: _carried,
     ev.MachineRebooted: _rebooted,
     ev.SupervisorEnded: lambda e: "the supervisor ended",
     ev.ConfigLoaded: _config_loaded,

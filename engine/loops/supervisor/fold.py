@@ -16,13 +16,13 @@ from loops.protocol.done import candidate
 from loops.protocol.encoding import decode as decode_evidence
 from loops.protocol.evidence import PhaseEvidence
 from loops.supervisor import events as ev
-from loops.supervisor import fold_notices, fold_schedules, fold_turns, fold_usage
+from loops.supervisor import fold_carried, fold_notices, fold_schedules, fold_turns, fold_usage
 from loops.supervisor.fold_turns import known_conversations
 from loops.supervisor.fold_usage import begin_running, end_running
 from loops.supervisor.folding import Fold, changed, on
 from loops.supervisor.state import AgentState, Asked, Check, Exit, Life, Nudge, NudgeKind, Spend, State, Turn, Usage
 
-__all__ = ["Fold", "changed", "fold", "fold_notices", "fold_schedules", "fold_turns", "fold_usage"]
+__all__ = ["Fold", "changed", "fold", "fold_carried", "fold_notices", "fold_schedules", "fold_turns", "fold_usage"]
 
 
 def fold(state: State, events: Iterable[ev.Event]) -> State:

@@ -198,6 +198,22 @@ class Timed:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """What another supervisor had reached with this project, before the first start under this one.
+
+    ``index`` < 0: no phase.  ``conversations``: pairs of an agent and the id by which it can be resumed.  ``again``: it
+    counts more than a state that the project has already, as long as that is down.
+    """
+
+    at: float
+    source: str
+    index: int
+    complete: bool
+    conversations: tuple[tuple[str, str], ...]
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class NoticeTried:
     """A notice was sent, or not.  ``failed``: channels that did not take it, and why; ``unknown``: that may have."""
 
@@ -239,6 +255,7 @@ Observation = (
     | Pushed
     | CheckEnded
     | Told
+    | Carried
     | NoticeTried
     | Departs
     | Timed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from loops.supervisor import commission
 from loops.supervisor.clock import Clock
 from loops.supervisor.decide import decide
 from loops.supervisor.ledger import Ledger, peek
-from loops.supervisor.observation import ConfigRead, Told
+from loops.supervisor.observation import Carried, ConfigRead, Observation, Told
 from loops.supervisor.state import AgentState, Life, State
 
 
@@ -27,11 +28,32 @@ def tell(config: Config, verb: str, detail: str = "") -> State:
     Raises:
         JournalError: somebody else writes the journal, or it is broken.
     """
+    return _take_in(config, lambda at: Told(at, verb, detail=detail))
+
+
+def carry(
+    config: Config,
+    source: str,
+    index: int,
+    conversations: tuple[tuple[str, str], ...],
+    *,
+    complete: bool,
+    again: bool = False,
+) -> State:
+    """Take over what another supervisor had reached (`observation.Carried`); return the state after it.
+
+    Raises:
+        JournalError: somebody else writes the journal, or it is broken.
+    """
+    return _take_in(config, lambda at: Carried(at, source, index, complete, conversations, again))
+
+
+def _take_in(config: Config, seen: Callable[[float], Observation]) -> State:
     ledger = Ledger(StatePlaces(config.log_dir).journal, f"urn:loops:project:{config.session_prefix}")
     try:
         at = Clock(ledger.state.steady).now()
         state, events, _ = decide(ledger.state, ConfigRead(at, config, encode(config)))
-        state, more, _ = decide(state, Told(at, verb, detail=detail))
+        state, more, _ = decide(state, seen(at))
         ledger.append([*events, *more])
         ledger.commit()
         with suppress(JournalError):  # for those who look at no more of the journal

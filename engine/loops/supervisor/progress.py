@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from loops.config.model import Handoff, NoticeKind, Phase
+from loops.config.model import Handoff, NoticeKind, Phase, Verdicts
 from loops.protocol.done import CheckResult, Judgement, Rule, candidate, items_of, judge
 from loops.protocol.encoding import encode
 from loops.protocol.evidence import Claim, Commit, Kind, PhaseEvidence, classify, observe
@@ -203,7 +203,11 @@ def open_work(step: Step, name: str) -> str:
     lacking = [r.text for r in judgement.refusals if r.rule is not Rule.CHECK_MISSING]
     text = f"You are idle and phase {phase.id} is not done: " + ("; ".join(lacking) or "nothing is claimed") + "."
     if step.config.loop.done_nudge and {r.rule for r in judgement.refusals} <= {Rule.MARKER_ABSENT, Rule.CHECK_MISSING}:
-        text = f"Every item of phase {phase.id} has its PASS, but {phase.status} has no done marker: the Builder writes it now."
+        optional = step.config.loop.done.verdicts is Verdicts.OPTIONAL
+        has = "is claimed" if optional else "has its PASS"
+        text = (
+            f"Every item of phase {phase.id} {has}, but {phase.status} has no done marker: the Builder writes it now."
+        )
     return f"{text} Go on; if you wait for something, end with a line WAITING-UNTIL: <ISO 8601 UTC>."
 
 
@@ -214,7 +218,8 @@ def _phase_done(step: Step, judgement: Judgement, commit: str) -> None:
     phase = step.phase
     assert phase is not None
     items = tuple(item.id for item in items_of(step.loop.evidence, phase))
-    why = f"marker, {len(items)} items passed, no veto" + (", checks succeeded" if phase.checks else "")
+    passed = "claimed" if step.config.loop.done.verdicts is Verdicts.OPTIONAL else "passed"
+    why = f"marker, {len(items)} items {passed}, no veto" + (", checks succeeded" if phase.checks else "")
     step.emit(ev.PhaseDone(phase.id, step.at, commit, items, why, "phase-done"))
     step.notice(NoticeKind.PHASE_DONE, f"{phase.id} {commit}", f"phase {phase.id} is done ({commit[:10]})")
     following = step.loop.index + 1

@@ -43,7 +43,7 @@ def test_a_document_is_compared_by_its_bytes_and_a_missing_one_is_said():
     told = facts(Deployment("x", Form.ENGINE, members=(Member("boss", prompt=Document("a.md", "12ab"), wakes=wakes),)))
 
     assert told[Place("agent", "boss", "prompt sha256")] == "12ab"
-    assert told[Place("agent", "boss", "wake prompt sha256")] == "missing (prompts/supervise.md)"
+    assert told[Place("agent", "boss", "wake prompt sha256")] == "missing"
 
 
 def test_handoff_and_times_are_facts():
@@ -51,3 +51,15 @@ def test_handoff_and_times_are_facts():
 
     assert told[Place("handoff", "", "adversary")] == "a b"
     assert told[Place("times", "", "stall_grace")] == "180 s"
+
+
+def test_the_one_phase_of_a_captured_status_has_the_places_of_that_phase():
+    shown = Deployment(
+        "x", Form.STATUS, members=(Member("b", kind="loop"),), now=Step("2", "plan.md", models={"b": "large"})
+    )
+
+    told = facts(shown)
+
+    assert told[Place("phase", "2", "model of b")] == "large"
+    assert told[Place("phase", "2", "plan")] == "plan.md"
+    assert Place("phases", "", "order") not in told

@@ -1,10 +1,11 @@
 """The sample work of the scripted agents: one small function a phase, and the check that tells right from wrong.
 
-A project for them has `CHECK` as its executable ``check.sh``; the Builder writes ``src/<phase>.py``.
+A repository for them has `CHECK` as its executable `CHECK_PATH`, or gets it from the Builder, who writes ``src/<phase>.py``.
 """
 
 from __future__ import annotations
 
+CHECK_PATH = "check.sh"
 CHECK = """\
 #!/bin/sh
 # ./check.sh PHASE: succeeds when src/PHASE.py is right.

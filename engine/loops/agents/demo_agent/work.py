@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator
 from loops.agents.demo_agent.clone import Clone
 from loops.agents.demo_agent.documents import Documents
 from loops.agents.demo_agent.engine_command import claim_words, note_words, run_loops, verdict_words
-from loops.agents.demo_agent.sample import RIGHT, WRONG, source_path
+from loops.agents.demo_agent.sample import CHECK, CHECK_PATH, RIGHT, WRONG, source_path
 
 _REFUSED = re.compile(r"\[nudge [\w.:-]+\][^\n]*\brefus", re.IGNORECASE)
 """The engine's word about a claim; a kickoff may speak of refusals too, and says nothing of one."""
+_NOT_DONE = re.compile(r"\[nudge [\w.:-]+\] Phase \S+ is not done: ")
+"""The engine's word about the done marker."""
 _DONE = re.compile(r"^## DONE.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -67,6 +69,21 @@ def builder(task: Task) -> Steps:
         yield "Nothing to do: the claim waits for its verdict"
 
 
+def solo(task: Task) -> Steps:
+    """Build and claim, and write DONE at once: where nobody reviews, the engine's own run of the checks is what judges."""
+    clone = Clone(task.directory, task.agent)
+    clone.recover()
+    clone.pull()
+    documents = Documents(clone, task.phase)
+    yield "Read what others pushed"
+    unclaimed = [item for item in task.items if not documents.claim_of(item, since=_work(task, clone))]
+    again = bool(_NOT_DONE.search(task.text))
+    if again or unclaimed:
+        yield from _build(task, clone, documents, [])
+        yield from _claim(task, clone, task.items if again else unclaimed)
+    yield from _finish(task, clone, documents, "is claimed, and the checks judge")
+
+
 def _work(task: Task, clone: Clone) -> str:
     """Return the commit of the newest change to the source; empty before the first."""
     commits = clone.log("", source_path(task.phase))
@@ -81,7 +98,7 @@ def _build(task: Task, clone: Clone, documents: Documents, failed: list[str]) ->
         file.write((WRONG if task.wrong else RIGHT).format(phase=task.phase))
     yield f"Wrote {source}"
     subject = f"fix({task.phase}): answer the findings on {', '.join(failed)}" if failed else ""
-    clone.commit(subject or f"feat({task.phase}): add {source}", [source])
+    clone.commit(subject or f"feat({task.phase}): add {source}", [source, *_own_check(clone)])
     yield f"Committed {source}"
     reason = f"again, for {', '.join(failed)} had failed" if failed else "the simplest thing that could be right"
     entry = f"- {source}, {reason}\n"
@@ -96,6 +113,17 @@ def _build(task: Task, clone: Clone, documents: Documents, failed: list[str]) ->
     clone.commit(f"status({task.phase}): {source} is ready to be verified", paths)
     clone.push()
     yield "Pushed the work and its documents"
+
+
+def _own_check(clone: Clone) -> list[str]:
+    """In a repository that has no check, bring one along; return what is new."""
+    full = os.path.join(clone.root, CHECK_PATH)
+    if os.path.exists(full):
+        return []
+    with open(full, "w", encoding="utf-8") as file:
+        file.write(CHECK)
+    os.chmod(full, 0o755)
+    return [CHECK_PATH]
 
 
 def _claim(task: Task, clone: Clone, items: list[str]) -> Steps:
@@ -114,14 +142,14 @@ def _claim(task: Task, clone: Clone, items: list[str]) -> Steps:
         yield f"The claim of {item} was refused ({code}): {said}" if code else f"Claimed {item}"
 
 
-def _finish(task: Task, clone: Clone, documents: Documents) -> Steps:
-    subject = f"status({task.phase}): ## DONE — every item has a PASS"
+def _finish(task: Task, clone: Clone, documents: Documents, proof: str = "has a PASS") -> Steps:
+    subject = f"status({task.phase}): ## DONE — every item {proof}"
     if _DONE.search(documents.read("STATUS")):  # written, and perhaps cut off before it was committed or pushed
         clone.commit(subject, [documents.path("STATUS")])
         clone.push()
         yield "Nothing to do: the phase is marked done"
         return
-    body = f"## DONE\n\nEvery item of phase {task.phase} has a PASS: {', '.join(task.items)}. Written {_stamp()}.\n"
+    body = f"## DONE\n\nEvery item of phase {task.phase} {proof}: {', '.join(task.items)}. Written {_stamp()}.\n"
     documents.write("STATUS", documents.read("STATUS").rstrip() + "\n\n" + body)
     yield f"Wrote DONE into {documents.path('STATUS')}"
     clone.commit(subject, [documents.path("STATUS")])
@@ -191,7 +219,7 @@ def work_of(role: str, phase: str) -> Callable[[Task], Steps]:
         return report
     if role == "orchestrator" and os.environ.get("LOOPS_CONFIG"):  # it lives in a project, and has an engine to ask
         return orchestrator
-    return {"builder": builder, "adversary": adversary}.get(role, acknowledge) if phase else acknowledge
+    return {"builder": builder, "adversary": adversary, "solo": solo}.get(role, acknowledge) if phase else acknowledge
 
 
 def _stamp() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from loops.projects.deployment.model import Deployment, Document, Member, Step
@@ -35,12 +35,18 @@ def facts(deployment: Deployment) -> dict[Place, str]:
 def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
     if d.prefix is not None:
         yield Place("loop", "", "session_prefix"), d.prefix
+    if d.log_dir is not None:
+        yield Place("loop", "", "log_dir"), d.log_dir
     if d.on_complete is not None:
         yield Place("loop", "", "on_complete"), d.on_complete
+    if d.done_marker is not None:
+        yield Place("loop", "", "done_marker"), d.done_marker
     if d.at is not None:
         yield Place("loop", "", "phase index"), str(d.at)
     if d.complete is not None:
         yield Place("loop", "", "complete"), _word(d.complete)
+    for key, value in (d.further or {}).items():
+        yield Place("loop", "", key), value
     for member in d.members:
         yield from _member(member)
     if d.steps is not None:
@@ -48,8 +54,15 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         for step in d.steps:
             yield Place("phase", step.id, "present"), "yes"
             yield from _step(step, d.members)
+    elif d.count is not None:
+        yield Place("phases", "", "count"), str(d.count)
+    if d.steps is None and d.now is not None:
+        yield Place("phase", d.now.id, "present"), "yes"
+        yield from _step(replace(d.now, models=None), d.members)
+        for name, model in (d.now.models or {}).items():
+            yield Place("phase", d.now.id, f"model of {name}"), model
     if d.relay is not None:
-        for key in ("repo", "branch", "claim", "review", "inbox"):
+        for key in ("repo", "branch", "remote", "claim", "review", "inbox"):
             value = getattr(d.relay, key)
             if value is not None:
                 yield Place("handoff", "", key), value
@@ -61,16 +74,19 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         for key, value in settings.items():
             yield Place("backend", name, key), value
     for key, seconds in (d.times or {}).items():
-        yield Place("times", "", key), f"{seconds:g} s"
+        yield Place("times", "", key), f"{number(seconds)} s"
     for role, document in (d.roles or {}).items():
         yield Place("role", role, "sha256"), _digest(document)
     for (phase, agent), text in (d.kickoffs or {}).items():
-        yield Place("kickoff", f"{phase}/{agent}", "sha256"), sha256(text.encode()).hexdigest()
+        yield (
+            Place("kickoff", f"{phase}/{agent}", "sha256"),
+            sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        )
 
 
 def _member(m: Member) -> Iterator[tuple[Place, str]]:
     yield Place("agent", m.name, "present"), "yes"
-    for key in ("kind", "session", "dir", "role", "backend", "model", "watch", "state", "conversation"):
+    for key in ("kind", "session", "dir", "role", "backend", "model", "watch", "schedule", "state", "conversation"):
         value = getattr(m, key)
         if value is not None:
             yield Place("agent", m.name, key), value
@@ -81,9 +97,11 @@ def _member(m: Member) -> Iterator[tuple[Place, str]]:
     if m.prompt is not None:
         yield Place("agent", m.name, "prompt sha256"), _digest(m.prompt)
     if m.wakes is not None:
-        yield Place("agent", m.name, "wake interval"), f"{m.wakes.interval:g} s"
+        yield Place("agent", m.name, "wake interval"), f"{number(m.wakes.interval)} s"
         if m.wakes.prompt is not None:
             yield Place("agent", m.name, "wake prompt sha256"), _digest(m.wakes.prompt)
+    for key, value in (m.further or {}).items():
+        yield Place("agent", m.name, key), value
     if m.command is not None:
         yield Place("agent", m.name, "command"), " ".join(m.command)
 
@@ -93,10 +111,12 @@ def _step(step: Step, members: tuple[Member, ...]) -> Iterator[tuple[Place, str]
         value = getattr(step, key)
         if value is not None:
             yield Place("phase", step.id, key), value
+    for key, value in (step.further or {}).items():
+        yield Place("phase", step.id, key), value
     if step.models is None:
         return
     for member in members:  # the effective model: what will run, however it was written down
-        if member.kind == "loop" and member.model is not None:
+        if member.kind == "loop" and (member.model is not None or effective_model(step.models, member)):
             yield Place("phase", step.id, f"model of {member.name}"), effective_model(step.models, member)
 
 
@@ -106,7 +126,12 @@ def effective_model(models: Mapping[str, str], member: Member) -> str:
 
 
 def _digest(document: Document) -> str:
-    return document.digest or f"missing ({document.path})"
+    return document.digest or "missing"
+
+
+def number(value: float) -> str:
+    """Write a number so that no two look alike."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _word(flag: bool) -> str:

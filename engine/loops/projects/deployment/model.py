@@ -1,8 +1,8 @@
 """A deployment as frozen facts, whoever runs it: the launchers' scripts, the earlier engine, or this one.
 
-``None`` always means that the source does not tell, never that there is none: a captured status names no working
-directories, and must not be read as if there were none.  Times are seconds, paths absolute strings.  Nothing here says
-how the facts were found.
+``None`` means that the source gives no value.  Whether that is "it does not tell" (a captured status names no working
+directories) or "there is none" (an agents.toml whose agent has no wake), `loops.projects.deployment.telling` knows
+from the form.  Times are seconds, paths absolute strings.  Nothing here says how the facts were found.
 """
 
 from __future__ import annotations
@@ -61,12 +61,16 @@ class Member:
     resume: bool | None = None
     prompt: Document | None = None
     wakes: Wakes | None = None
+    schedule: str | None = None
+    """When a task runs by itself: a calendar expression; empty: only when asked."""
     command: tuple[str, ...] | None = None
     """Of a service."""
     state: str | None = None
     """As status prints it; a staged project that was never started has none of it."""
     conversation: str | None = None
     """By which its conversation can be resumed."""
+    further: Mapping[str, str] | None = None
+    """All other settings, by key, as text (`loops.projects.deployment.further`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Step:
     status: str | None = None
     models: Mapping[str, str] | None = None
     """Overrides, by the agent's name (or its role)."""
+    further: Mapping[str, str] | None = None
+    """All other settings, by key, as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class Relay:
     inbox: str | None = None
     builder: tuple[str, ...] | None = None
     adversary: tuple[str, ...] | None = None
+    remote: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +122,24 @@ class Deployment:
     root: str | None = None
     """The directory that relative paths of the source start from."""
     prefix: str | None = None
+    log_dir: str | None = None
     members: tuple[Member, ...] = ()
     steps: tuple[Step, ...] | None = None
+    now: Step | None = None
+    """Of a captured status, which shows one phase only: that phase, with the effective model of each loop agent."""
+    count: int | None = None
+    """Of a captured status: how many phases there are."""
     at: int | None = None
     """Index of the phase that it is in, from 0."""
     complete: bool | None = None
     relay: Relay | None = None
     on_complete: str | None = None
     """Name of a task; empty: none."""
+    done_marker: str | None = None
     clis: Mapping[str, Mapping[str, str]] | None = None
     """The backends' own settings by backend and key (bin, flags, prompt_delivery, ...), values as text."""
+    further: Mapping[str, str] | None = None
+    """All other settings of the whole project, by key, as text."""
     times: Mapping[str, float] | None = None
     """Limits and intervals, by their key in ``[watchdog]``."""
     roles: Mapping[str, Document] | None = None
@@ -133,6 +148,16 @@ class Deployment:
     """The rendered kickoff by phase id and agent."""
     template: str | None = None
     """The kickoff's template with the slots ``{phase_id} {plan} {status} {role}``."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Documents that are no file of their own but stand in a script, by the path of their `Document`."""
+    secrets: tuple[str, ...] = ()
+    """Names of environment variables that the agents are given and whose values are secrets.  The values are nowhere here."""
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Where facts came from, by their place (``str(facts.Place)``), as far as it is not plain."""
+    plans: str | None = None
+    """The directory of the phases' plans, where it is another than ``root``."""
     untranslated: tuple[Untranslated, ...] = ()
     documents: tuple[str, ...] = field(default=())
     """Every file that was read, absolute: what a migration must leave untouched."""
+    untold: tuple[str, ...] = ()
+    """Places that this source does not tell although its form does, as patterns: ``agent *: resume``."""

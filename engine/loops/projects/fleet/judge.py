@@ -87,7 +87,7 @@ def _pin(number: int, sight: Sight) -> Iterator[Finding]:
             yield Finding(number, "ref", message, note=True)
         return
     where = "engine/" if pin.kind is Kind.SUBMODULE else f"the flake's input {pin.input}"
-    at = f"{pin.commit[:12]}{f' ({pin.asked})' if pin.asked else ''}"
+    at = " of ".join(filter(None, (pin.commit[:12], pin.asked))) + ("" if pin.commit else ", and not locked")
     if sight.mirror is Mirror.DIFFERENT:
         remedy = f"`loops fleet update {name} --to REF` moves both, or correct the mirror"
         yield Finding(number, "ref", f'is "{ref}", but {where} is pinned at {at}: {remedy}')

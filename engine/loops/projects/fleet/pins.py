@@ -10,6 +10,7 @@ import os
 import re
 from dataclasses import dataclass
 from enum import Enum
+from urllib.parse import parse_qsl
 
 from loops.errors import LoopsError
 from loops.protocol.clone import Clone, GitError
@@ -19,6 +20,10 @@ ENGINE = "engine"
 INPUTS = ("engine", "loops")
 """What a flake calls its input, the first that it has."""
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+FLAKE, LOCK = "flake.nix", "flake.lock"
+INPUT = re.compile(rf'\b(?P<name>{"|".join(INPUTS)})(?:\.url\s*=|\s*=\s*\{{[^}}]*?\burl\s*=)\s*"(?P<url>[^"\s]+)"')
+"""``inputs.loops.url = "..."`` and ``loops = { url = "..."``."""
+FORGE = re.compile(r"(?P<forge>github|gitlab|sourcehut):(?P<owner>[^/]+)/(?P<name>[^/]+)(?:/(?P<ref>.+))?")
 
 
 class Kind(Enum):
@@ -47,6 +52,8 @@ class Pin:
     """What the flake asks for by name, when it does: the tag or branch in the input's URL."""
     input: str = ""
     """Of a flake: the name of the input."""
+    url: str = ""
+    """Of a flake: the input's, as flake.nix has it."""
     present: bool = False
     """Whether the pinned engine's own repository is there, in ``engine/``."""
     strays: str = ""
@@ -85,29 +92,42 @@ def _submodule(project: Clone) -> Pin | None:
 
 
 def _flake(root: str) -> Pin | None:
+    """The commit in the URL of flake.nix is the pin; without one it is that of flake.lock."""
+    written, locked = written_input(root), _locked_input(root)
+    if written is None or locked is None:
+        return written or locked
+    return written if written.commit else Pin(Kind.FLAKE, locked.commit, written.asked or locked.asked, written.input)
+
+
+def _locked_input(root: str) -> Pin | None:
     try:
-        with open(os.path.join(root, "flake.lock"), encoding="utf-8") as file:
+        with open(os.path.join(root, LOCK), encoding="utf-8") as file:
             lock = json.load(file)
         inputs = lock["nodes"][lock["root"]]["inputs"]
         name = next(each for each in INPUTS if each in inputs)
         node = lock["nodes"][inputs[name]]
-        return Pin(Kind.FLAKE, node["locked"]["rev"], asked=str(node["original"].get("ref", "")), input=name)
+        return Pin(Kind.FLAKE, node["locked"]["rev"], str(node["original"].get("ref", "")), name)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration):
-        return _flake_alone(root)
+        return None
 
 
-_URL = re.compile(r'\b(?:inputs\.)?(engine|loops)(?:\.url\s*=|\s*=\s*\{[^}]*?\burl\s*=)\s*"([^"\s]+)"')
-
-
-def _flake_alone(root: str) -> Pin | None:
-    """What flake.nix says where nothing is locked yet: a commit in the input's URL is a pin."""
+def written_input(root: str) -> Pin | None:
+    """Return what flake.nix itself says; the commit is empty when its URL names none."""
     try:
-        with open(os.path.join(root, "flake.nix"), encoding="utf-8", errors="replace") as file:
-            found = _URL.search(file.read())
+        with open(os.path.join(root, FLAKE), encoding="utf-8", errors="replace") as file:
+            found = INPUT.search(file.read())
     except OSError:
         return None
-    commit = COMMIT.search(found[2]) if found else None
-    return Pin(Kind.FLAKE, commit[0], input=found[1]) if found and commit else None
+    if found is None:
+        return None
+    place, _, query = found["url"].partition("?")
+    given = dict(parse_qsl(query))
+    last = ""
+    if forge := FORGE.fullmatch(place):
+        last = forge["ref"] or ""
+    commit = given.get("rev", "") or (last if COMMIT.fullmatch(last) else "")
+    asked = given.get("ref", "") or (last if last != commit else "")
+    return Pin(Kind.FLAKE, commit, asked, found["name"], url=found["url"])
 
 
 def mirrored(root: str, pin: Pin, ref: str) -> Mirror:
@@ -123,16 +143,18 @@ def mirrored(root: str, pin: Pin, ref: str) -> Mirror:
     if COMMIT.fullmatch(ref):
         return Mirror.DIFFERENT
     engine = clone_at(os.path.join(root, ENGINE)) if pin.present else None
-    named = commits(engine, ref) if engine is not None else ()
+    named, _ = resolve(engine, ref) if engine is not None else ("", "")
     if not named:
         return Mirror.UNKNOWN
-    return Mirror.SAME if pin.commit in named else Mirror.DIFFERENT
+    return Mirror.SAME if pin.commit == named else Mirror.DIFFERENT
 
 
-def commits(engine: Clone, ref: str) -> tuple[str, ...]:
-    """What *ref* can mean in the repository of *engine*: as a tag, as a branch of its origin, as one of its own, as a commit."""
-    names = [f"refs/tags/{ref}", f"refs/remotes/origin/{ref}", f"refs/heads/{ref}"]
-    if re.fullmatch(r"[0-9a-f]{4,64}", ref):
-        names.append(ref)
-    found = [engine.commit_of(name) for name in names]
-    return tuple(dict.fromkeys(each for each in found if each))
+def resolve(engine: Clone, ref: str) -> tuple[str, str]:
+    """Return the commit that *ref* names in the repository of *engine*, and the whole name of that tag or branch.
+
+    A tag comes before a branch, as everywhere in git; the name of a commit is empty; both are empty for nothing.
+    """
+    for name, there in (("tags", "tags"), ("heads", "remotes/origin"), ("heads", "heads")):
+        if commit := engine.commit_of(f"refs/{there}/{ref}"):
+            return commit, f"refs/{name}/{ref}"
+    return (engine.commit_of(ref), "") if re.fullmatch(r"[0-9a-f]{7,64}", ref) else ("", "")

@@ -41,3 +41,9 @@ def config_path(fleet: Fleet, entry: Entry) -> str:
 def named_config(fleet: Fleet, entry: Entry) -> str:
     """Return the same path with the symbolic links in it, which may lead elsewhere tomorrow."""
     return os.path.join(_named_root(fleet, entry), entry.config)
+
+
+def location_of(fleet: str, directory: str) -> str:
+    """Return how *directory* stands in the file at *fleet*: from there when it lies below, else absolute."""
+    below = os.path.relpath(directory, os.path.dirname(os.path.abspath(fleet)))
+    return os.path.abspath(directory) if below == ".." or below.startswith("../") else below

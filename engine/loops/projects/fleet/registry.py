@@ -61,17 +61,49 @@ def set_ref(path: str, name: str, ref: str) -> None:
         ConfigProblems: *ref* cannot stand there.
         LoopsError: the file cannot be changed.
     """
+    RefChange(path, name, ref).make()
 
-    def edit(raw: bytes) -> bytes:
-        after = edits.with_ref(path, raw, name, ref)
-        before = {(each.key, each.message) for each in parse_fleet(path, raw).problems}
-        new = [each for each in parse_fleet(path, after).problems if (each.key, each.message) not in before]
-        if new:
-            raise ConfigProblems(new)
-        return after
 
+class RefChange:
+    """One `set_ref` that can be taken back."""
+
+    def __init__(self, path: str, name: str, ref: str) -> None:
+        """Take what `set_ref` takes; nothing is done yet."""
+        self._path, self._name, self._wanted = os.path.abspath(path), name, ref
+        self._before = self._after = b""
+
+    def make(self) -> None:
+        """Write it."""
+        _change(self._path, self._edit)
+
+    def take_back(self) -> None:
+        """Bring the file's bytes back, however far `make` came; of a file that others changed since, only the ref."""
+        if self._after != self._before:
+            _change(self._path, self._back)
+
+    def _edit(self, raw: bytes) -> bytes:
+        self._before, self._after = raw, _with_ref(self._path, raw, self._name, self._wanted)
+        return self._after
+
+    def _back(self, raw: bytes) -> bytes:
+        if raw in (self._before, self._after):
+            return self._before
+        return _with_ref(self._path, raw, self._name, parse_fleet(self._path, self._before).fleet.entry(self._name).ref)
+
+
+def check_ref(path: str, name: str, ref: str) -> None:
+    """Raise what `set_ref` would, and write nothing."""
     path = os.path.abspath(path)
-    _change(path, edit)
+    _with_ref(path, read_bytes(path, name="fleet.toml", absent=ABSENT)[0], name, ref)
+
+
+def _with_ref(path: str, raw: bytes, name: str, ref: str) -> bytes:
+    after = edits.with_ref(path, raw, name, ref)
+    before = {(each.key, each.message) for each in parse_fleet(path, raw).problems}
+    new = [each for each in parse_fleet(path, after).problems if (each.key, each.message) not in before]
+    if new:
+        raise ConfigProblems(new)
+    return after
 
 
 def _refuse_new_problems(path: str, before: bytes, after: bytes) -> None:

@@ -62,33 +62,27 @@ def kept(path: str) -> Roster | None:
 
 def read(path: str) -> Roster:
     """Read fleet.toml itself, and keep what it says."""
-    from loops.config.fleet import read_fleet
+    from loops.config.fleet import ABSENT, parse_fleet
+    from loops.config.toml_file import read_bytes
     from loops.projects.fleet import places
 
     place = CrewPlace(path)
-    about = _about(place.fleet)  # before it is read: what changes meanwhile does not match the cache
-    reading = read_fleet(place.fleet)
+    raw, about = read_bytes(place.fleet, name="fleet.toml", absent=ABSENT)
+    reading = parse_fleet(place.fleet, raw)
     facts = {
-        "made_from": made_from(place.fleet, about, "fleet") if about is not None else None,
+        "made_from": made_from(place.fleet, about, "fleet"),
         "projects": [
             (each.name, places.named_config(reading.fleet, each), each.enabled) for each in reading.fleet.projects
         ],
         "problems": [str(problem) for problem in reading.problems],
     }
-    if about is not None and _is_old_enough(about):
+    if _is_old_enough(about):
         place.create()
         write(place.roster, json.dumps(facts).encode())
     listed = [
         Listed(each.name, places.config_path(reading.fleet, each), each.enabled) for each in reading.fleet.projects
     ]
     return Roster(place.fleet, tuple(listed), tuple(map(str, reading.problems)))
-
-
-def _about(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except OSError:
-        return None  # the reading says best why
 
 
 def _is_old_enough(about: os.stat_result) -> bool:

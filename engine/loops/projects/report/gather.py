@@ -255,6 +255,11 @@ class Gathering:
         self._end_phase(e.at, left=True)
         self.phases.append((PhaseLife(e.phase, e.index, Span(e.at, -1.0), False, (), "", ()), []))
 
+    def _state_carried(self, e: ev.StateCarried) -> None:
+        self.complete = e.complete
+        if e.index >= 0 and not e.complete:
+            self.phases.append((PhaseLife(e.phase, e.index, Span(e.at, -1.0), False, (), "", ()), []))
+
     def _end_phase(self, at: float, **facts: Any) -> None:
         if self.phases and self.phases[-1][0].span.end < 0:
             life, entries = self.phases[-1]

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib import resources
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from loops import __version__
 from loops.projects.report.life import Entry, Line, Mark, PhaseLife, Report
+from loops.projects.report.template import template
 from loops.projects.report.timeline import timeline
-from loops.projects.report.words import CLIP, duration, harmless, shown, stamp
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from loops.projects.report.words import CLIP, duration, shown
 
 LINES_BYTES = 900_000
 ENTRIES_BYTES = 500_000
@@ -38,7 +34,7 @@ class Tile:
 def html(report: Report) -> str:
     """Return the page: below 3 MB whatever the journal holds."""
     lines = _selected(report)
-    return _template().render(
+    return template(__package__, "page.html.j2").render(
         report=report,
         version=__version__,
         timeline=timeline(report),
@@ -53,23 +49,6 @@ def html(report: Report) -> str:
         looks={Mark.CLAIM: "claim", Mark.PASS: "pass", Mark.FAIL: "fail", Mark.REFUSED: "fail", Mark.DONE: "pass"}
         | {Mark.CHECKED: "pass", Mark.CHECK_FAILED: "fail"},
     )
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    env = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, finalize=_guarded
-    )
-    env.filters.update(shown=shown, brief=partial(shown, limit=90), duration=duration, stamp=stamp)
-    source = resources.files("loops.projects.report").joinpath("page.html.j2").read_text(encoding="utf-8")
-    return env.from_string(source)
-
-
-def _guarded(value: object) -> object:
-    """The last look at each value that is written: markup of our own passes, text is made harmless."""
-    return harmless(value) if type(value) is str else value
 
 
 def _tiles(report: Report) -> list[Tile]:

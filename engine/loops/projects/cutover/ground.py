@@ -1,0 +1,242 @@
+"""From two deployments and the operator's words to what a plan is made of: looks at the files, changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+
+from loops.errors import LoopsError
+from loops.projects.cutover.plan import Command, Ground, Member
+from loops.projects.cutover.steps import Words
+from loops.projects.deployment.facts import effective_model, facts
+from loops.projects.deployment.model import Deployment, Form
+from loops.projects.deployment.model import Member as DeploymentMember
+
+SOAK = 600.0
+"""Seconds that the staged side is watched for."""
+_MOVING = frozenset({"state", "conversation", "phase index", "complete"})
+"""Fields that change by themselves while a deployment runs: no part of what it is."""
+_SECRET = re.compile(r"(?i)(TOKEN|SECRET|PASSW|API_?KEY|_KEY$|CREDENTIAL)")
+_LAUNCHERS = (
+    "launch.py",
+    "launch-orchestrator.py",
+    "launch-upgrader.py",
+    "launch-assistant.py",
+    "launch-report.py",
+    "launch.sh",
+)
+_ENGINE = ("agents.py", "engine/agents.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The operator's own words.  Each command in the form in which it is typed; none: those that the form is known for."""
+
+    live: str
+    staged: str
+    stop: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    status: str = ""
+    unit: str = ""
+    personal: bool = False
+    tmux: str = ""
+    soak: float = SOAK
+    allow: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitFile:
+    """What a unit's file says of the live side."""
+
+    env: tuple[tuple[str, str], ...] = ()
+    start: tuple[tuple[str, ...], ...] = ()
+    stop: tuple[tuple[str, ...], ...] = ()
+    cwd: str = ""
+    hidden: tuple[str, ...] = ()
+    """Variables that are left out of the runbook, for their values look like secrets."""
+
+
+def digest(deployment: Deployment) -> str:
+    """SHA-256 of what a deployment is, without what changes by itself while it runs."""
+    lasting = sorted((str(place), value) for place, value in facts(deployment).items() if place.field not in _MOVING)
+    return sha256(json.dumps(lasting).encode()).hexdigest()
+
+
+def survey(
+    live: Deployment, staged: Deployment, asked: Asked, *, staged_config: str, log_dir: str
+) -> tuple[Ground, Words, tuple[str, ...]]:
+    """Return the ground, the live side's commands, and what the operator must be told of how they were found.
+
+    Raises:
+        LoopsError: the live side's commands are not known and were not given.
+    """
+    root = _root(live)
+    unit_file = _unit_path(asked, root)
+    unit = read_unit(unit_file)
+    scripts = tuple(path for name in (*_ENGINE, *_LAUNCHERS) if os.path.isfile(path := os.path.join(root, name)))
+    prefix = live.prefix or staged.prefix or ""
+    words, notes = _words(live, root, unit, asked)
+    ground = Ground(
+        live=os.path.abspath(asked.live),
+        live_root=root,
+        form=live.form.value,
+        live_digest=digest(live),
+        staged_root=os.path.dirname(staged_config),
+        staged_config=staged_config,
+        staged_digest=digest(staged),
+        log_dir=log_dir,
+        prefix=prefix,
+        scripts=scripts,
+        watchdogs=(f"{prefix}watchdog",),
+        tmux=asked.tmux or dict(unit.env).get("TMUX_SOCKET", ""),
+        unit=asked.unit if "/" not in asked.unit else "",
+        unit_file=os.path.abspath(unit_file) if unit_file else "",
+        personal=asked.personal,
+        phases=tuple(step.id for step in live.steps or ()),
+        members=tuple(_member(live, each, prefix) for each in live.members if each.name != "watchdog"),
+        soak=asked.soak,
+        allow=os.path.abspath(asked.allow) if asked.allow else "",
+    )
+    if unit.hidden:
+        notes.append(
+            f"Left out of the commands, for their values look like secrets: {', '.join(unit.hidden)}. Set them in the shell "
+            "in which this is run, if the live side needs them."
+        )
+    return ground, words, tuple(notes)
+
+
+def _root(live: Deployment) -> str:
+    if live.root:
+        return os.path.abspath(live.root)
+    path = os.path.abspath(live.source)
+    return path if os.path.isdir(path) else os.path.dirname(path)
+
+
+def _member(live: Deployment, member: DeploymentMember, prefix: str) -> Member:
+    models = {"": member.model or ""}
+    if member.kind == "loop":
+        models |= {step.id: effective_model(step.models or {}, member) for step in live.steps or ()}
+    return Member(
+        member.name,
+        member.kind or "persistent",
+        member.session or f"{prefix}{member.name}",
+        member.enabled is not False,
+        {phase: model for phase, model in models.items() if model},
+    )
+
+
+# ---- the live side's commands ------------------------------------------------------------------------------------------
+
+
+def _words(live: Deployment, root: str, unit: UnitFile, asked: Asked) -> tuple[Words, list[str]]:
+    env = unit.env
+    if live.form is Form.LAUNCHERS:
+        env = (*(each for each in env if each[0] != "RESUME_PHASE"), ("RESUME_PHASE", "1"))
+    notes = []
+    if live.form is Form.LAUNCHERS:
+        notes.append(
+            "RESUME_PHASE=1 is set wherever the launchers are started: without it they begin the plan again at its first phase."
+        )
+
+    def command(words: tuple[str, ...]) -> Command:
+        return Command(words, cwd=unit.cwd or root, env=env)
+
+    def given(texts: tuple[str, ...]) -> list[Command]:
+        return [command(tuple(shlex.split(text))) for text in texts]
+
+    known = _known(live, root)
+    stop = given(asked.stop) or [command(each) for each in unit.stop or known.get("stop", ())]
+    start = given(asked.start) or [command(each) for each in unit.start or known.get("start", ())]
+    status = given((asked.status,) if asked.status else ()) or [command(each) for each in known.get("status", ())]
+    missing = [f"--live-{word}" for word, found in (("stop", stop), ("start", start), ("status", status)) if not found]
+    if missing:
+        raise LoopsError(
+            f"{asked.live}: nobody knows how this is run ({live.form.value}); say it with {', '.join(missing)} 'COMMAND'"
+        )
+    keeps = live.form is not Form.LAUNCHERS or dict(unit.env).get("RESUME_PHASE") == "1"
+    if asked.unit and "/" not in asked.unit and not keeps:
+        notes.append(
+            f"{asked.unit} does not set RESUME_PHASE=1, so the way back starts the launchers by themselves, not by it."
+        )
+    return Words(tuple(stop), tuple(start), status[0], keeps and not asked.start), notes
+
+
+def _known(live: Deployment, root: str) -> Mapping[str, tuple[tuple[str, ...], ...]]:
+    """How each form is run: by the programs that are there."""
+    if live.form is Form.ENGINE:
+        program = next((path for name in _ENGINE if os.path.isfile(path := os.path.join(root, name))), "")
+        if not program:
+            return {}
+        config = next(
+            (each for each in live.documents if each.endswith("agents.toml")), os.path.join(root, "agents.toml")
+        )
+        words = ("python3", program, "--config", config)
+        return {"stop": ((*words, "down"),), "start": ((*words, "up"),), "status": ((*words, "status"),)}
+    if live.form is Form.LAUNCHERS and os.path.isfile(os.path.join(root, "launch.py")):
+        launch = ("python3", os.path.join(root, "launch.py"))
+        orchestrator = os.path.join(root, "launch-orchestrator.py")
+        beside = (("python3", orchestrator),) if os.path.isfile(orchestrator) else ()
+        return {
+            "stop": ((*launch, "stop"), *((*each, "stop") for each in beside)),
+            "start": ((*launch, "start"), *((*each, "start") for each in beside)),
+            "status": ((*launch, "status"),),
+        }
+    return {}
+
+
+# ---- the unit's file ---------------------------------------------------------------------------------------------------
+
+
+def _unit_path(asked: Asked, root: str) -> str:
+    if asked.live.endswith(".service"):
+        return asked.live
+    if not asked.unit:
+        return ""
+    if "/" in asked.unit:
+        return asked.unit
+    personal = os.path.expanduser("~/.config/systemd/user")
+    folders = (
+        "/etc/systemd/system",
+        personal,
+        "/run/systemd/system",
+        "/lib/systemd/system",
+        os.path.join(root, "systemd"),
+    )
+    return next((path for folder in folders if os.path.isfile(path := os.path.join(folder, asked.unit))), "")
+
+
+def read_unit(path: str) -> UnitFile:
+    """What the unit's file says; nothing when there is none."""
+    if not path:
+        return UnitFile()
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = re.sub(r"\\\n\s*", " ", file.read())
+    except OSError as error:
+        raise LoopsError(f"{path}: {error.strerror}") from error
+    env: dict[str, str] = {}
+    commands: dict[str, list[tuple[str, ...]]] = {"ExecStart": [], "ExecStop": []}
+    cwd = ""
+    for key, value in _settings(text):
+        if key == "Environment":
+            env.update((word.partition("=")[0], word.partition("=")[2]) for word in shlex.split(value) if "=" in word)
+        elif key in commands:
+            words = tuple(shlex.split(value.lstrip("-@:+!")))
+            commands[key] = [*commands[key], words] if words else []
+        elif key == "WorkingDirectory":
+            cwd = value.lstrip("-")
+    hidden = tuple(sorted(name for name in env if _SECRET.search(name)))
+    shown = tuple((name, value) for name, value in env.items() if name not in hidden)
+    return UnitFile(shown, tuple(commands["ExecStart"]), tuple(commands["ExecStop"]), cwd, hidden)
+
+
+def _settings(text: str) -> Iterator[tuple[str, str]]:
+    for line in map(str.strip, text.splitlines()):
+        if line and line[0] not in "#;[" and "=" in line:
+            key, _, value = line.partition("=")
+            yield key.strip(), value.strip()
