@@ -166,6 +166,14 @@ def test_what_is_sound_beside_a_mistake_is_read_all_the_same():
     assert reading.places == (("project", 0),)
 
 
+def test_a_secret_is_no_fact_of_the_fleet():
+    texts = ("secrets = 'hunter2'\n", "secrets = ['/x', 'hunter2']\n", "location = 'https://u:hunter2@h/r'\n")
+    for text in texts:
+        head = HEAD if "secrets" in text else '[[project]]\nname = "a"\n'
+
+        assert "hunter2" not in repr(parse_fleet("/fleet.toml", (head + text).encode()).fleet)
+
+
 # ---- the schema --------------------------------------------------------------------------------------------------------
 
 
