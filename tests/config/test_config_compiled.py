@@ -174,16 +174,16 @@ def test_why_a_file_was_refused_is_kept_until_the_file_changes(write: Write, tmp
 
     path, cache = write("[defaults]\nsession_prefix = 7\n"), str(tmp_path / "config.json")
     with pytest.raises(ConfigError) as refused:
-        config.compile(str(path), cache)
+        config.compile(path, cache)
 
-    why = refusal(str(path), cache)
-    fresh = compiled.is_fresh(str(path), cache)
-    path.write_text(GOOD)
+    why = refusal(path, cache)
+    fresh = compiled.is_fresh(path, cache)
+    write(GOOD)
 
     assert why == str(refused.value)
     assert fresh
-    assert refusal(str(path), cache) == ""
-    assert not compiled.is_fresh(str(path), cache)
-    config.compile(str(path), cache)
-    assert compiled.is_fresh(str(path), cache)
+    assert refusal(path, cache) == ""
+    assert not compiled.is_fresh(path, cache)
+    config.compile(path, cache)
+    assert compiled.is_fresh(path, cache)
     assert not os.path.exists(f"{cache}.refused")
