@@ -249,3 +249,40 @@ def test_the_new_directory_has_the_usual_mode(live: Path, tmp_path: Path):
         os.umask(mask)
 
     assert os.stat(root).st_mode & 0o777 == 0o755
+
+
+def test_keys_that_nobody_here_knows_are_left_out_and_listed(live: Path, tmp_path: Path):
+    strange = AGENTS.replace("[loop]\n", "[loop]\ncolour = 'red'\n").replace(
+        'name = "builder"\n', 'name = "builder"\nnice = 5\n'
+    )
+    (live / "agents.toml").write_text(strange + "\n[supervisor]\npet = true\n")
+
+    live_one = read(str(live))
+    staged = stage(live_one, str(tmp_path / "staged"))
+
+    assert {note.place: note.what for note in live_one.untranslated} == {
+        "agents.toml:9": "the key agent.builder.nice",
+        "agents.toml:20": "the key loop.colour",
+        "agents.toml:26": "the key supervisor",
+    }
+    text = Path(staged.config_path).read_text()
+    assert not any(word in text for word in ("nice", "colour", "pet"))
+    assert config.load(staged.config_path).agents["builder"].role == "builder"
+
+
+def test_a_strange_key_in_a_staged_project_is_a_mistake(live: Path, tmp_path: Path):
+    path = Path(stage(read(str(live)), str(tmp_path / "staged")).config_path)
+    path.write_text(path.read_text() + "\n[supervisor]\npet = true\n")
+
+    with pytest.raises(config.ConfigProblems, match="there is no such key"):
+        read(str(path))
+
+
+def test_a_variable_that_is_a_secret_by_its_name_is_pointed_at(live: Path, tmp_path: Path):
+    service = '\n[[service]]\nname = "web"\ncommand = "x"\nenv = { DB_PASSWORD = "abc", COLOUR = "red" }\n'
+    (live / "agents.toml").write_text(AGENTS + service)
+
+    staged = stage(read(str(live)), str(tmp_path / "staged"))
+
+    assert [note.what for note in staged.migration.untranslated] == ["the value of DB_PASSWORD, a secret by its name"]
+    assert "abc" not in Path(staged.report).read_text() + Path(staged.facts).read_text()

@@ -158,6 +158,8 @@ class Deployment:
     """Where facts came from, by their place (``str(facts.Place)``), as far as it is not plain."""
     plans: str | None = None
     """The directory of the phases' plans, where it is another than ``root``."""
+    strange: tuple[tuple[str | int, ...], ...] = ()
+    """Where its agents.toml has keys that nobody here knows."""
     untranslated: tuple[Untranslated, ...] = ()
     documents: tuple[str, ...] = field(default=())
     """Every file that was read, absolute: what a migration must leave untouched."""

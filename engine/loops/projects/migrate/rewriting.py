@@ -15,6 +15,7 @@ import tomlkit
 from tomlkit.items import Array, InlineTable, Item
 
 from loops.config.positions import locate
+from loops.projects.deployment.environment import is_secret
 from loops.projects.deployment.model import Form
 from loops.projects.migrate.copies import Copies
 from loops.secrets.credentials import PREFIX
@@ -56,6 +57,7 @@ class _Rewriting:
         self._root = copies.files.root
 
     def all(self) -> None:
+        self._drop_strange()
         self._set(
             self.document["defaults"], "log_dir", LOG_DIR, "defaults.log_dir", "two supervisors never share state"
         )
@@ -66,6 +68,16 @@ class _Rewriting:
             for member in self.document.get(kind, ()):
                 self._member(member, f"{kind}.{member['name']}")
         self._notify(self.document.get("notify", {}))
+
+    def _drop_strange(self) -> None:
+        for place in self._copies.deployment.strange:
+            holder: Any = self.document
+            for part in place[:-1]:
+                holder = holder[part]
+            value = str(holder.pop(place[-1]))
+            was = "(not shown)" if is_secret(str(place[-1]), value) else value
+            named = ".".join(map(str, place))
+            self.changes.append(Change(named, was, "", "there is no such key here: see what could not be translated"))
 
     def _backend(self, table: Table, place: str) -> None:
         if table.get("prompt_delivery") != "exec":
