@@ -286,3 +286,31 @@ def test_a_variable_that_is_a_secret_by_its_name_is_pointed_at(live: Path, tmp_p
 
     assert [note.what for note in staged.migration.untranslated] == ["the value of DB_PASSWORD, a secret by its name"]
     assert "abc" not in Path(staged.report).read_text() + Path(staged.facts).read_text()
+
+
+def test_the_state_is_a_place_of_its_own(live: Path, tmp_path: Path):
+    staged = stage(read(str(live)), str(tmp_path / "staged"))
+
+    assert config.load(staged.config_path).log_dir == f"{staged.root}/.loops"
+    assert (Path(staged.root) / ".gitignore").read_text() == "/.loops/\n"
+
+
+@pytest.mark.parametrize(
+    ("ending", "template"),
+    [
+        ('plan + "\\n\\n" + text', "{plan}\n\n"),
+        ('plan + "\\n" + text', "{plan}\n{role_text}"),
+        ('plan + "\\n\\n" + text.strip()', "{plan}\n\n{role_text_stripped}"),
+        ('plan + "\\n\\n" + text.strip() + "\\n"', "{plan}\n\n"),
+    ],
+)
+def test_the_template_is_the_plainest_that_gives_the_same_kickoff(
+    launchers: Path, tmp_path: Path, ending: str, template: str
+):
+    head = LAUNCH.partition("    head")[0]
+    text = '    text = Path(__file__).with_name("prompts").joinpath(role + ".md").read_text()\n'
+    (launchers / "launch.py").write_text(f"{head}{text}    return {ending}\n")
+
+    staged = stage(read(str(launchers)), str(tmp_path / "staged"))
+
+    assert (Path(staged.root) / "prompts" / "kickoff.md").read_text() == template

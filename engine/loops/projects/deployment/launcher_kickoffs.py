@@ -46,7 +46,7 @@ def read(settings: Settings, steps: tuple[Step, ...], index_file: str) -> Kickof
         texts = {(step.id, role): kickoff.render(role, step) for step in steps for role in ROLES}
     except CannotTell as error:
         return Kickoffs(roles=roles, untranslated=(Untranslated(error.place, f"the kickoff: {error.what}", _BY_HAND),))
-    standing = {role: files.text(path) or "" for role, path in paths.items()}
+    standing = {role: _text(files.text(path) or "") for role, path in paths.items()}
     try:
         template = _plainest(kickoff.template(paths), texts, steps, standing)
     except CannotTell:
@@ -54,6 +54,11 @@ def read(settings: Settings, steps: tuple[Step, ...], index_file: str) -> Kickof
     if template is not None:
         return Kickoffs(texts, roles, template)
     return Kickoffs(texts, roles, templates=_by_role(kickoff, texts, steps, paths, standing))
+
+
+def _text(text: str) -> str:
+    """*text* with the line ends that Python gives to who opens a file as text."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _role_path(settings: Settings, role: str) -> str:
@@ -72,7 +77,7 @@ def _plainest(
     """The template in the plainest form that gives the same kickoffs: without a slot for the role's text where that
     follows the template anyway, else with one of them.  None: it gives others."""
     as_it_is, stripped = ROLE_TEXTS
-    for candidate in (template.removesuffix(as_it_is), template, template.replace(as_it_is, stripped)):
+    for candidate in (template.rstrip().removesuffix(as_it_is), template, template.replace(as_it_is, stripped)):
         if all(
             fill(candidate, _slots(step, role), text) == kickoffs.get((step.id, role))
             for step in steps
