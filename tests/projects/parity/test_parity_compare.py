@@ -120,6 +120,8 @@ def test_a_missing_phase_does_not_hide_a_swapped_order():
     found = compared(SAME, sample(steps=(one, fourth, third), kickoffs=kickoffs))
 
     assert places(found) == ["phases: order", "phase 1c: present"]
+    parting = bad(found)[0].parting
+    assert (parting.at, parting.live, parting.staged) == ("position 2", "2w", "3")  # among those that both have
 
 
 def test_a_wake_that_was_dropped_is_missing():
