@@ -27,7 +27,7 @@ exit codes:
   0    done
   1    failed; the message says what helps
   2    wrong words: an unknown verb, option, agent or phase
-  3    agents.toml is missing, unreadable or wrong
+  3    agents.toml or fleet.toml is missing, unreadable or wrong
   4    a claim or verdict was refused; nothing was written or pushed
   5    the journal is broken, or somebody else is its writer
   6    a session, the holder or the supervisor could not be reached, started or ended

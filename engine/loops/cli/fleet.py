@@ -132,9 +132,9 @@ def _told(args: argparse.Namespace, report: Report) -> Answer:
     lines += [f"note: {note}" for note in report.notes]
     if report.running:
         lines.append(
-            f"note: the project runs (supervisor {report.running}): it goes on with the engine that it was started with, but "
-            "what that starts anew comes from the new one; `loops watchdog --takeover` in the project, or a restart of "
-            "its service, makes them one"
+            f"note: the project runs (supervisor {report.running}), with the engine that its supervisor was started with: "
+            "where that is the project's own, `loops watchdog --takeover` there, or a restart of its service, brings the "
+            "new one, and no agent notices"
         )
     if report.commit:
         lines.append(f"{report.root}: committed {report.commit[:12]}; push it where the project's remote is")

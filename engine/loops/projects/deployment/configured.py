@@ -13,6 +13,7 @@ from loops.config.codec import plain
 from loops.config.model import Agent, Backend, Config, Kind, Loop
 from loops.errors import LoopsError
 from loops.projects.deployment import engine_state, forms, further
+from loops.projects.deployment.facts import number
 from loops.projects.deployment.files import Files
 from loops.projects.deployment.model import Deployment, Document, Form, Member, Relay, Step, Untranslated, Wakes
 from loops.supervisor.texts import kickoff
@@ -154,7 +155,7 @@ def _settings(backend: Backend, keys: tuple[str, ...]) -> Iterator[tuple[str, st
         elif isinstance(value, list):
             yield key, shlex.join(value)
         else:
-            yield key, f"{value:g}" if isinstance(value, float) else str(value)
+            yield key, number(value) if isinstance(value, float) else str(value)
 
 
 def role_path(config: Config, role: str) -> str:

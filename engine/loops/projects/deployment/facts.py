@@ -74,7 +74,7 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         for key, value in settings.items():
             yield Place("backend", name, key), value
     for key, seconds in (d.times or {}).items():
-        yield Place("times", "", key), f"{seconds:g} s"
+        yield Place("times", "", key), f"{number(seconds)} s"
     for role, document in (d.roles or {}).items():
         yield Place("role", role, "sha256"), _digest(document)
     for (phase, agent), text in (d.kickoffs or {}).items():
@@ -97,7 +97,7 @@ def _member(m: Member) -> Iterator[tuple[Place, str]]:
     if m.prompt is not None:
         yield Place("agent", m.name, "prompt sha256"), _digest(m.prompt)
     if m.wakes is not None:
-        yield Place("agent", m.name, "wake interval"), f"{m.wakes.interval:g} s"
+        yield Place("agent", m.name, "wake interval"), f"{number(m.wakes.interval)} s"
         if m.wakes.prompt is not None:
             yield Place("agent", m.name, "wake prompt sha256"), _digest(m.wakes.prompt)
     for key, value in (m.further or {}).items():
@@ -126,7 +126,12 @@ def effective_model(models: Mapping[str, str], member: Member) -> str:
 
 
 def _digest(document: Document) -> str:
-    return document.digest or f"missing ({document.path})"
+    return document.digest or "missing"
+
+
+def number(value: float) -> str:
+    """Write a number so that no two look alike."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _word(flag: bool) -> str:

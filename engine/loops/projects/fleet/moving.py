@@ -31,7 +31,9 @@ def carry_out(fleet_path: str, name: str, held: Holding, move: Move) -> str:
         record.write(project, replace(kept, under_way=replace(move, commit=commit)))
         back.append(lambda: held.take_back(commit, move.head))
         held.place(commit, move.head)
-        back.append(registry.set_ref(fleet_path, name, move.ref_after))
+        mirror = registry.RefChange(fleet_path, name, move.ref_after)
+        back.append(mirror.take_back)
+        mirror.make()
         record.write(project, _finished(kept, replace(move, commit=commit)))
     except BaseException as error:
         _go_back(back, project, kept, name, error)
