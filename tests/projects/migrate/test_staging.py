@@ -45,7 +45,7 @@ BUILDER_SESSION = "ci-builder"
 PHASES_SPEC = "1|plan.md|STATUS.md"
 def build_loop_kickoff(role, phase_id, plan, status):
     head = "Plan: " + plan + "\\n"
-    if role == "builder":
+    if @TEST@:
         head += "Build.\\n"
     return head + Path(__file__).with_name("prompts").joinpath(role + ".md").read_text()
 """
@@ -66,7 +66,7 @@ def live(tmp_path: Path) -> Path:
 @pytest.fixture
 def launchers(live: Path) -> Path:
     (live / "agents.toml").unlink()
-    (live / "launch.py").write_text(LAUNCH)
+    (live / "launch.py").write_text(LAUNCH.replace("@TEST@", "phase_id == '1'"))
     return live
 
 
@@ -172,6 +172,22 @@ def test_a_kickoff_that_would_be_another_is_a_failure_with_its_first_line(launch
 
     assert 'kickoff 1/builder: sha256: line 2: live "Build.", staged "You are the builder."' in str(told.value)
     assert nothing_was_written(tmp_path)
+
+
+def test_roles_that_are_told_different_things_have_a_template_each(launchers: Path, tmp_path: Path):
+    (launchers / "launch.py").write_text(LAUNCH.replace("@TEST@", "role == 'builder'"))
+    live = read(str(launchers))
+
+    staged = stage(live, str(tmp_path / "staged"))
+
+    again = read(staged.root)
+    assert again.kickoffs == live.kickoffs
+    root = Path(staged.root)
+    assert (root / "prompts" / "kickoff-builder.md").read_text() == "Plan: {plan}\nBuild.\n{role_text}"
+    assert (root / "prompts" / "kickoff-adversary.md").read_text() == "Plan: {plan}\n{role_text}"
+    assert config.check_files(config.load(staged.config_path)) == ()
+    twice = stage(again, str(tmp_path / "again"))
+    assert read(twice.root).kickoffs == live.kickoffs
 
 
 def test_an_unreadable_place_leaves_nothing_behind(live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -104,7 +104,7 @@ class _Rewriting:
         if "roles_dir" in table:
             self._roles(table)
         if "kickoff_template" in table:
-            self._copied(table, "kickoff_template", "loop", want="prompts/kickoff.md")
+            self._kickoff(table)
         if "handoff" in table:
             repo = self._copies.files.place(table["handoff"]["repo"])
             self._set(table["handoff"], "repo", repo, "loop.handoff.repo", "the clone stays where it is")
@@ -112,6 +112,18 @@ class _Rewriting:
             plan = phase.get("plan", "")
             if plan and not os.path.isabs(plan) and self._copies.files.shown(plan) == os.path.normpath(plan):
                 self._copies.take(plan)
+
+    def _kickoff(self, table: Table) -> None:
+        given = str(table["kickoff_template"])
+        if "{role}" not in os.path.basename(given):
+            self._copied(table, "kickoff_template", "loop", want="prompts/kickoff.md")
+            return
+        folder, name = os.path.split(given)
+        for role in self._copies.deployment.roles or {}:
+            self._copies.take(os.path.join(folder, name.replace("{role}", role)), f"prompts/kickoff-{role}.md")
+        self._set(
+            table, "kickoff_template", "prompts/kickoff-{role}.md", "loop.kickoff_template", "the texts are copied"
+        )
 
     def _roles(self, table: Table) -> None:
         """The directory keeps its name where it lies in the project, else its files go to prompts/."""
