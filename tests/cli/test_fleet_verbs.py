@@ -109,6 +109,21 @@ def test_the_list_is_a_table_and_facts(loops, home: Path):
     ]
 
 
+def test_a_mistake_in_one_entry_hides_no_other(loops, home: Path):
+    with open(home / "fleet.toml", "a", encoding="utf-8") as file:
+        file.write('[[project]]\nname = "b"\nlocation = "projects/b"\nsecrets = "hunter2"\n[[project]]\nname = "c"\n')
+
+    listed = loops("list")
+
+    assert listed.code == 3
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["NAME", "a", "b", "!", "!"]
+    assert "hunter2" not in listed.out + loops("list", "--json").out
+    assert loops("get", "a").code == 0
+    assert loops("get", "b").code == 3
+    assert loops("get", "c").code == 3
+    assert loops("remove", "c").code == 0
+
+
 def test_a_project_is_told_whole(loops, home: Path):
     facts = loops("get", "a", "--json").facts
 

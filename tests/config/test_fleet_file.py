@@ -113,6 +113,12 @@ RULES = [
     ("[[project]]\nname = 'a'\nlocation = 'c'\n", 5, "project.a.name", '"a" is the name of project number 1 too'),
     ("[[project]]\nname = 'c'\nlocation = '--x'\n", 6, "project.c.location", "must be a path, or the URL"),
     ("[[project]]\nname = 'c'\nlocation = 'https://u:p@h/r'\n", 6, "project.c.location", "holds a password or a token"),
+    (
+        '[[project]]\nname = "c"\nlocation = "https://u:p@h/\\u0001"\n',
+        6,
+        "project.c.location",
+        "must be a path, or the URL",
+    ),
     ("secrets = 5\n", 4, "project.a.secrets", "must be where secrets are"),
     ("secrets = 'TOKEN=abc'\n", 4, "project.a.secrets", "holds a value behind its name where a location belongs"),
     (f"secrets = ['/run/x', '{KEY}']\n", 4, "project.a.secrets[1]", "holds a key where a location belongs"),
@@ -164,6 +170,14 @@ def test_what_is_sound_beside_a_mistake_is_read_all_the_same():
 
     assert reading.fleet.projects == (Entry("a", "b", ref="v1"),)
     assert reading.places == (("project", 0),)
+
+
+def test_a_secret_is_no_fact_of_the_fleet():
+    texts = ("secrets = 'hunter2'\n", "secrets = ['/x', 'hunter2']\n", "location = 'https://u:hunter2@h/r'\n")
+    for text in texts:
+        head = HEAD if "secrets" in text else '[[project]]\nname = "a"\n'
+
+        assert "hunter2" not in repr(parse_fleet("/fleet.toml", (head + text).encode()).fleet)
 
 
 # ---- the schema --------------------------------------------------------------------------------------------------------

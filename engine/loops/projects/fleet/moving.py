@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from loops.config.fleet import load_fleet
+from loops.config.fleet import load_entry
 from loops.errors import LoopsError
 from loops.projects.fleet import record, registry
 from loops.projects.fleet.holding import Holding, holding
@@ -79,7 +79,7 @@ def mend(project: Clone, fleet_path: str, name: str, *, may: bool) -> Mended:
         )
     held, head = holding(project), project.head()
     what = f"an update to {move.ref_after or move.after[:12]} had been broken off"
-    mirrored = load_fleet(fleet_path).entry(name).ref == move.ref_after != move.ref_before
+    mirrored = load_entry(fleet_path, name)[1].ref == move.ref_after != move.ref_before
     if move.commit and _contains(project, move.commit, head) and (mirrored or head != move.commit):
         project.run("reset", "--quiet", "--", *held.paths)
         held.switch_on(move.after)

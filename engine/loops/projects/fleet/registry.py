@@ -38,7 +38,7 @@ def add(path: str, entry: Entry) -> None:
         _refuse_new_problems(path, raw, after)
         return after
 
-    path = os.path.abspath(path)
+    path = os.path.realpath(path)
     _change(path, edit, make=True)
 
 
@@ -49,7 +49,7 @@ def remove(path: str, name: str) -> None:
         UsageError: there is no such project.
         LoopsError: the file cannot be changed.
     """
-    path = os.path.abspath(path)
+    path = os.path.realpath(path)
     _change(path, lambda raw: edits.removed(path, raw, name))
 
 
@@ -69,7 +69,7 @@ class RefChange:
 
     def __init__(self, path: str, name: str, ref: str) -> None:
         """Take what `set_ref` takes; nothing is done yet."""
-        self._path, self._name, self._wanted = os.path.abspath(path), name, ref
+        self._path, self._name, self._wanted = os.path.realpath(path), name, ref
         self._before = self._after = b""
 
     def make(self) -> None:
@@ -93,7 +93,7 @@ class RefChange:
 
 def check_ref(path: str, name: str, ref: str) -> None:
     """Raise what `set_ref` would, and write nothing."""
-    path = os.path.abspath(path)
+    path = os.path.realpath(path)
     _with_ref(path, read_bytes(path, name="fleet.toml", absent=ABSENT)[0], name, ref)
 
 
@@ -119,16 +119,15 @@ def _refuse_new_problems(path: str, before: bytes, after: bytes) -> None:
 
 
 def _change(path: str, edit: Edit, *, make: bool = False) -> None:
-    """Read, *edit* and replace the file at *path*, while no other edit of ours does."""
-    real = os.path.realpath(path)
+    """Read, *edit* and replace the file at the real *path*, while no other edit of ours does."""
     try:
-        with _locked(os.path.dirname(real)):
-            missing = make and not os.path.lexists(real)
-            raw, about = (edits.FIRST, None) if missing else read_bytes(real, name="fleet.toml", absent=ABSENT)
+        with _locked(os.path.dirname(path)):
+            missing = make and not os.path.lexists(path)
+            raw, about = (edits.FIRST, None) if missing else read_bytes(path, name="fleet.toml", absent=ABSENT)
             after = edit(raw)
             if about is not None and after == raw:
                 return
-            _replace(real, after, about)
+            _replace(path, after, about)
     except OSError as error:
         raise LoopsError(f"{error.filename or path}: {error.strerror}; nothing was written") from error
 
