@@ -252,14 +252,3 @@ def test_every_planted_touch_is_found(migration: Migration):
         if not any(each["thing"] == thing and place in each["place"] for each in found)
     ]
     assert overlooked == [], found
-
-
-def test_what_the_live_system_heals_is_its_own_doing(migration: Migration):
-    migration.takes_baseline()
-
-    _kill("builder")(migration.live)
-    migration.live.wait(lambda: "builder" in migration.live.pids(), "the builder again")
-
-    facts = migration.checks()
-    assert alarming(facts) == []
-    assert any(SESSIONS["builder"] in touch["place"] for touch in facts["touches"])
