@@ -24,6 +24,7 @@ from bench import (
     normalise,
     runner,
     summary,
+    untouched,
     views,
 )
 from bench.contest import SCENARIOS, Pace, Result, contest, times
@@ -54,6 +55,7 @@ OWN: dict[str, Tables] = {
     "flood": lambda _sizes, _quick: flood.tables(),
     "normalise": lambda _sizes, quick: normalise.tables(quick),
     "runner": lambda _sizes, quick: runner.tables(quick),
+    "untouched": lambda _sizes, quick: untouched.tables(quick),
     "commands": commands.tables,
     "views": views.tables,
     "chatter": chatter.tables,

@@ -79,6 +79,7 @@ def test_a_difference_is_shown_and_ends_with_1(live: str, staged: str, capsys: p
 
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split() == ["DIFFERENT", "agent", "boss:", "model", "large", "tiny"] for line in lines)
+    assert "live in agents.toml:16, staged in agents.toml:16" in lines[2]
     assert lines[-1].startswith("NO PARITY: 1 DIFFERENT")
 
 
@@ -128,6 +129,15 @@ def test_json_names_the_reports(live: str, staged: str, tmp_path: Path, capsys: 
     assert parity(live, staged, "--json", "--markdown", str(tmp_path / "parity.md")) == DIFFERENT
 
     assert json.loads(capsys.readouterr().out)["reports"] == [str(tmp_path / "parity.md")]
+
+
+def test_options_may_stand_among_the_sides(live: str, staged: str, tmp_path: Path):
+    (tmp_path / "rules.toml").write_text(RULES)
+    rules = ("--allow", str(tmp_path / "rules.toml"))
+
+    assert parity(live, *rules, staged, "--date", "2026-06-30") == SAME
+    assert parity(*rules, live, "--date", "2026-06-30", staged) == SAME
+    assert parity(live, "--frobnicate", staged) == WRONG_WORDS
 
 
 @pytest.mark.parametrize(

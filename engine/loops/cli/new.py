@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from functools import partial
 
@@ -36,6 +37,8 @@ def new(args: argparse.Namespace) -> Answer:
     from loops.projects import new_registration
 
     fleet = find_fleet(args.register)
+    if not fleet.endswith(".toml") and not os.path.lexists(fleet):
+        raise UsageError(f"--register {args.register}: is not there; a new fleet is made where the name ends in .toml")
     order = replace(order, neighbours=new_registration.neighbours_in(fleet))
     made = making.create(order, partial(new_registration.register, fleet))
     return _told(order, made, fleet)
@@ -47,7 +50,7 @@ def _told(order: making.Order, made: making.Made, fleet: str) -> Answer:
         lines.append("engine not pinned: the installed `loops` runs it (--engine REF or --flake REF pins one)")
     else:
         lines.append(f"engine pinned at {made.pin.commit} ({made.pin.ref})")
-        if order.engine is Kind.SUBMODULE and made.pin.url.startswith("/"):
+        if order.engine is Kind.SUBMODULE and made.pin.url.startswith(("/", "file:")):
             lines.append(
                 f"note: its URL is a path of this machine ({made.pin.url}); --engine-url names one for everybody"
             )

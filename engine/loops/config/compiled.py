@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 
-from loops.config.cache import made_from, write
+from loops.config.cache import made_from, refused_path, write
 from loops.config.codec import decode, encode
 from loops.config.model import Config
 from loops.config.problems import ConfigProblems, Problem, Value
@@ -60,12 +61,25 @@ def _checked(path: str, cache_path: str) -> Config:
             f"{path}: the check could not be run ({error}); try again, or run `{' '.join(command)}`"
         ) from error
     if ran.returncode == ConfigError.exit_code:
-        raise ConfigProblems(Problem(**problem) for problem in json.loads(ran.stdout))
+        problems = ConfigProblems(Problem(**problem) for problem in json.loads(ran.stdout))
+        _keep_refusal(path, cache_path, problems)
+        raise problems
     if ran.returncode != 0:
         said = ran.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"status {ran.returncode}"]
         raise ConfigError(f"{path}: the check failed ({said[0]}); run `{' '.join(command)}` to see all of it")
     write(cache_path, ran.stdout)  # its owner alone may read it, for tables `env` may hold secrets
+    with suppress(OSError):
+        os.unlink(refused_path(cache_path))
     return decode(json.loads(ran.stdout)["config"])
+
+
+def _keep_refusal(path: str, cache_path: str, problems: ConfigProblems) -> None:
+    """For those who show many projects, and cannot check each of them."""
+    try:
+        facts = {"made_from": made_from(path, os.stat(path)), "why": str(problems)}
+    except OSError:
+        return
+    write(refused_path(cache_path), json.dumps(facts).encode())
 
 
 def check(path: str) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -10,13 +11,15 @@ from pathlib import Path
 import pytest
 from engine_repository import EngineRepository, git
 from loops import config, resources
+from loops.cli import entry
+from loops.config.backends import BUILT_IN
 from loops.config.model import Verdicts
 from loops.errors import LoopsError, UsageError
 from loops.projects import new_engine
 from loops.projects.new import Made, Order, create
 from loops.projects.new_engine import Kind, Pin, flake_url
 from loops.projects.new_names import Neighbour
-from loops.projects.scaffold import AGENTS, Template
+from loops.projects.scaffold import AGENTS, Template, first_files
 
 FLEET_WORDS = re.compile(r"(?i)fleet|sibling|neighbour|registered|other projects")
 
@@ -50,6 +53,44 @@ def test_every_template_is_a_valid_project_with_a_clone_for_each_agent(parent: P
     assert handoff is not None
     assert (*handoff.builder, *handoff.adversary) == AGENTS[template]
     assert (project.loop.done.verdicts is Verdicts.OPTIONAL) == (template is Template.SOLO)
+
+
+@pytest.mark.parametrize("backend", BUILT_IN)
+@pytest.mark.parametrize("template", Template)
+def test_every_template_goes_with_every_backend(tmp_path: Path, template: Template, backend: str) -> None:
+    for name, text in first_files("recipes-", template, backend).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    project = config.load(str(tmp_path / "agents.toml"))
+
+    assert config.check_files(project) == ()
+    assert {agent.backend for agent in project.agents.values()} == {backend}
+
+
+def test_what_was_made_is_told_to_people_and_to_programs(
+    parent: Path, engine: EngineRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--dir", str(parent), "--engine", "v1", "--engine-url", engine.url]
+    assert entry.run(["new", "recipes", *words]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert entry.run(["new", "lint", *words, "--template", "solo", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+
+    assert f"engine pinned at {engine.tagged} (v1)" in said
+    assert f"note: its URL is a path of this machine ({engine.url}); --engine-url names one for everybody" in said
+    assert "config: agents.toml (session_prefix = recipes-)" in said
+    assert said[-1] == "  " + " && ".join(f"python3 engine/agents.py {verb}" for verb in ("validate", "doctor", "up"))
+    assert facts == {
+        "ok": True,
+        "root": f"{parent}/lint",
+        "commit": git(parent / "lint", "rev-parse", "HEAD"),
+        "session_prefix": "lint-",
+        "template": "solo",
+        "engine": {"kind": "submodule", "url": engine.url, "ref": "v1", "commit": engine.tagged},
+        "command": "python3 engine/agents.py",
+        "fleet": None,
+    }
 
 
 def test_it_is_a_repository_on_main_with_one_commit_and_nothing_left_over(parent: Path) -> None:
@@ -233,6 +274,18 @@ def test_a_ref_that_is_no_engine_is_refused_and_nothing_is_made(
     with pytest.raises(UsageError, match=re.escape(told)):
         create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref=ref, url=engine.url))
 
+    assert os.listdir(parent) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.SUBMODULE, Kind.FLAKE])
+def test_an_engine_that_refuses_the_template_is_not_pinned(parent: Path, engine: EngineRepository, kind: Kind) -> None:
+    (engine.root / "agents.py").write_text("import sys\nsys.exit(f'{sys.argv[-1]}:40: there is no such key')\n")
+    git(engine.root, "commit", "--quiet", "-am", "an engine of its own mind")
+
+    with pytest.raises(LoopsError, match="main is too old for this template, or broken") as caught:
+        create(Order("recipes", str(parent), engine=kind, ref="main", url=engine.url))
+
+    assert f"{parent}/recipes/agents.toml:40: there is no such key" in str(caught.value)
     assert os.listdir(parent) == []
 
 

@@ -331,3 +331,12 @@ def test_a_time_that_the_earlier_engine_knows_and_does_not_have_is_different():
     [difference] = bad(compared(SAME, sample(times={**SAME.times, "heavy_interval": 300.0})))
 
     assert str(difference.place) == "times: heavy_interval"
+
+
+def test_a_difference_says_where_each_side_says_so():
+    live = sample(origins={"agent boss: model": ".orch-model"})
+    staged = replace(changed("boss", model="tiny"), origins={"agent boss: model": "agents.toml:14"})
+
+    [difference] = bad(compared(live, staged))
+
+    assert (difference.live_origin, difference.staged_origin) == (".orch-model", "agents.toml:14")

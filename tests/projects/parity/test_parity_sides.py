@@ -88,7 +88,7 @@ def python(path: Path, code: str) -> str:
 def test_a_command_is_asked_and_its_states_are_not_believed(tmp_path: Path):
     (tmp_path / "status.txt").write_text(STATUS)
 
-    found = read_asked(f"cat {tmp_path}/status.txt", within=60, trusted=False)
+    found = read_asked(f"cat {tmp_path}/status.txt", Surroundings(), within=60, trusted=False)
 
     assert {member.state for member in found.members} == {None}
     assert compared(found, SAME).clean
@@ -164,6 +164,18 @@ def test_a_command_gets_no_variable_of_ours(monkeypatch: pytest.MonkeyPatch):
 
 
 @confined
+def test_a_command_gets_the_variables_that_the_live_system_is_started_with(tmp_path: Path):
+    command = python(
+        tmp_path / "status.py", f"import os; print(os.environ['STATUS'], open({str(tmp_path / 's')!r}).read())"
+    )
+    (tmp_path / "s").write_text(STATUS)
+    (tmp_path / "live.service").write_text("[Service]\nEnvironment=STATUS=first\nExecStart=/bin/true\n")
+    around = Surroundings(unit=str(tmp_path / "live.service"), settings={"STATUS": "\n"})
+
+    assert len(read_asked(command, around, within=60, trusted=False).members) == 4
+
+
+@confined
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -192,7 +204,7 @@ def test_where_it_cannot_be_confined_a_command_is_refused_unless_it_is_trusted(
 
     with pytest.raises(AskingError, match=r"this is a test.*--trust-command"):
         ask(command, within=60, trusted=False)
-    trusted = read_asked(command, within=60, trusted=True)
+    trusted = read_asked(command, Surroundings(), within=60, trusted=True)
 
     assert {member.state for member in trusted.members} == {"RUNNING"}
 

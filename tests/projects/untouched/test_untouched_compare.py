@@ -25,7 +25,7 @@ from loops.projects.untouched.model import (
 )
 from loops.projects.untouched.rules import Rule, known
 from loops.projects.untouched.touch import Cause, Change, Thing, Touch
-from planted import PLANTS, ROOT, digest, looks
+from untouched_plants import PLANTS, ROOT, digest, looks
 
 KNOWN = known()
 EMPTY = Baseline(0.0, "host", "b1", 0, Scope(roots=(ROOT,)))

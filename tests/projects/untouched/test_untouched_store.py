@@ -15,7 +15,7 @@ from loops import resources
 from loops.errors import LoopsError
 from loops.projects.untouched import store
 from loops.projects.untouched.model import Baseline, Entry, Kind, Scope
-from planted import RULES, looks
+from untouched_plants import RULES, looks
 
 LOOK = Baseline(
     12.5, "host", "b1", 0, Scope(("/srv",)), (Entry("/srv/\udcff", Kind.FIFO, 0o600, 1, 2, 3, 4, 5, 6, 7, 8),)

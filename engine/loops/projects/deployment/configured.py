@@ -12,7 +12,8 @@ from loops.config import loading
 from loops.config.codec import plain
 from loops.config.model import Agent, Backend, Config, Kind, Loop
 from loops.errors import LoopsError
-from loops.projects.deployment import engine_state, forms
+from loops.projects.deployment import engine_state, forms, further
+from loops.projects.deployment.facts import number
 from loops.projects.deployment.files import Files
 from loops.projects.deployment.model import Deployment, Document, Form, Member, Relay, Step, Untranslated, Wakes
 from loops.supervisor.texts import kickoff
@@ -42,17 +43,25 @@ def read(path: str, form: Form | None = None) -> Deployment:
         prefix=config.session_prefix,
         log_dir=config.log_dir,
         members=tuple(
-            replace(_member(agent, files), conversation=reached.conversations.get(agent.name))
+            replace(
+                _member(agent, files),
+                conversation=reached.conversations.get(agent.name),
+                further=dict(further.of_agent(agent, config, form)),
+            )
             for agent in config.agents.values()
         ),
-        steps=tuple(Step(phase.id, phase.plan, phase.status, dict(phase.models)) for phase in config.loop.phases),
+        steps=tuple(
+            Step(phase.id, phase.plan, phase.status, dict(phase.models), dict(further.of_phase(phase)) if own else None)
+            for phase in config.loop.phases
+        ),
         at=reached.at,
         complete=reached.complete,
-        relay=_relay(config.loop),
+        relay=_relay(config.loop, own),
+        further=dict(further.of_loop(config, form)),
         on_complete=config.loop.on_complete,
         done_marker=config.loop.done.marker,
         clis={
-            name: dict(_settings(backend, _SETTINGS if own else forms.SETTINGS))
+            name: dict(_all_settings(backend) if own else _settings(backend, forms.SETTINGS))
             for name, backend in config.backends.items()
         },
         times={key: float(getattr(config.watchdog, key)) for key in (_TIMES if own else forms.TIMES)},
@@ -125,11 +134,17 @@ def _member(agent: Agent, files: Files) -> Member:
     )
 
 
-def _relay(loop: Loop) -> Relay | None:
+def _relay(loop: Loop, own: bool) -> Relay | None:
     hand = loop.handoff
     if hand is None:
         return None
-    return Relay(hand.repo, hand.branch, hand.claim, hand.review, hand.inbox, hand.builder, hand.adversary)
+    relay = Relay(hand.repo, hand.branch, hand.claim, hand.review, hand.inbox, hand.builder, hand.adversary)
+    return replace(relay, remote=hand.remote) if own else relay
+
+
+def _all_settings(backend: Backend) -> Iterator[tuple[str, str]]:
+    yield from _settings(backend, _SETTINGS)
+    yield from further.of_backend(backend)
 
 
 def _settings(backend: Backend, keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -140,7 +155,7 @@ def _settings(backend: Backend, keys: tuple[str, ...]) -> Iterator[tuple[str, st
         elif isinstance(value, list):
             yield key, shlex.join(value)
         else:
-            yield key, f"{value:g}" if isinstance(value, float) else str(value)
+            yield key, number(value) if isinstance(value, float) else str(value)
 
 
 def role_path(config: Config, role: str) -> str:

@@ -19,11 +19,13 @@ from loops.projects.deployment.launcher_members import Members
 from loops.projects.deployment.launcher_settings import Settings
 from loops.projects.deployment.model import Deployment, Document, Form, Relay, Step, Untranslated
 from loops.projects.deployment.python.world import CannotTell
-from loops.supervisor.texts import ROLE_TEXT
+from loops.supervisor.texts import ROLE_TEXTS, fill
 
 MAIN = "launch.py"
 ROLES = ("builder", "adversary")
 _PHASE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+_OPEN = {"isolate": "no"}
+"""Their agents see all that their user may see."""
 _TIMES = {"SIGNAL_INTERVAL": "signal_interval", "WATCH_INTERVAL": "heavy_interval", "STALL_GRACE": "stall_grace"}
 
 
@@ -38,26 +40,27 @@ def read(root: str, environment: Environment, source: str, files: Files) -> Depl
     members = Members(settings, steps)
     index_file = settings.path("PHASE_IDX_FILE", ".phase-idx")
     notes = list[Untranslated]()
-    at = engine_state.index(files, index_file, len(steps), notes)
+    complete = any(os.path.lexists(files.place(mark)) for mark in settings.completion_marks())
+    at = engine_state.index(files, index_file, len(steps), complete, notes)
     found = members.all()
     steps = tuple(replace(step, models=dict(members.models(step))) for step in steps)
-    complete = any(os.path.lexists(files.place(mark)) for mark in settings.completion_marks())
     kickoffs, roles, template, said = _kickoffs(settings, steps, index_file)
     builder = settings.path("BUILDER_DIR", "")
+    times, clis = dict(_times(settings)), members.clis()
     settings.raise_problems()
     return Deployment(
         source=source,
         form=Form.LAUNCHERS,
         root=root,
         prefix=members.prefix,
-        members=found,
+        members=tuple(each if each.kind == "service" else replace(each, further=_OPEN) for each in found),
         steps=steps,
         at=at,
         complete=complete or (None if at is None else False),
         relay=Relay(repo=builder, builder=("builder",), adversary=("adversary",)) if builder else None,
         on_complete=members.on_complete(),
-        clis=members.clis(),
-        times=dict(_times(settings)),
+        clis=clis,
+        times=times,
         roles=roles or None,
         kickoffs=kickoffs or None,
         template=template,
@@ -136,14 +139,18 @@ def _role_path(settings: Settings, role: str) -> str:
 def _plainest(
     template: str, kickoffs: dict[tuple[str, str], str], steps: tuple[Step, ...], roles: dict[str, str]
 ) -> str:
-    """The template without the slot of the role's text, when that is the same: behind the template is where it stands."""
-    head = template.removesuffix(ROLE_TEXT)
-    if head == template or ROLE_TEXT in head:
-        return template
-    for step in steps:
-        for role, text in roles.items():
-            slots = {"phase_id": step.id, "plan": step.plan or "", "status": step.status or "", "role": role}
-            before = re.sub(r"\{(phase_id|plan|status|role)\}", lambda slot: slots[slot[1]], head)  # noqa: B023
-            if f"{before.rstrip()}\n\n{text}".strip() + "\n" != kickoffs.get((step.id, role)):
-                return template
-    return head
+    """The template in the plainest form that gives the same kickoffs: without a slot for the role's text where that
+    follows the template anyway, else with one of them."""
+    as_it_is, stripped = ROLE_TEXTS
+    for candidate in (template.removesuffix(as_it_is), template, template.replace(as_it_is, stripped)):
+        if all(
+            fill(candidate, _slots(step, role), text) == kickoffs.get((step.id, role))
+            for step in steps
+            for role, text in roles.items()
+        ):
+            return candidate
+    return template
+
+
+def _slots(step: Step, role: str) -> dict[str, str]:
+    return {"phase_id": step.id, "plan": step.plan or "", "status": step.status or "", "role": role}

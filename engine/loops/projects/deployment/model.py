@@ -69,6 +69,8 @@ class Member:
     """As status prints it; a staged project that was never started has none of it."""
     conversation: str | None = None
     """By which its conversation can be resumed."""
+    further: Mapping[str, str] | None = None
+    """All other settings, by key, as text (`loops.projects.deployment.further`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Step:
     status: str | None = None
     models: Mapping[str, str] | None = None
     """Overrides, by the agent's name (or its role)."""
+    further: Mapping[str, str] | None = None
+    """All other settings, by key, as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Relay:
     inbox: str | None = None
     builder: tuple[str, ...] | None = None
     adversary: tuple[str, ...] | None = None
+    remote: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,8 @@ class Deployment:
     done_marker: str | None = None
     clis: Mapping[str, Mapping[str, str]] | None = None
     """The backends' own settings by backend and key (bin, flags, prompt_delivery, ...), values as text."""
+    further: Mapping[str, str] | None = None
+    """All other settings of the whole project, by key, as text."""
     times: Mapping[str, float] | None = None
     """Limits and intervals, by their key in ``[watchdog]``."""
     roles: Mapping[str, Document] | None = None

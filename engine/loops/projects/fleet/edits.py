@@ -93,12 +93,13 @@ def _with_value(pair: list[str], ref: str) -> list[str]:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
+    end = "\r" if pair[-1].endswith("\r") else ""  # its LF is not here
     try:
-        alone = tomlkit.parse("\n".join(pair))
+        alone = tomlkit.parse("\n".join(pair).removesuffix("\r"))
         alone["ref"] = ref
     except TOMLKitError:
         return pair  # more than the pair stands on these lines; `_checked` sees that nothing changed
-    return tomlkit.dumps(alone).split("\n")
+    return f"{tomlkit.dumps(alone)}{end}".split("\n")
 
 
 def _with_line_below(pair: list[str], ref: str) -> list[str]:

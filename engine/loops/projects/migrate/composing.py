@@ -78,11 +78,11 @@ class _Composing:
         if member.resume:
             yield self._line("resume", True, f"{place}: conversation")
         if member.prompt is not None:
-            path = self._copies.take(member.prompt.path) or self._copies.files.place(member.prompt.path)
+            path = self._copies.take(member.prompt.path) or self._copies.absent(member.prompt.path)
             yield self._line("prompt_file", path, f"{place}: prompt sha256")
         if member.wakes is not None and member.wakes.prompt is not None:
             given = member.wakes.prompt.path
-            path = self._copies.take(given, f"prompts/{os.path.basename(given)}") or self._copies.files.place(given)
+            path = self._copies.take(given, f"prompts/{os.path.basename(given)}") or self._copies.absent(given)
             wake = tomlkit.inline_table()
             wake.update({"interval": _plain(member.wakes.interval), "prompt_file": path})
             yield self._written("wake", wake.as_string(), f"{place}: wake interval")

@@ -124,8 +124,8 @@ class _Rewriting:
 
     def _copied(self, table: Table, key: str, place: str, *, want: str = "") -> None:
         if key in table:
-            name = self._copies.take(table[key], want)
-            self._set(table, key, name or self._copies.files.place(table[key]), f"{place}.{key}", "the text is copied")
+            name = self._copies.take(table[key], want) or self._copies.absent(table[key])
+            self._set(table, key, name, f"{place}.{key}", "the text is copied")
 
     def _file(self, holder: Any, key: Any, place: str) -> None:
         """A path that is named as it is, and must go on leading to the same file."""

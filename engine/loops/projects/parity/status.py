@@ -29,6 +29,7 @@ def as_status(deployment: Deployment, captured: Deployment) -> Deployment:
         at=deployment.at,
         complete=deployment.complete,
         untold=deployment.untold,
+        origins=deployment.origins,
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from loops.projects.untouched.check import severity
 from loops.projects.untouched.difference import clock
 from loops.projects.untouched.model import Baseline, Unseen
-from loops.projects.untouched.touch import Change, Touch
+from loops.projects.untouched.touch import Change, Thing, Touch
 from loops.secrets.redaction import redact
 from loops.supervisor.table import printable
 
@@ -21,6 +22,7 @@ HEADS = (
 """By `severity`."""
 _ALARMING = 2
 """Classes of them that mean: touched."""
+_WHOLE = (Change.ADDED, Change.REMOVED)
 MOST = 40
 """Differences of a class that the table shows."""
 
@@ -67,24 +69,66 @@ def lines(checked: Checked) -> Iterator[str]:
             continue
         yield f"{head} ({len(touches)})"
         if level < _ALARMING:
-            yield from _table(touches)
+            yield from _table(touches, checked.before.scope.repositories)
         else:
             yield from _summary(touches)
         yield ""
     for each in checked.unseen:
         yield safe(f"not compared: {each.thing.value} {each.place}: {each.why}")
+    if checked.before.uid != checked.after.uid:
+        yield f"note: uid {checked.before.uid} took the baseline, uid {checked.after.uid} checks it"
     yield checked.verdict
 
 
-def _table(touches: Sequence[Touch]) -> Iterator[str]:
-    for each in touches[:MOST]:
+def _table(touches: Sequence[Touch], repositories: Sequence[str]) -> Iterator[str]:
+    shown, below = _folded(touches, repositories)
+    for each in shown[:MOST]:
         yield safe(f"  {each.thing.value:<8}{each.change.value:<10} {each.place}")
         yield safe(f"{' ' * 12}{_change(each)}")
+        if below.get(each.place):
+            yield f"{' ' * 12}and {below[each.place]:,} paths below it"
         for word, texts in (("because", [each.why] if each.why else []), ("see", each.hints)):
             for text in texts:
                 yield safe(f"{' ' * 12}{word}: {text}")
-    if len(touches) > MOST:
-        yield f"  ... and {len(touches) - MOST} more: --report or --json tells all"
+    for path in repositories:
+        if below.get(f"{path}/.git"):
+            yield safe(
+                f"  git     files      {below[f'{path}/.git']:,} in {path}/.git, as what git was told above changes them"
+            )
+    if len(shown) > MOST:
+        yield f"  ... and {len(shown) - MOST} more: --report or --json tells all"
+
+
+def _folded(touches: Sequence[Touch], repositories: Sequence[str]) -> tuple[list[Touch], dict[str, int]]:
+    """Those that need lines of their own, and how many of the others are below which path.
+
+    A tree that came or went is told by its top, and the files of a repository by what git says of it.
+    """
+    tops = {(each.change, each.place) for each in touches if each.thing is Thing.FILE and each.change in _WHOLE}
+    told = {each.place.partition(": ")[0] for each in touches if each.thing is Thing.GIT}
+    insides = [f"{path}/.git" for path in repositories if path in told]
+    shown: list[Touch] = []
+    below: dict[str, int] = {}
+    for each in touches:
+        top = ""
+        if each.thing is Thing.FILE:
+            inside = (path for path in insides if each.place == path or each.place.startswith(path + "/"))
+            top = next(inside, "") or _top(each, tops)
+        if top:
+            below[top] = below.get(top, 0) + 1
+        else:
+            shown.append(each)
+    return shown, below
+
+
+def _top(touch: Touch, tops: set[tuple[Change, str]]) -> str:
+    """The highest path above it that came, or went, as it did; empty: there is none."""
+    found, path = "", touch.place
+    while (above := os.path.dirname(path)) != path:
+        path = above
+        if (touch.change, path) in tops:
+            found = path
+    return found
 
 
 def _change(touch: Touch) -> str:

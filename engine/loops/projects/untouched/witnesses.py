@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loops.errors import LoopsError
-from loops.projects.untouched import procfs, repositories
+from loops.projects.untouched import compare_running, procfs, repositories
 from loops.projects.untouched.difference import fine_clock
 from loops.projects.untouched.model import Baseline, Entry
 from loops.projects.untouched.touch import Cause, Change, Thing, Touch
@@ -40,13 +40,17 @@ def witnessed(touches: Sequence[Touch], before: Baseline, after: Baseline) -> tu
     asked = [each for each in touches if each.cause is Cause.UNKNOWN][:MOST]
     if not asked:
         return tuple(touches)
-    entries = {each.path: each for each in after.entries}
     open_at, at_work = _sights({each.place for each in asked if each.thing is Thing.FILE})
-    moves = _Moves(before.made)
-    known = set(map(id, asked))
-    return tuple(
-        _told(each, entries, before.made, open_at, at_work, moves) if id(each) in known else each for each in touches
+    evidence = _Evidence(
+        {each.path: each for each in after.entries},
+        before.made,
+        open_at,
+        at_work,
+        _Moves(before.made),
+        any("watchdog" in name for name in compare_running.lived(before, after)),
     )
+    known = set(map(id, asked))
+    return tuple(_told(each, evidence) if id(each) in known else each for each in touches)
 
 
 class _Moves:
@@ -65,34 +69,45 @@ class _Moves:
         return self._known[path]
 
 
-def _told(
-    touch: Touch,
-    entries: Mapping[str, Entry],
-    since: float,
-    open_at: Mapping[str, Sequence[Sight]],
-    at_work: Mapping[str, Sequence[Sight]],
-    moves: _Moves,
-) -> Touch:
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What was found out at once for all touches."""
+
+    entries: Mapping[str, Entry]
+    since: float
+    open_at: Mapping[str, Sequence[Sight]]
+    at_work: Mapping[str, Sequence[Sight]]
+    moves: _Moves
+    watched: bool
+    """A watchdog of the live system lived through both looks."""
+
+
+def _told(touch: Touch, evidence: _Evidence) -> Touch:
     hints: list[str] = []
     if touch.thing is Thing.FILE:
-        sights = open_at.get(touch.place, ())
+        sights = evidence.open_at.get(touch.place, ())
         ours = next((each for each in sights if each.mark and each.writes), None)
         if ours is not None:
             why = f"pid {ours.pid} has it open for writing, and is ours: {ours.mark}"
             return replace(touch, cause=Cause.OURS, why=why, hints=(*touch.hints, str(ours)))
         hints += map(str, sights[:_FEW])
-        entry = entries.get(touch.place)
+        entry = evidence.entries.get(touch.place)
         if entry is not None:
-            hints += _writer(touch, entry, since)
+            hints += _writer(touch, entry, evidence.since)
         # Who works right there is nearer than who works above.
-        hints += [str(each) for each in at_work.get(os.path.dirname(touch.place), ())][:_FEW]
+        hints += [str(each) for each in evidence.at_work.get(os.path.dirname(touch.place), ())][:_FEW]
     elif touch.thing is Thing.GIT:
         path, _, what = touch.place.partition(": ")
-        lines = [
-            told for ref, told in moves.of(path) if what in (ref, f"refs/heads/{ref}") or not what.startswith("refs/")
-        ]
+        lines = [told for ref, told in evidence.moves.of(path) if _concerns(ref, what)]
         hints += [f"reflog: {redact(line)}" for line in dict.fromkeys(lines)][:_FEW]
+    elif touch.thing is Thing.SESSION and touch.change is Change.REMOVED and evidence.watched:
+        hints.append("its watchdog lives and may be about to restart it: check again in a while")
     return replace(touch, hints=(*touch.hints, *hints))
+
+
+def _concerns(ref: str, what: str) -> bool:
+    """Whether a line in the reflog of *ref* says something of *what*; of the index or worktree every one may."""
+    return not what.startswith("refs/") or what in (ref, f"refs/{ref}", f"refs/heads/{ref}", f"refs/remotes/{ref}")
 
 
 def _writer(touch: Touch, entry: Entry, since: float) -> Iterator[str]:
