@@ -113,6 +113,12 @@ RULES = [
     ("[[project]]\nname = 'a'\nlocation = 'c'\n", 5, "project.a.name", '"a" is the name of project number 1 too'),
     ("[[project]]\nname = 'c'\nlocation = '--x'\n", 6, "project.c.location", "must be a path, or the URL"),
     ("[[project]]\nname = 'c'\nlocation = 'https://u:p@h/r'\n", 6, "project.c.location", "holds a password or a token"),
+    (
+        '[[project]]\nname = "c"\nlocation = "https://u:p@h/\\u0001"\n',
+        6,
+        "project.c.location",
+        "must be a path, or the URL",
+    ),
     ("secrets = 5\n", 4, "project.a.secrets", "must be where secrets are"),
     ("secrets = 'TOKEN=abc'\n", 4, "project.a.secrets", "holds a value behind its name where a location belongs"),
     (f"secrets = ['/run/x', '{KEY}']\n", 4, "project.a.secrets[1]", "holds a key where a location belongs"),
