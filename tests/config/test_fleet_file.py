@@ -92,6 +92,14 @@ def test_the_file_is_found_by_option_environment_and_directory(monkeypatch: pyte
     assert find_fleet(str(tmp_path)) == f"{home}/fleet.toml"
 
 
+def test_a_nearest_file_that_leads_nowhere_is_not_passed_over_for_another_fleet(tmp_path: Path):
+    (tmp_path / "fleet.toml").touch()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "fleet.toml").symlink_to("/nowhere/fleet.toml")
+
+    assert find_fleet(start=str(tmp_path / "deep")) == f"{os.path.realpath(tmp_path)}/deep/fleet.toml"
+
+
 # ---- what is wrong -----------------------------------------------------------------------------------------------------
 
 RULES = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from dataclasses import replace
 from functools import partial
 
@@ -50,7 +51,7 @@ def _told(order: making.Order, made: making.Made, fleet: str) -> Answer:
         lines.append("engine not pinned: the installed `loops` runs it (--engine REF or --flake REF pins one)")
     else:
         lines.append(f"engine pinned at {made.pin.commit} ({made.pin.ref})")
-        if order.engine is Kind.SUBMODULE and made.pin.url.startswith(("/", "file:")):
+        if made.pin.url.startswith(("/", "file:")):
             lines.append(
                 f"note: its URL is a path of this machine ({made.pin.url}); --engine-url names one for everybody"
             )
@@ -77,7 +78,7 @@ def _steps(order: making.Order, made: making.Made) -> list[str]:
     setup = ["engine/dev setup"] if order.engine is Kind.SUBMODULE else []
     clones = [f"git clone URL work/{agent}" for agent in AGENTS[order.template]]
     return [
-        f"cd {made.root}",
+        f"cd {shlex.quote(made.root)}",
         *setup,
         *clones,
         "$EDITOR plans/plan-phase1.md agents.toml",

@@ -7,7 +7,7 @@ note for people, unless it is nearly the name of a known one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from loops.config.problems import ConfigProblems, DocPath, Problem, Value, nearest
@@ -54,9 +54,14 @@ class Fleet:
         for each in self.projects:
             if each.name == name:
                 return each
-        known = ", ".join(each.name for each in self.projects) or "none"
-        hint = nearest(name, [each.name for each in self.projects])
-        raise UsageError(f"{self.path}: there is no project {name!r}{hint}; known: {known}")
+        raise no_such_project(self.path, name, [each.name for each in self.projects])
+
+
+def no_such_project(path: str, name: str, known: Sequence[str]) -> UsageError:
+    """Return the error that the file at *path* names none called *name*, with the nearest of those *known*."""
+    return UsageError(
+        f"{path}: there is no project {name!r}{nearest(name, known)}; known: {', '.join(known) or 'none'}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,12 +209,19 @@ def _made(directory: str) -> Iterator[None]:
     while not os.path.isdir(directory):
         missing.append(directory)
         directory = os.path.dirname(directory)
+    made: list[str] = []
     try:
         for path in reversed(missing):
-            os.mkdir(path)
+            made.append(path)
+            try:
+                os.mkdir(path)
+            except FileExistsError:  # somebody else made it just now, or it is a file
+                made.pop()
+                if not os.path.isdir(path):
+                    raise UsageError(f"{path}: is in the way and no directory; nothing was made") from None
         yield
     except BaseException:
-        for path in missing:
+        for path in reversed(made):
             with suppress(OSError):  # somebody uses it by now
                 os.rmdir(path)
         raise

@@ -138,5 +138,14 @@ def test_a_project_whose_tables_are_scattered_is_refused():
 
 
 def test_a_project_that_is_not_there_cannot_be_removed():
-    with pytest.raises(UsageError, match="no project 'c'"):
+    with pytest.raises(UsageError, match="no project 'c'; known: a, b"):
         edits.removed(PATH, SMALL, "c")
+
+
+def test_of_two_projects_with_one_name_none_is_chosen():
+    raw = SMALL + b'[[project]]\nname = "a"\nlocation = "z"\n'
+
+    with pytest.raises(EditRefused, match=r"2 projects are called a \(lines 2, 12\)"):
+        edits.removed(PATH, raw, "a")
+    with pytest.raises(EditRefused, match="2 projects are called a"):
+        edits.with_ref(PATH, raw, "a", "v2")

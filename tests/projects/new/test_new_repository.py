@@ -20,6 +20,7 @@ from loops.projects.new import Made, Order, create
 from loops.projects.new_engine import Kind, Pin, flake_url
 from loops.projects.new_names import Neighbour
 from loops.projects.scaffold import AGENTS, Template, first_files
+from loops.secrets.key_shapes import KEY_SHAPES
 
 FLEET_WORDS = re.compile(r"(?i)fleet|sibling|neighbour|registered|other projects")
 
@@ -91,6 +92,22 @@ def test_what_was_made_is_told_to_people_and_to_programs(
         "command": "python3 engine/agents.py",
         "fleet": None,
     }
+
+
+def test_what_is_to_be_typed_next_can_be_pasted_wherever_the_project_lies(
+    parent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.run(["new", "recipes", "--dir", str(parent / "my work")]) == 0
+
+    assert f"  cd '{parent}/my work/recipes'" in capsys.readouterr().out.splitlines()
+
+
+def test_a_flake_input_that_nobody_else_can_fetch_is_said(
+    parent: Path, engine: EngineRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.run(["new", "recipes", "--dir", str(parent), "--flake", "v1", "--engine-url", engine.url]) == 0
+
+    assert f"note: its URL is a path of this machine ({engine.url})" in capsys.readouterr().out
 
 
 def test_it_is_a_repository_on_main_with_one_commit_and_nothing_left_over(parent: Path) -> None:
@@ -343,18 +360,33 @@ def test_an_installed_engine_asks_for_its_url(parent: Path, monkeypatch: pytest.
         create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1"))
 
 
-@pytest.mark.parametrize("url", ["https://me:s3cret@h/x.git", "https://s3cret@h/x.git", "ssh://git:s3cret@h/x.git"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:s3cret@h/x.git",
+        "https://s3cret@h/x.git",
+        "HTTPS://s3cret@h/x.git",
+        "ssh://git:s3cret@h/x.git",
+        f"https://h/x.git?token={KEY_SHAPES[0].sample}s3cret",
+        f"ssh://{KEY_SHAPES[0].sample}s3cret@h/x.git",
+    ],
+)
 def test_a_url_with_a_password_is_refused_and_not_repeated(parent: Path, url: str) -> None:
     with pytest.raises(UsageError, match="credential helper") as caught:
         create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=url))
 
     assert "s3cret" not in str(caught.value)
+    assert KEY_SHAPES[0].sample not in str(caught.value)
 
 
 def test_a_url_that_nobody_answers_at_is_said_and_nothing_is_made(parent: Path, tmp_path: Path) -> None:
-    with pytest.raises(LoopsError, match="git clone failed"):
-        create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=f"file://{tmp_path}/nowhere"))
+    url = f"file://{tmp_path}/nowhere"
 
+    with pytest.raises(LoopsError, match="nothing was made: git clone failed") as caught:
+        create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=url))
+
+    assert str(caught.value).startswith(f"{url}: ")
+    assert ".recipes.new-" not in str(caught.value)
     assert os.listdir(parent) == []
 
 
@@ -461,8 +493,28 @@ def test_an_interrupt_in_the_middle_leaves_nothing(parent: Path, monkeypatch: py
 def test_a_parent_that_may_not_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(LoopsError, match="nothing was made"):
+    with pytest.raises(UsageError, match=r"/file: is in the way and no directory; nothing was made"):
         create(Order("recipes", str(tmp_path / "file" / "below")))
+
+
+def test_a_parent_that_somebody_makes_meanwhile_is_used_and_left(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir = os.mkdir
+
+    def late(path: str, mode: int = 0o777) -> None:
+        monkeypatch.setattr(os, "mkdir", mkdir)
+        mkdir(path)
+        mkdir(path)
+
+    def refuse(made: Made) -> None:
+        raise LoopsError("no")
+
+    monkeypatch.setattr(os, "mkdir", late)
+
+    with pytest.raises(LoopsError, match=r"^no$"):
+        create(Order("recipes", str(parent / "deep")), refuse)
+
+    assert os.listdir(parent) == ["deep"]
+    assert os.listdir(parent / "deep") == []
 
 
 def test_of_two_at_the_same_time_one_wins_and_the_other_changes_nothing(parent: Path) -> None:
