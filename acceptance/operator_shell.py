@@ -28,6 +28,9 @@ class Said:
 class Operator:
     """Types commands in ``place``, a directory of their own; git knows nobody here, and no proxy or project is inherited."""
 
+    patience = 2 * PATIENCE
+    """Seconds for one command."""
+
     def __init__(self, root: Path) -> None:
         """Give the person a home, a place to work, and the commands ``loops`` and ``python3``."""
         self.place = root / "projects"
@@ -89,7 +92,7 @@ class Operator:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=2 * PATIENCE,
+            timeout=self.patience,
             check=False,
         )
         return Said(done.returncode, done.stdout)

@@ -72,7 +72,9 @@ def test_a_new_project_lives_its_full_life_as_its_readme_tells(
     operator.notes("switch to the demo agents")
     operator.types("""sed -i 's/^backend = "claude"/backend = "demo"/' agents.toml""", at=root)
     pace = operator.home / "pace.json"
-    pace.write_text(json.dumps({"pace": 0.2}))
+    # Alone, nobody but the engine can find out that the first claim is a lie.
+    lie = [{"role": "solo", "mode": "false-claim", "times": 1}]
+    pace.write_text(json.dumps({"pace": 0.2, "rules": lie}))
     operator.types(f"""printf '\\n[backend.demo]\\nflags = ["--script", "%s"]\\n' {pace} >>agents.toml""", at=root)
 
     operator.notes("as the README tells")
@@ -118,14 +120,19 @@ def _pinned(root: Path, engine: EngineSource | None) -> None:
     wanted = f"160000 commit {engine.tagged}\tengine\n" if engine is not None else ""
     assert recorded.stdout == wanted
     assert engine is None or engine.tagged != engine.head
+    looked = ["git", "-C", root, "status", "--porcelain", "--ignored"]
+    assert subprocess.run(looked, capture_output=True, text=True, check=True).stdout == "", "something is left over"
 
 
 def _tells_the_whole_story(text: str, template: str, pin: str, command: str) -> None:
     """Each step stands in the transcript, with its outcome, in its order."""
     judged = {
-        "builder-adversary": [r"adversary: review\(1\): M1 PASS"],
-        "reviewers": [r"reviewer-[12]: review\(1\): M1 PASS"],
-        "solo": [],
+        "builder-adversary": {"explained": [], "pushed": [r"adversary: review\(1\): M1 PASS"]},
+        "reviewers": {"explained": [], "pushed": [r"reviewer-[12]: review\(1\): M1 PASS"]},
+        "solo": {
+            "explained": [r"the checks of phase 1 .* failed", r"phase 1 is not done"],
+            "pushed": [r"claim\(1 M1\)"],
+        },
     }[template]
     steps = [
         rf"\$ loops new scratch-one --template {template}",
@@ -140,9 +147,10 @@ def _tells_the_whole_story(text: str, template: str, pin: str, command: str) -> 
         *(rf"{name} +loop +demo .* RUNNING " for name in AGENTS[template]),
         r"watchdog +service .* RUNNING ",
         r"\(complete\)",
+        *judged["explained"],
         r"phase 1 is done",
         r"builder: claim\(1 M1\)",
-        *judged,
+        *judged["pushed"],
         r"builder: status\(1\): ## DONE",
         rf"\$ {command} down\n",
         r"# anybody's cold clone",
@@ -160,6 +168,25 @@ def _tells_the_whole_story(text: str, template: str, pin: str, command: str) -> 
         at = found.end()
     assert "Traceback" not in text
     assert set(re.findall(r"^\[exit (\d+)\]$", text, re.MULTILINE)) == {"0"}
+
+
+@pytest.mark.parametrize("how", ["--engine", "--flake"])
+def test_a_registered_projects_pin_can_be_moved_and_taken_back(
+    operator: Operator, engine: EngineSource, how: str
+) -> None:
+    operator.types(f"loops new recipes --register . {how} {TAG} --engine-url {engine.bare}")
+    operator.types("git config --global user.name Somebody && git config --global user.email somebody@example.org")
+    operator.types("git config --global protocol.file.allow always")
+    operator.types("loops fleet validate")
+
+    operator.types("loops fleet update recipes --to main")
+    moved = operator.types("loops fleet get recipes").text
+    operator.types("loops fleet update recipes --undo")
+    back = operator.types("loops fleet get recipes").text
+
+    assert engine.head in moved
+    assert engine.tagged in back
+    operator.types("loops fleet validate")
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ class Live:
         else:
             for program in ("launch.py", "launch-orchestrator.py", "launch-assistant.py"):
                 self.run("stop", program=program)
-        self._tmux("kill-server")  # a session that a test has added
+        self.tmux("kill-server")  # a session that a test has added
         deadline = time.monotonic() + PATIENCE
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(GLANCE)
@@ -219,13 +219,17 @@ class Live:
         return found
 
     def _panes(self) -> str:
-        return self._tmux("list-panes", "-a", "-F", "#{session_name}\t#{pane_pid}")
+        return self.tmux("list-panes", "-a", "-F", "#{session_name}\t#{pane_pid}")
 
-    def _tmux(self, *words: str) -> str:
+    def tmux(self, *words: str) -> str:
         """Say something to its tmux server; "" when there is none."""
         command = ["tmux", "-S", self.tmux_socket, *words]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=PATIENCE, check=False)
         return done.stdout if done.returncode == 0 else ""
+
+    def git(self, clone: str, *words: str) -> None:
+        """Run git in one of its repositories."""
+        _git(self.root / clone, *words)
 
     # ---- what its agents remember ------------------------------------------------------------------------------------
 
@@ -234,6 +238,13 @@ class Live:
         state = self.log_dir / "state" / f"{name}.id"
         path = state if self.form == ENGINE else self.source / f".{name}-session-id"
         return path.read_text().strip() if path.exists() else ""
+
+    def kickoffs(self) -> dict[tuple[str, str], str]:
+        """What its own program would start the loops with, by phase and agent; nothing is started."""
+        words = [sys.executable, "-c", _KICKOFFS[self.form]]
+        done = subprocess.run(words, cwd=self.source, env=self.env, capture_output=True, text=True, timeout=PATIENCE)
+        assert done.returncode == 0, done.stderr
+        return {(phase, agent): text for phase, agent, text in json.loads(done.stdout)}
 
     def memory(self, name: str) -> Path:
         """Where claude itself keeps the conversation that an agent had before the first start."""
@@ -300,6 +311,26 @@ def launchers_live(root: Path) -> Live:
     return _finished(live)
 
 
+_KICKOFFS = {
+    ENGINE: """\
+import agents, json
+class Each(agents.Project):
+    phase = None
+project, found = Each("agents.toml"), []
+for project.phase in project.phases:
+    found += [[project.phase["id"], a["name"], project.text(a)] for a in project.agents() if a["kind"] == "loop"]
+print(json.dumps(found))
+""",
+    LAUNCHERS: """\
+import json, launch
+print(json.dumps([[p[0], r, launch.build_loop_kickoff(r, *p)] for p in launch.phases() for r, _, _ in launch.LOOPS]))
+""",
+}
+_LOGINS = {
+    "secrets.env": "REGISTRY_TOKEN=nothing-real\n",
+    ".claude/.credentials.json": '{"claudeAiOauth": {"accessToken": "nothing-real", "expiresAt": 4102444800000}}\n',
+    ".local/share/opencode/auth.json": '{"anthropic": {"type": "api", "key": "nothing-real"}}\n',
+}
 _PAST_LIMIT = '{"until": "2026-06-13T15:00:45Z", "probes": 1, "looks": 4}\n'
 
 
@@ -321,8 +352,11 @@ def _common(root: Path, form: str) -> Live:
     for phase in PLAN:
         (live.source / phase.plan).write_text(phase.text)
     (live.source / "plan-now.md").symlink_to(PLAN[AT].plan)
-    (root / "home" / "secrets.env").write_text("REGISTRY_TOKEN=nothing-real\n")
-    (root / "home" / "secrets.env").chmod(0o600)
+    for name, text in _LOGINS.items():
+        login = root / "home" / name
+        login.parent.mkdir(parents=True, exist_ok=True)
+        login.write_text(text)
+        login.chmod(0o600)
     for name, id in IDS.items():
         entry = {"at": "2026-06-12T05:41:00Z", "event": "started", "pid": 1, "program": "claude", "model": SONNET}
         line = json.dumps({**entry, "agent": name}) + "\n"

@@ -5,23 +5,26 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from loops import config
 from loops.projects.deployment.reading import read
 from loops.projects.parity.compare import compare
-from loops.projects.parity.comparison import Verdict
+from loops.projects.parity.comparison import Comparison, Verdict
 from operator_shell import Operator
 
-from .live_deployment import Live, engine_live
-from .planted import LIVE, PLANTED, SEVERAL, STAGED, Edit, Findings, Planted, at, dropped, phase, planted
+from .conftest import MAKERS
+from .live_deployment import ENGINE, LAUNCHERS, Live
+from .planted import LIVE, NO_DIFFERENCE, OF_LAUNCHERS, PLANTED, SEVERAL, STAGED, UNTOLD
+from .planting import Edit, Findings, Planted, at, dropped, phase, planted
 
 TODAY = date(2026, 6, 14)
+CASES = [(form, plant) for form, table in ((ENGINE, PLANTED), (LAUNCHERS, OF_LAUNCHERS)) for plant in table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,36 +34,45 @@ class Pair:
     live: Live
     staged: Path
 
+    def comparison(self) -> Comparison:
+        return compare(read(str(self.live.source)), read(str(self.staged)), (), TODAY)
+
     def bad(self) -> Findings:
         """What keeps parity from being reached now, by place."""
-        compared = compare(read(str(self.live.source)), read(str(self.staged)), (), TODAY)
-        return {str(finding.place): finding.verdict.value for finding in compared.findings if finding.verdict.bad}
-
-
-def found(told: dict[str, Any]) -> Findings:
-    """The bad findings of the command's JSON."""
-    return {each["place"]: each["class"] for each in told["findings"] if each["class"].isupper()}
+        return {str(each.place): each.verdict.value for each in self.comparison().findings if each.verdict.bad}
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    """One migration for the whole table; each difference is planted, and taken away again."""
+def pairs() -> Iterator[Callable[[str], Pair]]:
+    """One migration of each form for the whole table; each difference is planted, and taken away again."""
     root = Path(tempfile.mkdtemp(prefix="ld-", dir="/tmp"))
-    live = engine_live(root / "srv")
     person = Operator(root)
-    person.types(f"loops migrate {live.source} --to {root / 'staged'}")
-    yield Pair(live, root / "staged")
+
+    @cache
+    def made(form: str) -> Pair:
+        live = MAKERS[form](root / form)
+        person.types(f"loops migrate {live.source} --to {root / 'staged'}-{form}")
+        return Pair(live, root / f"staged-{form}")
+
+    yield made
     person.leaves()
     shutil.rmtree(root)
 
 
-def test_nothing_is_bad_after_the_migration(pair: Pair):
-    compared = compare(read(str(pair.live.source)), read(str(pair.staged)), (), TODAY)
+@pytest.fixture
+def pair(pairs: Callable[[str], Pair]) -> Pair:
+    """That of the earlier engine."""
+    return pairs(ENGINE)
 
-    assert pair.bad() == {}
+
+@pytest.mark.parametrize("form", MAKERS)
+def test_nothing_is_bad_after_the_migration(pairs: Callable[[str], Pair], form: str):
+    compared = pairs(form).comparison()
+
+    assert pairs(form).bad() == {}
     assert sum(finding.verdict is Verdict.SAME for finding in compared.findings) > 200
-    assert {str(f.place) for f in compared.findings if f.verdict is Verdict.EXPECTED} == {
-        "loop: log_dir",
+    assert {str(each.place) for each in compared.findings if each.verdict is Verdict.EXPECTED} == {
+        *(["loop: log_dir"] if form == ENGINE else []),
         "loop: phase index",
         "loop: complete",
         "agent orchestrator: conversation",
@@ -69,8 +81,9 @@ def test_nothing_is_bad_after_the_migration(pair: Pair):
     }
 
 
-@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.name)
-def test_a_planted_difference_is_found_and_nothing_else(pair: Pair, plant: Planted):
+@pytest.mark.parametrize(("form", "plant"), CASES, ids=[f"{form}: {plant.name}" for form, plant in CASES])
+def test_a_planted_difference_is_found_and_nothing_else(pairs: Callable[[str], Pair], form: str, plant: Planted):
+    pair = pairs(form)
     root = pair.live.source if plant.live else pair.staged
 
     with planted(root, plant.edit):
@@ -79,16 +92,49 @@ def test_a_planted_difference_is_found_and_nothing_else(pair: Pair, plant: Plant
     assert pair.bad() == {}, "it was not taken away"
 
 
-def test_there_are_more_than_forty_planted_differences_of_all_kinds():
+@pytest.mark.parametrize("name", UNTOLD)
+def test_what_the_launchers_do_not_tell_is_listed_as_not_compared(pairs: Callable[[str], Pair], name: str):
+    pair = pairs(LAUNCHERS)
+    plant = next(plant for plant in STAGED if plant.name == name)
+
+    with planted(pair.staged, plant.edit):
+        gaps = {str(gap.place) for gap in pair.comparison().gaps}
+
+    assert plant.finds.keys() <= gaps
+
+
+@pytest.mark.parametrize(("name", "edit"), NO_DIFFERENCE, ids=[name for name, _ in NO_DIFFERENCE])
+def test_what_changes_nothing_of_what_runs_is_no_difference(pairs: Callable[[str], Pair], name: str, edit: Edit):
+    pair = pairs(LAUNCHERS)
+
+    with planted(pair.live.source, edit):
+        assert pair.bad() == {}, name
+
+
+def test_there_are_more_than_forty_planted_differences_of_each_form():
     assert len(STAGED) + len(LIVE) + 1 == len(PLANTED) == len({plant.name for plant in PLANTED})
     assert len(PLANTED) > 40
+    assert len(OF_LAUNCHERS) == len({plant.name for plant in OF_LAUNCHERS}) > 40
     assert len(SEVERAL.finds) == 4
 
 
-def test_nobody_is_isolated_who_was_not(pair: Pair):
-    agents = config.load(str(pair.staged / "agents.toml")).agents
+@pytest.mark.parametrize("form", MAKERS)
+def test_nobody_is_isolated_who_was_not(pairs: Callable[[str], Pair], form: str):
+    agents = config.load(str(pairs(form).staged / "agents.toml")).agents
 
     assert {name: agents[name].isolate for name in ("builder", "adversary")} == {"builder": False, "adversary": False}
+
+
+@pytest.mark.parametrize("form", MAKERS)
+def test_a_staged_kickoff_is_what_the_live_program_says(pairs: Callable[[str], Pair], form: str):
+    pair = pairs(form)
+    said = pair.live.kickoffs()
+
+    rendered = read(str(pair.staged)).kickoffs
+
+    assert rendered is not None
+    assert len(said) == 38
+    assert {place: text.strip() for place, text in rendered.items()} == {p: text.strip() for p, text in said.items()}
 
 
 def test_the_command_names_what_is_planted_and_says_so_by_its_exit_code(pair: Pair, tmp_path: Path):
@@ -102,7 +148,7 @@ def test_the_command_names_what_is_planted_and_says_so_by_its_exit_code(pair: Pa
     person.leaves()
     assert "DIFFERENT" not in clean.text
     assert "MISSING" not in clean.text
-    assert found(told) == SEVERAL.finds
+    assert {each["place"]: each["class"] for each in told["findings"] if each["class"].isupper()} == SEVERAL.finds
     assert all(place in shown.text for place in SEVERAL.finds)
 
 

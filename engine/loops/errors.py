@@ -20,7 +20,7 @@ class UsageError(LoopsError):
 
 
 class ConfigError(LoopsError):
-    """agents.toml is missing, unreadable or against the schema.  Exit code 3."""
+    """agents.toml or fleet.toml is missing, unreadable or against the schema.  Exit code 3."""
 
     exit_code = 3
 

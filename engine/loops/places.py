@@ -40,7 +40,9 @@ def _find(name: str, named: str | None, start: str | None) -> str:
     here = os.path.realpath(start or os.getcwd())
     while True:
         candidate = os.path.join(here, name)
-        if os.path.isfile(candidate):
+        if os.path.lexists(
+            candidate
+        ):  # unreadable, or a link into nothing: that is told, and no other file is taken for it
             return candidate
         parent = os.path.dirname(here)
         if parent == here:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
+
+_OURS = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 def tell(message: str) -> None:
@@ -21,6 +24,11 @@ def tell(message: str) -> None:
             sock.sendto(message.encode(), address)
         except OSError:
             return  # the manager is busy or gone: never a reason to stop
+
+
+def left_out(environment: Mapping[str, str]) -> dict[str, str]:
+    """*environment* for a process that the service manager has not started, and must not hear."""
+    return {key: value for key, value in environment.items() if key not in _OURS}
 
 
 def watchdog_interval() -> float | None:

@@ -76,7 +76,7 @@ def test_alone_it_claims_and_marks_in_one_turn_and_mends_what_the_engine_refuses
     solo.start(KICKOFF)
     solo.wait_turn()
     lied = project.show("src/1.py")
-    solo.nudge("[nudge n1] Phase 1 is not done: the checks fail. It is refused")
+    solo.nudge("[nudge n1] Phase 1 is not done: the phase's checks fail at 0123456789: ./check.sh 1")
 
     assert lied != project.show("src/1.py")
     assert [subject for subject in project.subjects() if not subject.startswith("feat(")] == [

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from loops.projects.cutover.plan import Plan
     from loops.projects.cutover.position import Position
     from loops.projects.cutover.record import Places
+    from loops.projects.cutover.rehearsal import Asked
 
 REHEARSAL = "LOOPS_REHEARSAL"
 """Set in the namespace of a rehearsal: only there is nobody asked."""
@@ -144,34 +145,60 @@ def _told(position: Position, made: Plan, *, back: bool) -> Answer:
 
 
 def rehearse(args: argparse.Namespace) -> Answer:
-    """Do the same on a copy in a namespace of its own."""
-    from loops.projects.cutover.rehearsal import rehearse as play  # type: ignore[import-not-found]
+    """Do the same on a copy in namespaces of its own."""
+    from loops.projects.cutover import rehearsal
 
+    # No service manager runs in there: the unit's own commands are played, and nothing is installed.
+    args.unit = _unit_file(args)
     made, places = _made(args)
-    verdict = play(made, _words(args), places, every=args.back, keep=args.keep, say=_progress(args))
+    asked = _asked(args, made)
+    verdict = rehearsal.rehearse(asked, places, _progress(args))
     facts = {
         "passed": verdict.passed,
-        "rounds": [{"name": each.name, "course": each.course, "seconds": each.seconds} for each in verdict.rounds],
+        "rounds": [
+            {"name": each.name, "course": each.course, "seconds": each.seconds, "good": each.good, "why": each.why}
+            for each in verdict.rounds
+        ],
         "transcript": verdict.transcript,
         "left_out": list(verdict.left_out),
         "measured": dict(verdict.measured),
+        "why": verdict.why,
     }
     return Answer(facts, verdict.lines(), 0 if verdict.passed else 1)
 
 
+def _unit_file(args: argparse.Namespace) -> str:
+    if not args.unit or "/" in args.unit:
+        return str(args.unit)
+    made, _ = _made(args)
+    return made.ground.unit_file
+
+
+def _asked(args: argparse.Namespace, made: Plan) -> Asked:
+    """What the rehearsal copies, and which programs the agents of both sides are."""
+    from loops import config as configuration
+    from loops.projects.cutover import acts, ground, live_state, rehearsal
+
+    live = acts.read_live(made.ground)
+    config = configuration.load(made.ground.staged_config)
+    folders = [each.dir for each in live.members if each.dir] + [each.dir for each in config.agents.values()]
+    folders += [os.path.dirname(path) for path in live_state.find(live).paths()]
+    programs = [settings["bin"] for settings in (live.clis or {}).values() if settings.get("bin")]
+    programs += [each.bin for each in config.backends.values() if each.bin and " " not in each.bin]
+    search = dict(ground.read_unit(made.ground.unit_file).env).get("PATH", "")
+    return rehearsal.Asked(
+        made,
+        rehearsal.directories(folders, [os.path.abspath(each) for each in args.also]),
+        tuple(dict.fromkeys(programs)),
+        search or os.environ.get("PATH", os.defpath),
+        tuple(acts.reached(live).conversations.values()),
+        args.back,
+        args.keep,
+    )
+
+
 def _progress(args: argparse.Namespace) -> Any:
     return lambda line: print(line, file=sys.stderr if args.json else sys.stdout, flush=True)
-
-
-def _words(args: argparse.Namespace) -> list[str]:
-    """The operator's words as `run` takes them."""
-    words = ["--soak", str(args.soak)]
-    for name in ("stop", "start"):
-        for each in getattr(args, f"live_{name}"):
-            words += [f"--live-{name}", each]
-    for option, value in (("--live-status", args.live_status), ("--unit", args.unit), ("--tmux", args.tmux)):
-        words += [option, value] if value else []
-    return [*words, *(["--user"] if args.user else [])]
 
 
 # ---- the runbook's own commands ----------------------------------------------------------------------------------------
@@ -235,6 +262,7 @@ def _made(args: argparse.Namespace) -> tuple[Plan, Places]:
         args.user,
         args.tmux,
         args.soak,
+        args.allow,
     )
     standing, words, notes = ground.survey(live, reading.read(path), asked, staged_config=path, log_dir=log_dir)
     measured = record.read_json(places.times) or {}

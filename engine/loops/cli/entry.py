@@ -27,7 +27,7 @@ exit codes:
   0    done
   1    failed; the message says what helps
   2    wrong words: an unknown verb, option, agent or phase
-  3    agents.toml is missing, unreadable or wrong
+  3    agents.toml or fleet.toml is missing, unreadable or wrong
   4    a claim or verdict was refused; nothing was written or pushed
   5    the journal is broken, or somebody else is its writer
   6    a session, the holder or the supervisor could not be reached, started or ended
@@ -114,7 +114,7 @@ def run(words: Sequence[str]) -> int:
 
 def _call(words: Sequence[str]) -> int:
     try:
-        args = parser().parse_args(list(words))
+        args = _parsed(words)
     except SystemExit as done:  # --help and --version have printed
         return int(done.code or 0)
     for name, default in (("config", None), ("json", False)):
@@ -132,6 +132,17 @@ def _call(words: Sequence[str]) -> int:
         for line in answer.lines:
             print(line)
     return answer.code
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The words with their meaning.  Of a verb that ``gathers`` words into a list, options may stand among them."""
+    whole = parser()
+    args, left = whole.parse_known_args(list(words))
+    if hasattr(args, "gathers") and not any(word.startswith("-") for word in left if word != "-"):
+        getattr(args, args.gathers).extend(left)
+    elif left:
+        whole.error(f"unrecognized arguments: {' '.join(left)}")
+    return args
 
 
 def _take_any_text() -> None:

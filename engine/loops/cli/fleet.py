@@ -32,26 +32,30 @@ def validate(args: argparse.Namespace) -> Answer:
 
 
 def show_all(args: argparse.Namespace) -> Answer:
-    """One line a project, from the file alone."""
-    from loops.config.fleet import load_fleet
+    """One line a project, from the file alone; what is wrong with one hides no other."""
+    from loops.config import ConfigProblems
+    from loops.config.fleet import read_fleet
 
-    fleet = load_fleet(find_fleet(args.fleet))
+    reading = read_fleet(find_fleet(args.fleet))
+    fleet = reading.fleet
     facts = [_entry(fleet, each) for each in fleet.projects]
     rows = [("NAME", "ENABLED", "HARNESS", "REF", "LOCATION")]
     for each, fact in zip(fleet.projects, facts, strict=True):
         place = each.location if fact["there"] else f"{each.location} (not there)"
         rows.append((each.name, _word(each.enabled), printable(each.harness), each.ref or "-", printable(place)))
     lines = columns(rows) if facts else [f"{fleet.path}: no projects; `loops fleet add` enters one"]
-    return Answer({"path": fleet.path, "projects": facts, "notes": list(fleet.notes)}, lines)
+    problems = [str(each) for each in ConfigProblems(reading.problems).problems]
+    lines += [f"! {problem}" for problem in problems]
+    answer = {"path": fleet.path, "projects": facts, "notes": list(fleet.notes), "problems": problems}
+    return Answer(answer, lines, ConfigProblems.exit_code if problems else 0)
 
 
 def get(args: argparse.Namespace) -> Answer:
     """Everything about one project."""
-    from loops.config.fleet import load_fleet
+    from loops.config.fleet import load_entry
     from loops.projects.fleet.survey import look
 
-    fleet = load_fleet(find_fleet(args.fleet))
-    entry = fleet.entry(args.name)
+    fleet, entry = load_entry(find_fleet(args.fleet), args.name)
     sight = look(fleet, entry)
     facts = {
         **_entry(fleet, entry),
@@ -132,9 +136,9 @@ def _told(args: argparse.Namespace, report: Report) -> Answer:
     lines += [f"note: {note}" for note in report.notes]
     if report.running:
         lines.append(
-            f"note: the project runs (supervisor {report.running}): it goes on with the engine that it was started with, but "
-            "what that starts anew comes from the new one; `loops watchdog --takeover` in the project, or a restart of "
-            "its service, makes them one"
+            f"note: the project runs (supervisor {report.running}), with the engine that its supervisor was started with: "
+            "where that is the project's own, `loops watchdog --takeover` there, or a restart of its service, brings the "
+            "new one, and no agent notices"
         )
     if report.commit:
         lines.append(f"{report.root}: committed {report.commit[:12]}; push it where the project's remote is")

@@ -11,6 +11,7 @@ from loops.cli.answer import Answer, columns
 from loops.errors import LoopsError, SessionError, UsageError
 from loops.places import find_fleet
 from loops.projects.fleet.roster import Listed, Roster, roster
+from loops.sessions.text import printable
 
 if TYPE_CHECKING:
     from loops.cli.project import Project
@@ -47,7 +48,7 @@ def _look(path: str) -> tuple[dict[str, Any], str]:
     lines = columns([fleet.HEAD, *(fleet.cells(line) for line in found.lines)])
     if any(line.as_of and line.phases for line in found.lines):
         lines.append("* as the journal's last snapshot has it")
-    lines += [f"! {problem}" for problem in found.problems]
+    lines += [f"! {printable(problem)}" for problem in found.problems]
     return facts, "\n".join([*lines, fleet.counts(found.lines)]) + "\n"
 
 
@@ -135,7 +136,7 @@ def _each(
             _print(args, fate)
     good, bad = sum(fate.ok is True for fate in done), sum(fate.ok is False for fate in done)
     problems = [] if args.names else list(known.problems)
-    lines = [f"! {problem}" for problem in problems]
+    lines = [f"! {printable(problem)}" for problem in problems]
     lines.append(
         f"{good} of {good + bad} projects"
         + (f"; {len(done) - good - bad} left alone" if len(done) - good - bad else "")
@@ -153,7 +154,7 @@ def _safely(act: Callable[[Listed], Fate], listed: Listed) -> Fate:
 
 def _print(args: argparse.Namespace, fate: Fate) -> None:
     if not args.json:
-        first, *more = fate.text.splitlines() or [""]
+        first, *more = [printable(line) for line in fate.text.splitlines()] or [""]
         mark = "FAIL" if fate.ok is False else "ok  " if fate.ok else "-   "
         print("\n".join([f"{mark}  {fate.name}: {first}", *(f"      {line}" for line in more)]), flush=True)
 
@@ -188,7 +189,7 @@ def _start(project: Project, place: CrewPlace | None) -> None:
     if place is None or installed.find(project.config_path) is not None:
         start_supervisor(project)
         return
-    crew_process.bring(project.config_path, project.config().log_dir, place)
+    crew_process.bring(project.config_path, place)
 
 
 def _ensure_crew(place: CrewPlace, wanted: Sequence[Listed]) -> None:
@@ -221,7 +222,7 @@ def watchdog(args: argparse.Namespace) -> int:
         raise UsageError("the watchdog runs in the foreground; `loops fleet status --json` has facts")
     path = find_fleet(args.fleet)
     roster(path)  # says best what is wrong with the path
-    code = process.run(path, all=True)
+    code = process.run(path, all=True, take_over=args.takeover)
     if code == TAKEN:
         pid = processes.lock_owner(CrewPlace(path).lock)
         raise SessionError(f"the process {pid or 'of another user'} supervises the projects of {path} already")
@@ -245,7 +246,7 @@ def doctor(args: argparse.Namespace) -> Answer:
     rows = []
     for each in found:
         finding = each.finding
-        text = f"{finding.text} -> {finding.remedy}" if finding.remedy else finding.text
+        text = printable(f"{finding.text} -> {finding.remedy}" if finding.remedy else finding.text)
         rows.append((finding.level.value, _whose(each.projects), finding.check, text))
     shown = [row for row in rows if row[0] != Level.OK.value or row[1] == "-"]
     good = sum(row[0] == Level.OK.value for row in rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from dataclasses import replace
 
 from loops.cli.answer import Answer
 from loops.config.model import Config
@@ -18,7 +19,7 @@ from loops.supervisor.table import printable
 def claim(args: argparse.Namespace) -> Answer:
     """Claim the gate, or give every reason against it."""
     directory = os.getcwd()
-    claimed = gates.claim(directory, _work(args, directory), _gate(args), time.time())
+    claimed = gates.claim(directory, *_asked(args, directory), time.time())
     done = claimed.published
     facts = {"commit": done.sha, "subject": done.subject, "document": done.document, "again": claimed.again}
     line = f"{done.sha[:10]} {printable(done.subject)}"
@@ -28,26 +29,23 @@ def claim(args: argparse.Namespace) -> Answer:
 def check(args: argparse.Namespace) -> Answer:
     """Say whether the gate could be claimed."""
     directory = os.getcwd()
-    work = _work(args, directory)
-    seen = gates.check(directory, work, _gate(args), time.time())
+    seen = gates.check(directory, *_asked(args, directory), time.time())
     claimed = seen.standing.sha if seen.standing is not None else None
     facts = {"label": args.label, "claimed": claimed, "fields": dict(seen.fields)}
     told = f"is claimed already, in {claimed[:10]}" if claimed else "can be claimed"
     return Answer(facts, [f"{args.label} {told}: the tree is clean and pushed, STATUS says all, the backlog is done"])
 
 
-def _gate(args: argparse.Namespace) -> gates.Gate:
+def _asked(args: argparse.Namespace, directory: str) -> tuple[WorkList, gates.Gate]:
+    """The list and the gate.  The project's own words hold in a clone of its own, not in one that only lies below it."""
     given = {"WHAT": args.what, "HOW": args.how, "EXPECTED": args.expected, "WHERE": args.where}
-    return gates.Gate(args.label, {k: v for k, v in given.items() if v}, args.box, os.environ.get("LOOPS_AGENT", ""))
-
-
-def _work(args: argparse.Namespace, directory: str) -> WorkList:
-    """That of the project, if the clone is one of its own; a clone that only lies somewhere below it is not."""
-    wanted = args.phase or os.environ.get("LOOPS_PHASE", "")
+    gate = gates.Gate(args.label, {name: text for name, text in given.items() if text}, args.box)
+    phase = args.phase or os.environ.get("LOOPS_PHASE", "")
     config = _config(args, directory)
     if config is None:
-        return work_list(directory, wanted, None)
-    return work_list(directory, wanted, config.loop.handoff, config.loop.phases)
+        return work_list(directory, phase, None), gate
+    work = work_list(directory, phase, config.loop.handoff, config.loop.phases)
+    return work, replace(gate, agent=os.environ.get("LOOPS_AGENT", ""))
 
 
 def _config(args: argparse.Namespace, directory: str) -> Config | None:

@@ -125,10 +125,14 @@ def end(project: Project, names: Sequence[str], seconds: float, tell: Callable[[
     Raises:
         LoopsError: an unknown name, or something still lives after *seconds*.
     """
+    from loops.supervisor import departing
+
     deadline = time.monotonic() + seconds
     status = project.ask("status")
     if status is None and names:
         check_names(names, project.config().agents)
+    if status is None and not names:
+        departing.cancel(project.runtime, project.config_path)
     if status is None and not _holder_lives(project):
         return None
     if status is None:  # a holder without its supervisor: bring that up only to end everything in good order

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 from dataclasses import replace
 from functools import partial
 
@@ -36,6 +38,8 @@ def new(args: argparse.Namespace) -> Answer:
     from loops.projects import new_registration
 
     fleet = find_fleet(args.register)
+    if not fleet.endswith(".toml") and not os.path.lexists(fleet):
+        raise UsageError(f"--register {args.register}: is not there; a new fleet is made where the name ends in .toml")
     order = replace(order, neighbours=new_registration.neighbours_in(fleet))
     made = making.create(order, partial(new_registration.register, fleet))
     return _told(order, made, fleet)
@@ -47,7 +51,7 @@ def _told(order: making.Order, made: making.Made, fleet: str) -> Answer:
         lines.append("engine not pinned: the installed `loops` runs it (--engine REF or --flake REF pins one)")
     else:
         lines.append(f"engine pinned at {made.pin.commit} ({made.pin.ref})")
-        if order.engine is Kind.SUBMODULE and made.pin.url.startswith("/"):
+        if made.pin.url.startswith(("/", "file:")):
             lines.append(
                 f"note: its URL is a path of this machine ({made.pin.url}); --engine-url names one for everybody"
             )
@@ -74,7 +78,7 @@ def _steps(order: making.Order, made: making.Made) -> list[str]:
     setup = ["engine/dev setup"] if order.engine is Kind.SUBMODULE else []
     clones = [f"git clone URL work/{agent}" for agent in AGENTS[order.template]]
     return [
-        f"cd {made.root}",
+        f"cd {shlex.quote(made.root)}",
         *setup,
         *clones,
         "$EDITOR plans/plan-phase1.md agents.toml",

@@ -42,14 +42,14 @@ def _compared(args: argparse.Namespace) -> Comparison:
     from loops.projects.parity.sources import read_staged
     from loops.projects.parity.together import together
 
-    if not args.live and not args.live_command:
+    if len(args.sides) < (1 if args.live_command else 2):
         raise UsageError("name LIVE and STAGED, or STAGED and a --live-command; `loops parity --help` shows how")
-    if args.live.count("-") + (args.staged == "-") > 1:
+    if args.sides.count("-") > 1:
         raise UsageError("standard input can be read once: capture the other status into a file")
     rules = load_rules(args.allow) if args.allow else ()
     today = args.date or datetime.now(UTC).date()
     live = list(_live(args))
-    staged = read_staged(args.staged)
+    staged = read_staged(args.sides[-1])
     found = together([compare(each, staged, rules, today) for each in live])
     return looked(found, live, staged)
 
@@ -58,9 +58,9 @@ def _live(args: argparse.Namespace) -> list[Deployment]:
     from loops.projects.parity.sources import Surroundings, read_asked, read_live
 
     around = Surroundings(args.unit, args.env, dict(args.set))
-    found = [read_live(source, around) for source in args.live]
+    found = [read_live(source, around) for source in args.sides[:-1]]
     if args.live_command:
-        found.append(read_asked(args.live_command, within=args.within, trusted=args.trust_command))
+        found.append(read_asked(args.live_command, around, within=args.within, trusted=args.trust_command))
     return found
 
 

@@ -1,4 +1,4 @@
-"""agents.toml: checked against its schema, then frozen facts.
+"""agents.toml and fleet.toml: checked against their schemas, then frozen facts.
 
 What is needed is imported when it is first asked for, so that a start from the cache pays for the cache alone.
 """

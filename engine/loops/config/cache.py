@@ -5,7 +5,9 @@ Standard library only, and little of it: the quickest commands start here.
 
 from __future__ import annotations
 
+import json
 import os
+from typing import Any
 
 import loops
 from loops import resources
@@ -20,6 +22,21 @@ def made_from(path: str, about: os.stat_result, schema: str = "agents") -> dict[
         "engine": loops.__version__,
         "schema": [contract.st_size, contract.st_mtime_ns],
     }
+
+
+def refused_path(cache_path: str) -> str:
+    """Where stands why a file was refused, beside its cache."""
+    return f"{cache_path}.refused"
+
+
+def refusal(path: str, cache_path: str) -> str:
+    """Return why the file at *path*, as it is now, was refused when it was last checked; "" when it was not."""
+    try:
+        with open(refused_path(cache_path), "rb") as file:
+            kept: dict[str, Any] = json.loads(file.read())
+        return str(kept["why"]) if kept["made_from"] == made_from(path, os.stat(path)) else ""
+    except (OSError, ValueError, TypeError, KeyError):
+        return ""
 
 
 def write(cache_path: str, raw: bytes) -> None:

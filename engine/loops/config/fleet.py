@@ -7,8 +7,8 @@ note for people, unless it is nearly the name of a known one.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from loops.config.problems import ConfigProblems, DocPath, Problem, Value, nearest
 from loops.config.toml_file import TomlFile, parse_toml, read_bytes, spoken, too_deep
@@ -54,9 +54,14 @@ class Fleet:
         for each in self.projects:
             if each.name == name:
                 return each
-        known = ", ".join(each.name for each in self.projects) or "none"
-        hint = nearest(name, [each.name for each in self.projects])
-        raise UsageError(f"{self.path}: there is no project {name!r}{hint}; known: {known}")
+        raise no_such_project(self.path, name, [each.name for each in self.projects])
+
+
+def no_such_project(path: str, name: str, known: Sequence[str]) -> UsageError:
+    """Return the error that the file at *path* names none called *name*, with the nearest of those *known*."""
+    return UsageError(
+        f"{path}: there is no project {name!r}{nearest(name, known)}; known: {', '.join(known) or 'none'}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,27 @@ class Reading:
     problems: tuple[Problem, ...]
     places: tuple[DocPath, ...]
     """Where each of the fleet's projects stands in the document."""
+    broken: frozenset[DocPath] = frozenset()
+    """The tables of projects that have mistakes."""
 
     def problem(self, number: int, key: str, message: str) -> Problem:
         """Return *message* about the *key* of the fleet's project *number*, from 0."""
         return self.file.problem((*self.places[number], key), message)
+
+    def entry(self, name: str) -> Entry:
+        """Return the project called *name*; mistakes of others are no hindrance.
+
+        Raises:
+            ConfigProblems: its own table has mistakes.
+            UsageError: there is none.
+        """
+        tables = self.file.document.get("project", [])
+        if any(
+            isinstance(tables[int(place[1])], dict) and tables[int(place[1])].get("name") == name
+            for place in self.broken
+        ):
+            raise ConfigProblems(self.problems)
+        return self.fleet.entry(name)
 
 
 def load_fleet(path: str) -> Fleet:
@@ -81,6 +103,17 @@ def load_fleet(path: str) -> Fleet:
     if reading.problems:
         raise ConfigProblems(reading.problems)
     return reading.fleet
+
+
+def load_entry(path: str, name: str) -> tuple[Fleet, Entry]:
+    """Read the file at *path* for the project called *name* alone; mistakes of others are no hindrance.
+
+    Raises:
+        ConfigProblems: the file is not TOML, or this project's table has mistakes.
+        UsageError: there is no such project.
+    """
+    reading = read_fleet(path)
+    return reading.fleet, reading.entry(name)
 
 
 def read_fleet(path: str) -> Reading:
@@ -100,30 +133,33 @@ def parse_fleet(path: str, raw: bytes) -> Reading:
 
     file = parse_toml(path, raw)
     try:
-        misread, others = fleet_rules.breaches(file.document)
+        unfit, others = fleet_rules.breaches(file.document)
     except RecursionError:
         raise too_deep(path) from None
-    problems = dict.fromkeys(file.problem(place, message) for place, message in (*misread, *others))
-    return _reading(file, tuple(problems), {place for place, _ in misread})
+    found = dict.fromkeys((*unfit, *others))
+    reading = _reading(file, tuple(file.problem(*each) for each in found), {place for place, _ in unfit})
+    return replace(
+        reading, broken=frozenset(place[:2] for place, _ in found if len(place) > 1 and place[0] == "project")
+    )
 
 
-def _reading(file: TomlFile, problems: tuple[Problem, ...], misread: set[DocPath]) -> Reading:
+def _reading(file: TomlFile, problems: tuple[Problem, ...], unfit: set[DocPath]) -> Reading:
     entries: dict[DocPath, Entry] = {}
-    tables = [] if ("project",) in misread else file.document.get("project", [])
+    tables = [] if ("project",) in unfit else file.document.get("project", [])
     for index, table in enumerate(tables):
         place: DocPath = ("project", index)
-        sound = {} if place in misread else {key: table[key] for key in table if not _is_in((*place, key), misread)}
+        sound = {} if place in unfit else {key: table[key] for key in table if not _is_in((*place, key), unfit)}
         if "name" in sound and "location" in sound:
             entries[place] = _entry(sound)
-    about = {} if ("fleet",) in misread or ("fleet", "version") in misread else file.document.get("fleet", {})
+    about = {} if ("fleet",) in unfit or ("fleet", "version") in unfit else file.document.get("fleet", {})
     version = about.get("version", 1)
     fleet = Fleet(file.path, tuple(entries.values()), version, tuple(_notes(file, version)))
     return Reading(file, fleet, problems, tuple(entries))
 
 
-def _is_in(place: DocPath, misread: set[DocPath]) -> bool:
-    """Whether something at or below *place* was misread."""
-    return any(each[: len(place)] == place for each in misread)
+def _is_in(place: DocPath, unfit: set[DocPath]) -> bool:
+    """Whether something at or below *place* must not be taken."""
+    return any(each[: len(place)] == place for each in unfit)
 
 
 def _entry(table: Mapping[str, Value]) -> Entry:

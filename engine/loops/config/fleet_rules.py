@@ -30,19 +30,17 @@ _PLAIN = {
 
 
 def breaches(document: Mapping[str, Value]) -> tuple[list[Breach], list[Breach]]:
-    """Return what the schema refuses in *document*, and what else is wrong."""
+    """Return what must not be taken from *document*, since the schema refuses it or it is a secret; and what else is wrong."""
     typos = list(_typos(document))
-    misread: list[Breach] = []
+    unfit: list[Breach] = []
     if not is_plain(document):
         from loops.config import contract
 
         misspelt = {(*place[:-1], meant) for place, meant, _ in typos}
         found = contract.breaches(document, "fleet")
-        misread = [each for each in found if not (each[0] in misspelt and each[1].startswith("is missing"))]
-    others = [(place, message) for place, _, message in typos]
-    others += _repeated_names(document)
-    others += _values(document, {place for place, _ in misread})
-    return misread, others
+        unfit = [each for each in found if not (each[0] in misspelt and each[1].startswith("is missing"))]
+    unfit += list(_values(document, {place for place, _ in unfit}))
+    return unfit, [*((place, message) for place, _, message in typos), *_repeated_names(document)]
 
 
 def unknown(document: Mapping[str, Value]) -> Iterator[DocPath]:

@@ -181,9 +181,14 @@ def _commits(count: int) -> str:
 
 
 def _fields(status: Status, gate: Gate) -> dict[str, str]:
-    said = status.fields_of(gate.label)
+    said = _said(status, gate.label)
     found = {name: gate.given.get(name, "").strip() or said.get(name, "").strip() for name in FIELDS}
     return {name: text for name, text in found.items() if text}
+
+
+def _said(status: Status, label: str) -> Mapping[str, str]:
+    """What STATUS says for the gate: below its own heading; or anywhere, as long as no gate has sections of its own."""
+    return status.gate_fields.get(label, {}) if status.gate_fields else status.fields
 
 
 def _status(
@@ -257,7 +262,7 @@ def _standing(
     clone: Clone, work: WorkList, gate: Gate, place: str, status: Status, fields: Mapping[str, str]
 ) -> Published | None:
     """The newest claim of the gate, when STATUS still says it so and no code has changed since."""
-    said = {name: text.strip() for name, text in status.fields_of(gate.label).items()}
+    said = {name: text.strip() for name, text in _said(status, gate.label).items()}
     if status.state_of(gate.label) is not GateState.CLAIMED or said != fields:
         return None
     words = Vocabulary((gate.label,), work.phase.id)

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from loops import config as configuration
 from loops.boot.git import git, git_or_none
-from loops.errors import LoopsError, UsageError
+from loops.errors import ConfigError, LoopsError, UsageError
 from loops.places import CONFIG_NAME
 from loops.projects import new_engine, scaffold
+from loops.projects.fleet.engines import Engine
 from loops.projects.new_engine import Kind, Pin
 from loops.projects.new_names import Neighbour, around, check_name, collision, free_prefix
 from loops.projects.scaffold import Template
@@ -79,9 +80,11 @@ def create(order: Order, last: Callable[[Made], object] = lambda made: None) -> 
             os.mkdir(draft)
             git(draft, "init", "--quiet", "--initial-branch=main")
             pin = new_engine.fetch(url, order.ref, draft, order.engine) if url else None
-            loops = _engine(draft, order, pin)
+            loops = _COMMANDS[order.engine]
             _write(draft, {**texts, **_own_files(order, pin, loops)})
-            _check(draft, root)
+            _check(draft, root, pin)
+            if pin is not None:
+                _keep_engine(draft, order.engine, pin)
             commit = _first_commit(draft, order.name)
             made = Made(root, prefix, commit, pin, loops)
             _place(draft, root, lambda: last(made))
@@ -112,15 +115,20 @@ def _free(order: Order, parent: str) -> str:
 # ---- what is in it -----------------------------------------------------------------------------------------------------
 
 
-def _engine(draft: str, order: Order, pin: Pin | None) -> str:
-    """Put the engine where it belongs; return how the command is typed."""
-    if pin is None:
-        return "loops"
-    if order.engine is Kind.SUBMODULE:
+_COMMANDS = {
+    Kind.NONE: "loops",
+    Kind.SUBMODULE: f"python3 {new_engine.FOLDER}/agents.py",
+    Kind.FLAKE: "nix run . --",
+}
+"""How `loops` is typed in the project's directory."""
+
+
+def _keep_engine(draft: str, kind: Kind, pin: Pin) -> None:
+    """A submodule stays; for a flake, Nix fetches what its URL names."""
+    if kind is Kind.SUBMODULE:
         new_engine.add_submodule(draft, pin)
-        return f"python3 {new_engine.FOLDER}/agents.py"
-    shutil.rmtree(os.path.join(draft, new_engine.FOLDER))
-    return "nix run . --"
+    else:
+        shutil.rmtree(os.path.join(draft, new_engine.FOLDER))
 
 
 def _own_files(order: Order, pin: Pin | None, loops: str) -> dict[str, str]:
@@ -157,13 +165,20 @@ def _write(draft: str, files: Mapping[str, str]) -> None:
             file.write(text)
 
 
-def _check(draft: str, root: str) -> None:
-    """Load what was written, as `loops validate` will."""
+def _check(draft: str, root: str, pin: Pin | None) -> None:
+    """Load what was written, as `loops validate` will, and have the pinned engine do it."""
     config = configuration.load(os.path.join(draft, CONFIG_NAME))
     problems = configuration.check_files(config)
     if problems:
         told = "; ".join(f"{each.key}: {each.message}" for each in problems).replace(draft, root)
         raise LoopsError(f"{root}: the project would not be valid: {told}")
+    if pin is None:
+        return
+    try:
+        Engine(os.path.join(draft, new_engine.FOLDER), pin.commit).accept(config.path)
+    except ConfigError as error:
+        said = str(error).replace(draft, root)
+        raise LoopsError(f"{pin.ref} is too old for this template, or broken: pin another engine; {said}") from error
 
 
 def _first_commit(draft: str, name: str) -> str:
@@ -194,12 +209,19 @@ def _made(directory: str) -> Iterator[None]:
     while not os.path.isdir(directory):
         missing.append(directory)
         directory = os.path.dirname(directory)
+    made: list[str] = []
     try:
         for path in reversed(missing):
-            os.mkdir(path)
+            made.append(path)
+            try:
+                os.mkdir(path)
+            except FileExistsError:  # somebody else made it just now, or it is a file
+                made.pop()
+                if not os.path.isdir(path):
+                    raise UsageError(f"{path}: is in the way and no directory; nothing was made") from None
         yield
     except BaseException:
-        for path in missing:
+        for path in reversed(made):
             with suppress(OSError):  # somebody uses it by now
                 os.rmdir(path)
         raise

@@ -11,6 +11,8 @@ from urllib.parse import quote, urlsplit
 from loops import resources
 from loops.boot.git import FETCH_WITHIN, git, git_or_none
 from loops.errors import LoopsError, UsageError
+from loops.secrets.locations import password_in
+from loops.secrets.redaction import redact
 
 FOLDER = "engine"
 """Of the submodule, in the project."""
@@ -44,8 +46,8 @@ def engine_url(given: str) -> str:
     url = given or _own_url()
     if os.path.exists(url):
         return os.path.realpath(url)
-    if re.match(r"https?://[^/]*@|[a-z+]+://[^/@]*:[^/@]*@", url):
-        safe = re.sub(r"//[^/]*@", "//", url)
+    if password_in(url) or re.match(r"https?://[^/]*@", url, re.IGNORECASE) or redact(url) != url:
+        safe = redact(re.sub(r"//[^/]*@", "//", url).partition("?")[0])
         raise UsageError(
             f"the engine's URL has a name or a password in it ({safe}), and a project says its URLs to everybody who clones "
             f"it; name one without, as in --engine-url {safe}, and leave the rest to git's credential helper"
@@ -81,7 +83,11 @@ def fetch(url: str, ref: str, directory: str, kind: Kind) -> Pin:
     """
     if not re.fullmatch(r"[A-Za-z0-9_][^\s~^:?*\[\\]*", ref) or ".." in ref:
         raise UsageError(f"{ref!r} names no tag, branch or commit")
-    git(directory, "clone", "--quiet", "--no-checkout", "--", url, FOLDER, within=FETCH_WITHIN)
+    try:
+        git(directory, "clone", "--quiet", "--no-checkout", "--", url, FOLDER, within=FETCH_WITHIN)
+    except LoopsError as error:  # it speaks of a directory that nobody knows, and that will be gone
+        said = str(error).removeprefix(f"{directory}: ")
+        raise LoopsError(f"{url}: the engine cannot be had, and nothing was made: {said}") from error
     engine = os.path.join(directory, FOLDER)
     pin = _find(engine, url, ref)
     needed = ("agents.py",) if kind is Kind.SUBMODULE else ("flake.nix", "agents.py")

@@ -25,7 +25,8 @@ _REFERENCE = re.compile(
     r"(?:[a-z][a-z0-9+.-]*:(?=/|\.)|(?:credential|sops|vault|pass|op|age|agenix|env|keyring|bw|file):(?=\S))", re.ASCII
 )
 _PATH = re.compile(r"[^\s=]*/[^\s=]*|[.~][\w./-]+|[\w-]+(?:\.[A-Za-z][\w-]*)+", re.ASCII)
-_RUN = re.compile(r"[A-Za-z0-9+]{20,}={0,2}", re.ASCII)
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{20,}", re.ASCII)
+_CLASSES = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 _HEX = re.compile(r"[0-9a-fA-F]{32,}")
 _USERINFO = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/@\s]*)@")
 
@@ -60,5 +61,7 @@ def _is_place(text: str) -> bool:
 
 
 def _looks_random(run: str) -> bool:
-    """Letters of both cases and digits: no word is written so."""
-    return all(re.search(kind, run) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    """Small and capital letters and digits, in no order: no name and no path is written so."""
+    classes = _CLASSES.findall(run)
+    kinds = {(each[0].isdigit(), each[0].isupper()) for each in classes}
+    return len(kinds) == 3 and len(classes) > 0.3 * len(run)

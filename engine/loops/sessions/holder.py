@@ -205,7 +205,7 @@ class Holder:
             connection.say(wire.pack("supervising", pid=0, reason=NOT_OURS))
             return
         reason = ""
-        self._respawn.command(head["argv"], head["env"])
+        self._respawn.command(head["argv"], head["env"], str(head.get("lock", "")))
         if not head["self"]:
             if self._respawn.pid == connection.pid:  # it supervises others too, and gives this project up
                 self._loop.forget(self._respawn.pidfd)

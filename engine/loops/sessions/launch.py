@@ -46,13 +46,15 @@ def ensure_holder(
     itself: bool = False,
     timeout: float = 5.0,
     answer: float = 5.0,
+    lock: str = "",
 ) -> int:
     """Return the pid of the project's holder, started if need be, detached, its messages appended to *log_path*.
 
     *supervisor*: the command that the holder starts, with *env*, unless one of its making runs, and starts again
     whenever it ends with another status than 0.  None: it starts none (a service manager does).  *itself*: the caller
     is that supervisor, and runs already: after its holder died it calls this, then `HolderClient.connect`.
-    *answer*: seconds that a holder which runs already has for its answer, within *timeout*.
+    *answer*: seconds that a holder which runs already has for its answer, within *timeout*.  *lock*: the file that the
+    supervisor keeps locked if it has other projects too, whose holders start the same command.
 
     Raises:
         SessionError: no holder answers within *timeout* seconds, or the supervisor could not be started.
@@ -62,7 +64,7 @@ def ensure_holder(
     while True:
         try:
             until = min(deadline, time.monotonic() + answer)
-            return _introduce(runtime.holder_socket, supervisor, env, itself, until).pid
+            return _introduce(runtime.holder_socket, supervisor, env, itself, until, lock).pid
         except (FileNotFoundError, ConnectionRefusedError, ConnectionResetError) as error:
             if time.monotonic() >= deadline:
                 raise _no_answer(runtime, log_path, error) from error
@@ -89,14 +91,19 @@ def find_holder(runtime: Runtime, timeout: float = 5.0) -> Holder | None:
 
 
 def _introduce(
-    path: str, supervisor: Sequence[str] | None, env: Mapping[str, str], itself: bool, deadline: float
+    path: str,
+    supervisor: Sequence[str] | None,
+    env: Mapping[str, str],
+    itself: bool,
+    deadline: float,
+    lock: str = "",
 ) -> Holder:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.settimeout(max(deadline - time.monotonic(), 0.001))
         sock.connect(path)
         welcome = _ask(sock, wire.pack("hello", role="launcher"))
         if supervisor is not None:
-            order = wire.pack("supervise", argv=list(supervisor), env=dict(env), self=itself)
+            order = wire.pack("supervise", argv=list(supervisor), env=dict(env), self=itself, lock=lock)
             reason = _ask(sock, order)["reason"]
             if reason:
                 raise SessionError(f"{path}: {reason}")

@@ -52,13 +52,14 @@ def start(config_path: str, runtime: Runtime, log_dir: str) -> dict[str, Any]:
     raise SessionError(f"the supervisor of {config_path} did not come up: {reason}")
 
 
-def join(config_path: str, place: CrewPlace) -> dict[str, Any] | None:
+def join(config_path: str, place: CrewPlace, *, up: bool = False) -> dict[str, Any] | None:
     """Have the process at *place* supervise the project beside others; return its supervisor's status.
 
-    None: there is no such process, or the project is none of its.  SessionError: it cannot; the message says why.
+    *up*: the project is to be up, also if that is only possible later.  None: there is no such process, or the project is
+    none of its.  SessionError: it cannot; the message says why.
     """
     try:
-        answer = control.ask(place.control_socket, {"verb": "bring", "configs": [config_path]})
+        answer = control.ask(place.control_socket, {"verb": "bring", "configs": [config_path], "up": up})
     except TimeoutError:
         raise SessionError(
             f"the process that supervises this project beside others (pid {control.listener(place.control_socket)}) "

@@ -6,14 +6,23 @@ earliest of their timers, and gives a turn to whom it concerns.
 
 from __future__ import annotations
 
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from loops.supervisor.clock import Clock
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.run import Supervisor
 from loops.supervisor.shell import Shell
+
+LONGEST_TURN = 20.0
+"""Seconds after which a turn that should take milliseconds is broken off, where others wait."""
+
+
+class Stuck(Exception):
+    """A supervisor did not come back from its turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +37,19 @@ Ended = Callable[[Ending], None]
 
 
 class Crew:
-    """The supervisors of one process.  *look_again*: SIGHUP came; the supervisors look again by themselves."""
+    """The supervisors of one process."""
 
-    def __init__(self, look_again: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, look_again: Callable[[], None] = lambda: None, *, limit: float = 0.0) -> None:
+        """*look_again*: SIGHUP came; the supervisors look again by themselves.  *limit*: seconds of a turn; 0: no matter."""
         self._clock = Clock()
         self.now = self._clock.now
         self.reactor = Reactor(self.now)
         self.shell = Shell(self.reactor, self.now, leave=self.leave, look_again=self._look_again)
         self._tell_look_again = look_again
+        self._limit = limit
+        self._turning = False
+        if limit:
+            signal.signal(signal.SIGALRM, self._too_long)
         self._members: dict[str, Member] = {}
         self._leaving: int | None = None
 
@@ -46,7 +60,8 @@ class Crew:
         """
         member = Member(supervisor, ended)
         try:
-            supervisor.begin(ready)
+            with self.limited():
+                supervisor.begin(ready)
         except BaseException as error:
             _close(supervisor, error)
             raise
@@ -61,12 +76,32 @@ class Crew:
             return
         began = time.monotonic()
         try:
-            member.supervisor.turn()
+            with self.limited():
+                member.supervisor.turn()
         except Exception as error:
             self._end(member, error)
             return
         member.longest = max(member.longest, time.monotonic() - began)
         self._after(member)
+
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """What is done inside is one supervisor's concern, and broken off with `Stuck` when it takes too long."""
+        if not self._limit or self._turning:
+            yield
+            return
+        self._turning = True
+        signal.setitimer(signal.ITIMER_REAL, self._limit)
+        try:
+            yield
+        finally:
+            self._turning = False  # first of all: an alarm from now on is nobody's
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+    def _too_long(self, _number: int, _frame: object) -> None:
+        if self._turning:
+            self._turning = False
+            raise Stuck(f"its supervisor did not come back from its turn within {self._limit:.0f} s")
 
     def _after(self, member: Member) -> None:
         supervisor = member.supervisor
@@ -80,7 +115,11 @@ class Crew:
         del self._members[member.key]
         self.reactor.cancel(member.key)
         self.reactor.forget(supervisor.fileno())
-        error = _close(supervisor, error)
+        try:
+            with self.limited():
+                error = _close(supervisor, error)
+        except Stuck as stuck:
+            error = error or stuck
         member.ended(Ending(supervisor.leaving or 0, error))
 
     def leave(self, code: int = 0) -> None:

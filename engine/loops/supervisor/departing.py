@@ -123,3 +123,11 @@ def _is_gone(runtime: Runtime, places: StatePlaces) -> bool:
             return False
         time.sleep(GLANCE)
     return True
+
+
+def cancel(runtime: Runtime, config_path: str) -> None:
+    """The process that tries in vain to supervise the project beside others, if there is one, need not try any more."""
+    place = membership.of(runtime)
+    if place is not None:
+        with suppress(TimeoutError):
+            control.ask(place.control_socket, {"verb": "rest", "configs": [config_path]}, ANSWER)

@@ -59,9 +59,9 @@ class Holding:
         may_go_on: Callable[[], bool],
         leave: Callable[[int], None],
         say: Callable[[str], None],
-        alone: bool = True,
+        lock: str = "",
     ) -> None:
-        """*alone*: nobody else has to wait while we do."""
+        """*lock*: held by this process, which supervises other projects too, and must not keep them waiting."""
         self._runtime = runtime
         self._holder = holder
         self._reactor = reactor
@@ -72,8 +72,8 @@ class Holding:
         self._may_go_on = may_go_on
         self._leave = leave
         self._say = say
-        self._alone = alone
-        self._within, self._longest = (ANSWER, AGAIN_MOST) if alone else (ANSWER_BESIDE_OTHERS, AGAIN_BESIDE_OTHERS)
+        self._lock = lock
+        self._within, self._longest = (ANSWER_BESIDE_OTHERS, AGAIN_BESIDE_OTHERS) if lock else (ANSWER, AGAIN_MOST)
         self._had_one = False
         self._renewing = False
         self._renewed = False
@@ -113,7 +113,7 @@ class Holding:
             self._try_again(pause)
 
     def _try_again(self, pause: float) -> None:
-        if not self._had_one and self._alone:
+        if not self._had_one and not self._lock:
             sd_notify.tell(f"STATUS=waiting for {_unit()}\n{MORE_TIME}")
         longer = partial(self._connect_again, min(pause * 2, self._longest), True)
         self._reactor.at("holder", self._clock.now() + pause, longer)
@@ -123,10 +123,11 @@ class Holding:
             launch.ensure_holder(
                 self._runtime,
                 supervisor=self._command,
-                env=dict(os.environ),
+                env=sd_notify.left_out(os.environ),
                 log_path=self._log,
                 itself=True,
                 answer=self._within,
+                lock=self._lock,
             )
         found = launch.find_holder(self._runtime, self._within)
         if found is None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from contextlib import suppress
 
 from loops.places import Runtime
 
 NAME = "crew"
+_TRIES, _PAUSE = 5, 0.01
 
 
 class CrewPlace:
@@ -57,9 +59,13 @@ class CrewPlace:
         """Become the one process of this fleet; return the descriptor to keep open, None when another one lives."""
         self.create()
         lock = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_PAUSE)  # holders look at it, for an instant each
+        else:
             os.close(lock)
             return None
         os.ftruncate(lock, 0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from loops.config import encode
 from loops.config.model import Config
+from loops.errors import JournalError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.sessions import tree
@@ -54,6 +56,8 @@ def _take_in(config: Config, seen: Callable[[float], Observation]) -> State:
         state, more, _ = decide(state, seen(at))
         ledger.append([*events, *more])
         ledger.commit()
+        with suppress(JournalError):  # for those who look at no more of the journal
+            ledger.keep_snapshot(state, least=0)
     finally:
         ledger.close()
     return state

@@ -70,11 +70,12 @@ MOST_ROUNDS = 100
 class Shared:
     """What a supervisor must know that shares its process with others, which it must not keep waiting.
 
-    ``command``: by which a holder starts the process again.  ``say``: takes its words to the operator.  ``begins``: a
-    project that never ran is up from the beginning.
+    ``command``: by which a holder starts the process again; ``lock``: the file that it keeps locked.  ``say``: takes its
+    words to the operator.  ``begins``: a project that never ran is up from the beginning.
     """
 
     command: Sequence[str]
+    lock: str
     say: Callable[[str], None]
     begins: bool = False
 
@@ -189,7 +190,7 @@ class Supervisor:
             may_go_on=lambda: self._ledger.writable,
             leave=self._leave,
             say=self.say,
-            alone=self._shared is None,
+            lock=self._shared.lock if self._shared is not None else "",
         )
         self._blindfolds = Blindfolds(
             self._errands, clock, self._runtime, state=lambda: self.state, see=self.see, say=self.say
@@ -213,7 +214,15 @@ class Supervisor:
             say=self.say,
             clock=clock,
         )
-        self._config_file = ConfigFile(self.config_path, config.log_dir, reactor, clock, self._inotify, self.see)
+        self._config_file = ConfigFile(
+            self.config_path,
+            config.log_dir,
+            reactor,
+            clock,
+            self._inotify,
+            self.see,
+            None if self._shared is None else self._errands,
+        )
         self._files = watching.Files(
             self._config_file,
             clock,

@@ -72,6 +72,8 @@ def _waiting(state: State, rows: list[table.Row], words: dict[str, str], now: fl
     check = state.loop.check
     if check is not None and check.ok is None:
         return "", f"the checks of phase {check.phase}", _ago(state.loop.since, now)
+    if state.refused_config:
+        return "", "agents.toml was changed and refused: `loops validate`", 0.0
     return "", "", _ago(state.loop.since, now) if state.loop.index >= 0 else 0.0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from loops.config.model import Agent, Config, Kind
 from loops.protocol.moment import span, wall
+from loops.sessions.text import printable as printable
 from loops.supervisor.approvals import waiting
 from loops.supervisor.remedies import remedy
 from loops.supervisor.scheduling import hindrance, window
@@ -297,11 +298,6 @@ def text(state: State, now: float, *, supervisor_pid: int = 0, started: float = 
         lines.append(f"\x1b[1m{line}\x1b[0m" if colour and number == 0 else line)
     lines.extend(f"! {printable(note)}" for note in notes(state))
     return "\n".join(lines) + "\n"
-
-
-def printable(text: str) -> str:
-    """*text* without what would act on a terminal: agents write commit subjects, questions and limit texts."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 
 from loops import resources
-from loops.config.model import Agent, Config, Kind, Phase
+from loops.config.model import Agent, Config, Kind, Loop, Phase
 from loops.errors import ConfigError, LoopsError
 from loops.supervisor.state import Nudge, NudgeKind
 
-ROLE_TEXT = "{role_text}"
-"""The slot of a template that places the role's text itself; without it that follows the template."""
+ROLE_TEXTS = ("{role_text}", "{role_text_stripped}")
+"""Slots of a template that places the role's text itself, as it is or without the white space around it.  A template with
+neither is followed by that text."""
 
 
 def kickoff(
@@ -48,14 +50,29 @@ def nudge(config: Config, agent: Agent, waiting: Nudge) -> str:
 
 
 def _phase_kickoff(config: Config, agent: Agent, phase: Phase) -> str:
-    template = _demand(config.loop.kickoff_template or resources.prompt("kickoff"))
-    slots = {"phase_id": phase.id, "plan": phase.plan, "status": phase.status, "role": agent.role or agent.name}
-    # Not str.format: a template is prose and may hold braces of its own.  All at once: a plan's name may look like a slot.
-    if ROLE_TEXT in template:  # it says itself where the role's text stands, to the last newline
-        slots["role_text"] = _role(config, agent)
-        return re.sub(r"\{(phase_id|plan|status|role|role_text)\}", lambda slot: slots[slot[1]], template)
-    template = re.sub(r"\{(phase_id|plan|status|role)\}", lambda slot: slots[slot[1]], template)
-    return f"{template.rstrip()}\n\n{_role(config, agent)}".strip() + "\n"
+    role = agent.role or agent.name
+    template = _demand(template_path(config.loop, role))
+    slots = {"phase_id": phase.id, "plan": phase.plan, "status": phase.status, "role": role}
+    return fill(template, slots, _role(config, agent))
+
+
+def template_path(loop: Loop, role: str) -> str:
+    """Return the path of the template for a role: ``{role}`` in its name gives each role one of its own."""
+    folder, name = os.path.split(loop.kickoff_template or resources.prompt("kickoff"))
+    return os.path.join(folder, name.replace("{role}", role))
+
+
+def fill(template: str, slots: Mapping[str, str], role_text: str) -> str:
+    """Return a kickoff.  *slots*: phase_id, plan, status and role.
+
+    Not str.format: a template is prose and may hold braces of its own.  All at once: a plan's name may look like a slot.
+    """
+    placed = any(slot in template for slot in ROLE_TEXTS)
+    if placed:
+        slots = {**slots, "role_text": role_text, "role_text_stripped": role_text.strip()}
+    names = "|".join(slots)
+    text = re.sub(rf"\{{({names})\}}", lambda slot: slots[slot[1]], template)
+    return text if placed else f"{text.rstrip()}\n\n{role_text}".strip() + "\n"
 
 
 def _role(config: Config, agent: Agent) -> str:

@@ -43,7 +43,7 @@ def test_a_document_is_compared_by_its_bytes_and_a_missing_one_is_said():
     told = facts(Deployment("x", Form.ENGINE, members=(Member("boss", prompt=Document("a.md", "12ab"), wakes=wakes),)))
 
     assert told[Place("agent", "boss", "prompt sha256")] == "12ab"
-    assert told[Place("agent", "boss", "wake prompt sha256")] == "missing (prompts/supervise.md)"
+    assert told[Place("agent", "boss", "wake prompt sha256")] == "missing"
 
 
 def test_handoff_and_times_are_facts():

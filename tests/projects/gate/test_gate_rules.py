@@ -58,6 +58,14 @@ def test_what_is_not_given_is_taken_from_status_and_what_is_given_wins(clone: Wo
     assert clone.pushed("STATUS").count("Gate: M1") == 1
 
 
+def test_the_sections_of_another_gate_are_not_taken_for_this_ones(clone: WorkListClone) -> None:
+    clone.push("status: M0", {"STATUS": f"# STATUS\n\n## Gate: M0 — CLAIMED\n\n{SECTIONS}"})
+
+    (message,) = refused(clone, replace(GATE, given={}))["status"]
+
+    assert "says no WHAT, no HOW, no EXPECTED, no WHERE for M1" in message
+
+
 def test_a_repeated_claim_writes_nothing(clone: WorkListClone) -> None:
     first = gates.claim(str(clone.root), clone.work, GATE, NOW)
     clone.push("journal: why", {"JOURNAL": "# JOURNAL\n"})

@@ -77,6 +77,14 @@ def test_a_registration_that_is_refused_leaves_no_project(fleet: Path, capsys: p
     assert sorted(os.listdir(fleet.parent)) == there
 
 
+def test_a_fleet_that_is_misspelt_is_not_made(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert new("lint", "--register", "opreator") == 2
+
+    assert "--register opreator: is not there" in capsys.readouterr().err
+    assert not (fleet.parent / "opreator").exists()
+    assert not (fleet.parent / "lint").exists()
+
+
 def test_a_fleet_that_is_no_toml_is_told_and_nothing_is_made(fleet: Path) -> None:
     fleet.write_text("[[")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -10,13 +11,16 @@ from pathlib import Path
 import pytest
 from engine_repository import EngineRepository, git
 from loops import config, resources
+from loops.cli import entry
+from loops.config.backends import BUILT_IN
 from loops.config.model import Verdicts
 from loops.errors import LoopsError, UsageError
 from loops.projects import new_engine
 from loops.projects.new import Made, Order, create
 from loops.projects.new_engine import Kind, Pin, flake_url
 from loops.projects.new_names import Neighbour
-from loops.projects.scaffold import AGENTS, Template
+from loops.projects.scaffold import AGENTS, Template, first_files
+from loops.secrets.key_shapes import KEY_SHAPES
 
 FLEET_WORDS = re.compile(r"(?i)fleet|sibling|neighbour|registered|other projects")
 
@@ -50,6 +54,60 @@ def test_every_template_is_a_valid_project_with_a_clone_for_each_agent(parent: P
     assert handoff is not None
     assert (*handoff.builder, *handoff.adversary) == AGENTS[template]
     assert (project.loop.done.verdicts is Verdicts.OPTIONAL) == (template is Template.SOLO)
+
+
+@pytest.mark.parametrize("backend", BUILT_IN)
+@pytest.mark.parametrize("template", Template)
+def test_every_template_goes_with_every_backend(tmp_path: Path, template: Template, backend: str) -> None:
+    for name, text in first_files("recipes-", template, backend).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    project = config.load(str(tmp_path / "agents.toml"))
+
+    assert config.check_files(project) == ()
+    assert {agent.backend for agent in project.agents.values()} == {backend}
+
+
+def test_what_was_made_is_told_to_people_and_to_programs(
+    parent: Path, engine: EngineRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--dir", str(parent), "--engine", "v1", "--engine-url", engine.url]
+    assert entry.run(["new", "recipes", *words]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert entry.run(["new", "lint", *words, "--template", "solo", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+
+    assert f"engine pinned at {engine.tagged} (v1)" in said
+    assert f"note: its URL is a path of this machine ({engine.url}); --engine-url names one for everybody" in said
+    assert "config: agents.toml (session_prefix = recipes-)" in said
+    assert said[-1] == "  " + " && ".join(f"python3 engine/agents.py {verb}" for verb in ("validate", "doctor", "up"))
+    assert facts == {
+        "ok": True,
+        "root": f"{parent}/lint",
+        "commit": git(parent / "lint", "rev-parse", "HEAD"),
+        "session_prefix": "lint-",
+        "template": "solo",
+        "engine": {"kind": "submodule", "url": engine.url, "ref": "v1", "commit": engine.tagged},
+        "command": "python3 engine/agents.py",
+        "fleet": None,
+    }
+
+
+def test_what_is_to_be_typed_next_can_be_pasted_wherever_the_project_lies(
+    parent: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.run(["new", "recipes", "--dir", str(parent / "my work")]) == 0
+
+    assert f"  cd '{parent}/my work/recipes'" in capsys.readouterr().out.splitlines()
+
+
+def test_a_flake_input_that_nobody_else_can_fetch_is_said(
+    parent: Path, engine: EngineRepository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry.run(["new", "recipes", "--dir", str(parent), "--flake", "v1", "--engine-url", engine.url]) == 0
+
+    assert f"note: its URL is a path of this machine ({engine.url})" in capsys.readouterr().out
 
 
 def test_it_is_a_repository_on_main_with_one_commit_and_nothing_left_over(parent: Path) -> None:
@@ -236,6 +294,18 @@ def test_a_ref_that_is_no_engine_is_refused_and_nothing_is_made(
     assert os.listdir(parent) == []
 
 
+@pytest.mark.parametrize("kind", [Kind.SUBMODULE, Kind.FLAKE])
+def test_an_engine_that_refuses_the_template_is_not_pinned(parent: Path, engine: EngineRepository, kind: Kind) -> None:
+    (engine.root / "agents.py").write_text("import sys\nsys.exit(f'{sys.argv[-1]}:40: there is no such key')\n")
+    git(engine.root, "commit", "--quiet", "-am", "an engine of its own mind")
+
+    with pytest.raises(LoopsError, match="main is too old for this template, or broken") as caught:
+        create(Order("recipes", str(parent), engine=kind, ref="main", url=engine.url))
+
+    assert f"{parent}/recipes/agents.toml:40: there is no such key" in str(caught.value)
+    assert os.listdir(parent) == []
+
+
 def test_a_flake_needs_an_engine_with_a_flake(parent: Path, engine: EngineRepository) -> None:
     with pytest.raises(UsageError, match=r"no flake\.nix and no agents\.py"):
         create(Order("recipes", str(parent), engine=Kind.FLAKE, ref="old", url=engine.url))
@@ -290,18 +360,33 @@ def test_an_installed_engine_asks_for_its_url(parent: Path, monkeypatch: pytest.
         create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1"))
 
 
-@pytest.mark.parametrize("url", ["https://me:s3cret@h/x.git", "https://s3cret@h/x.git", "ssh://git:s3cret@h/x.git"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:s3cret@h/x.git",
+        "https://s3cret@h/x.git",
+        "HTTPS://s3cret@h/x.git",
+        "ssh://git:s3cret@h/x.git",
+        f"https://h/x.git?token={KEY_SHAPES[0].sample}s3cret",
+        f"ssh://{KEY_SHAPES[0].sample}s3cret@h/x.git",
+    ],
+)
 def test_a_url_with_a_password_is_refused_and_not_repeated(parent: Path, url: str) -> None:
     with pytest.raises(UsageError, match="credential helper") as caught:
         create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=url))
 
     assert "s3cret" not in str(caught.value)
+    assert KEY_SHAPES[0].sample not in str(caught.value)
 
 
 def test_a_url_that_nobody_answers_at_is_said_and_nothing_is_made(parent: Path, tmp_path: Path) -> None:
-    with pytest.raises(LoopsError, match="git clone failed"):
-        create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=f"file://{tmp_path}/nowhere"))
+    url = f"file://{tmp_path}/nowhere"
 
+    with pytest.raises(LoopsError, match="nothing was made: git clone failed") as caught:
+        create(Order("recipes", str(parent), engine=Kind.SUBMODULE, ref="v1", url=url))
+
+    assert str(caught.value).startswith(f"{url}: ")
+    assert ".recipes.new-" not in str(caught.value)
     assert os.listdir(parent) == []
 
 
@@ -408,8 +493,28 @@ def test_an_interrupt_in_the_middle_leaves_nothing(parent: Path, monkeypatch: py
 def test_a_parent_that_may_not_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(LoopsError, match="nothing was made"):
+    with pytest.raises(UsageError, match=r"/file: is in the way and no directory; nothing was made"):
         create(Order("recipes", str(tmp_path / "file" / "below")))
+
+
+def test_a_parent_that_somebody_makes_meanwhile_is_used_and_left(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mkdir = os.mkdir
+
+    def late(path: str, mode: int = 0o777) -> None:
+        monkeypatch.setattr(os, "mkdir", mkdir)
+        mkdir(path)
+        mkdir(path)
+
+    def refuse(made: Made) -> None:
+        raise LoopsError("no")
+
+    monkeypatch.setattr(os, "mkdir", late)
+
+    with pytest.raises(LoopsError, match=r"^no$"):
+        create(Order("recipes", str(parent / "deep")), refuse)
+
+    assert os.listdir(parent) == ["deep"]
+    assert os.listdir(parent / "deep") == []
 
 
 def test_of_two_at_the_same_time_one_wins_and_the_other_changes_nothing(parent: Path) -> None:

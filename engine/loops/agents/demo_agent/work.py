@@ -19,6 +19,8 @@ from loops.agents.demo_agent.sample import CHECK, CHECK_PATH, RIGHT, WRONG, sour
 
 _REFUSED = re.compile(r"\[nudge [\w.:-]+\][^\n]*\brefus", re.IGNORECASE)
 """The engine's word about a claim; a kickoff may speak of refusals too, and says nothing of one."""
+_NOT_DONE = re.compile(r"\[nudge [\w.:-]+\] Phase \S+ is not done: ")
+"""The engine's word about the done marker."""
 _DONE = re.compile(r"^## DONE.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -75,7 +77,7 @@ def solo(task: Task) -> Steps:
     documents = Documents(clone, task.phase)
     yield "Read what others pushed"
     unclaimed = [item for item in task.items if not documents.claim_of(item, since=_work(task, clone))]
-    again = bool(_REFUSED.search(task.text))
+    again = bool(_NOT_DONE.search(task.text))
     if again or unclaimed:
         yield from _build(task, clone, documents, [])
         yield from _claim(task, clone, task.items if again else unclaimed)

@@ -24,6 +24,7 @@ def _sides(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--user", action="store_true", help="units belong to your own service manager")
     parser.add_argument("--tmux", default="", metavar="SOCKET", help="its tmux socket (default: your own server)")
+    parser.add_argument("--allow", default="", metavar="FILE", help="differences that `loops parity` accepts")
     parser.add_argument(
         "--soak",
         type=seconds,
@@ -41,6 +42,13 @@ def _plan(parser: argparse.ArgumentParser) -> None:
 def _rehearse(parser: argparse.ArgumentParser) -> None:
     _sides(parser)
     parser.add_argument("--back", action="store_true", help="also the way back from every single step")
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a directory that it needs besides (programs, logs), copied too; may be given several times",
+    )
     parser.add_argument("--keep", action="store_true", help="leave the copy in place and name it")
 
 

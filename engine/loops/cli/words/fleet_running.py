@@ -41,6 +41,11 @@ def _down(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _watchdog(parser: argparse.ArgumentParser) -> None:
+    _fleet(parser)
+    parser.add_argument("--takeover", action="store_true", help="replace the process that runs; no agent notices")
+
+
 def _doctor(parser: argparse.ArgumentParser) -> None:
     _names(parser)
     _fleet(parser)
@@ -66,8 +71,8 @@ VERBS: tuple[Verb, ...] = (
     Verb(
         "fleet watchdog",
         "supervise all projects in one process, in the foreground, for a service manager",
-        "loops fleet watchdog --fleet /srv/fleet/fleet.toml",
+        "loops fleet watchdog --takeover --fleet /srv/fleet/fleet.toml",
         "fleet_running:watchdog",
-        _fleet,
+        _watchdog,
     ),
 )

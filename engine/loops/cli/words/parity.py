@@ -24,14 +24,15 @@ def _day(word: str) -> date:
 
 def _parity(parser: argparse.ArgumentParser) -> None:
     parser.description = f"{parser.description}\n\n{_CODES}"
+    parser.usage = "loops parity [-h] [--json] [OPTION ...] LIVE [LIVE ...] STAGED"
+    parser.set_defaults(gathers="sides")
     parser.add_argument(
-        "live",
+        "sides",
         nargs="*",
-        metavar="LIVE",
-        help="directory, agents.toml, .service unit, environment file or captured status (- for standard input); "
-        "several are all held against STAGED",
+        metavar="SIDE",
+        help="the last one is STAGED, a project or a captured status of it; each before it is a LIVE: a directory, "
+        "agents.toml, .service unit, environment file or captured status (- for standard input)",
     )
-    parser.add_argument("staged", metavar="STAGED", help="the staged project, or a captured status of it")
     parser.add_argument(
         "--live-command",
         metavar="COMMAND",
@@ -44,7 +45,12 @@ def _parity(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-command", action="store_true", help="run it even where it cannot be kept from changing something"
     )
-    parser.add_argument("--unit", default="", metavar="FILE", help="the systemd unit that starts LIVE's launchers")
+    parser.add_argument(
+        "--unit",
+        default="",
+        metavar="FILE",
+        help="the systemd unit that starts LIVE: its variables are those of the launchers, and of the command",
+    )
     parser.add_argument(
         "--env", action="append", default=[], metavar="FILE", help="a file of variables over those of the unit"
     )

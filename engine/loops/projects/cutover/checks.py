@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from loops.errors import LoopsError
 from loops.projects.cutover import checks_live, checks_staged
-from loops.projects.cutover.scene import Scene
+from loops.projects.cutover.scene import Hopeless, Scene
 
 GLANCE = 0.25
 """Seconds between two looks at what gives no event."""
@@ -22,6 +22,8 @@ def check(what: str, scene: Scene) -> list[str]:
     while True:
         try:
             wrong = look(scene)
+        except Hopeless as error:
+            return [str(error)]
         except LoopsError as error:
             wrong = [str(error)]
         if not wrong or time.monotonic() >= deadline:

@@ -9,11 +9,14 @@ from loops.boot import installed
 from loops.errors import LoopsError
 from loops.places import Runtime
 from loops.projects.cutover import sighting
-from loops.projects.cutover.scene import Scene
+from loops.projects.cutover.scene import Hopeless, Scene
 from loops.supervisor import events as ev
+from loops.supervisor.state import Life
 
 ALIVE = ("RUNNING", "LIMIT", "PROVIDER", "BLOCKED", "ASKS")
 """States in which an agent is there, whatever it waits for."""
+PROVES_ITSELF = 15.0
+"""Seconds after which a session that resumed, and began no turn, was not refused by its backend."""
 
 
 def carried(scene: Scene) -> list[str]:
@@ -86,13 +89,23 @@ def conversations(scene: Scene) -> list[str]:
         if not id or (member.kind == "loop" and complete):
             continue
         if member.name in dropped:
-            wrong.append(f"{member.name}: conversation {id} is given up: {dropped[member.name]}")
-        elif member.name not in resumed:
+            raise Hopeless(f"{member.name}: conversation {id} is given up: {dropped[member.name]}")
+        if member.name not in resumed:
             wrong.append(f"{member.name} has not been started")
         elif resumed[member.name] != id:
             there = resumed[member.name] or "a new conversation"
             wrong.append(f"{member.name} was started in {there}, not in {id}: can its backend resume one?")
+        elif not _taken_up(scene, member.name):
+            wrong.append(f"{member.name} has not taken conversation {id} up yet")
     return wrong
+
+
+def _taken_up(scene: Scene, name: str) -> bool:
+    """Whether the agent is really in the conversation that it was started with: a start alone proves nothing."""
+    agent = scene.state().agents.get(name)
+    if agent is None or agent.life is not Life.RUNNING:
+        return False
+    return not agent.resuming or time.time() - agent.running_since > PROVES_ITSELF
 
 
 def phase(scene: Scene) -> list[str]:
@@ -101,8 +114,7 @@ def phase(scene: Scene) -> list[str]:
     if reached.index is None or not phases:
         return []
     wanted = phases[min(reached.index, len(phases) - 1)]
-    moved = any(isinstance(event, ev.PhaseStarted) for event in scene.since())
-    if there["id"] == wanted or moved:
+    if there["id"] == wanted or scene.since_phase():
         return []
     return [f"it is in phase {there['id'] or 'none'}, not in {wanted}"]
 

@@ -220,8 +220,9 @@ class Conductor:
 
 
 def _ended(outcome: Outcome, command: Command) -> str:
-    said = outcome.output.strip().splitlines()
-    last = f": {said[-1]}" if said else ""
+    said = [line.strip() for line in outcome.output.splitlines() if line.strip()]
+    told = [line for line in said if line.startswith("FAIL")] or said[-3:]  # as doctor and selftest mark them
+    words = f": {' / '.join(told)}" if told else ""
     if outcome.code is None:
-        return f"it did not end within {command.timeout:g} s, or could not be started{last}"
-    return f"exit {outcome.code}{last}"
+        return f"it did not end within {command.timeout:g} s, or could not be started{words}"
+    return f"exit {outcome.code}{words}"

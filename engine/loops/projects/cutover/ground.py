@@ -46,6 +46,7 @@ class Asked:
     personal: bool = False
     tmux: str = ""
     soak: float = SOAK
+    allow: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ def survey(
         phases=tuple(step.id for step in live.steps or ()),
         members=tuple(_member(live, each, prefix) for each in live.members if each.name != "watchdog"),
         soak=asked.soak,
+        allow=os.path.abspath(asked.allow) if asked.allow else "",
     )
     if unit.hidden:
         notes.append(

@@ -47,7 +47,8 @@ class Command:
 
     def __str__(self) -> str:
         """As a person copies it into a shell."""
-        words = shlex.join(self.words)
+        # zsh takes a word that begins with = as the path of a program
+        words = " ".join(f"'{word}'" if word.startswith("=") else shlex.quote(word) for word in self.words)
         if self.env:
             words = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in self.env), words])
         return f"(cd {shlex.quote(self.cwd)} && {words})" if self.cwd else words
@@ -142,6 +143,8 @@ class Ground:
     members: tuple[Member, ...]
     soak: float
     """Seconds."""
+    allow: str = ""
+    """The operator's file of differences that parity accepts; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)

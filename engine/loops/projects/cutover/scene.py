@@ -21,6 +21,10 @@ PATIENCE = 90.0
 """Seconds in which what is on its way must have come about."""
 
 
+class Hopeless(LoopsError):
+    """It is not so, and waiting will not make it so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """What a check looks at.  ``reached``: reads the live side's own files as they are now."""
@@ -55,6 +59,10 @@ class Scene:
         """The members whose session was noted, and that shall run again: not tasks, nor what only a person starts."""
         there = self.noted.sessions
         return (m for m in self.ground.members if m.session in there and m.enabled and m.kind != "task")
+
+    def since_phase(self) -> bool:
+        """Whether the phase has moved on under the staged side."""
+        return any(isinstance(event, ev.PhaseStarted) for event in self.since())
 
     def since(self) -> Iterator[ev.Event]:
         """The staged side's events since the conversations were carried over last."""

@@ -68,6 +68,8 @@ def _remarks(ground: Ground) -> Iterator[str]:
 
 def _preflight(ground: Ground) -> Step:
     config = ("--config", ground.staged_config)
+    read = ("--unit", ground.unit_file) if ground.unit_file not in ("", ground.live) else ()
+    accepted = ("--allow", ground.allow) if ground.allow else ()
     return Step(
         id="preflight",
         title="Look that everything is ready",
@@ -75,7 +77,7 @@ def _preflight(ground: Ground) -> Step:
         commands=(),
         before=(),
         after=(
-            Check("live and staged are the same", _loops("parity", ground.live, ground.staged_root)),
+            Check("live and staged are the same", _loops("parity", ground.live, ground.staged_root, *read, *accepted)),
             Check("agents.toml and the files that it names are right", _loops("validate", *config)),
             Check("nothing is missing on this machine", _loops("doctor", *config)),
             _check(ground, "space", "there is room on the disk"),
@@ -133,6 +135,12 @@ def _stopping(ground: Ground, words: Words) -> Iterator[Command]:
             may_fail="it may be gone already; the check after it tells",
         )
     yield from words.stop
+    for member in ground.members:  # the launchers end only what they start by themselves
+        if ground.form == "launchers" and not member.enabled and member.kind != "task":
+            yield Command(
+                (*_tmux(ground), "kill-session", "-t", f"={member.session}"),
+                may_fail=f"{member.name} runs only if somebody started it by hand; it is not started again",
+            )
 
 
 def _starting(ground: Ground, words: Words) -> Iterator[Command]:
@@ -237,11 +245,12 @@ def _soak(ground: Ground) -> Step:
         before=(_check(ground, "live-stopped", "nothing of the live side lives"),),
         after=(
             dataclasses.replace(
-                _check(ground, "soak", "all agents stay up, in their phase, without a restart"),
+                _check(ground, "soak", "all agents stay up, without a restart"),
                 command=dataclasses.replace(
                     _loops("cutover", "check", "soak", ground.staged_root), timeout=ground.soak + CHECK_WITHIN
                 ),
             ),
+            _check(ground, "conversations", "each agent is still in the conversation that it had"),
         ),
         back=Way("It only watched."),
         seconds=ground.soak + 5,

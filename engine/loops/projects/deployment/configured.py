@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from loops import resources
 from loops.config import loading
 from loops.config.codec import plain
 from loops.config.model import Agent, Backend, Config, Kind, Loop
+from loops.config.problems import DocPath, Problem
 from loops.errors import LoopsError
-from loops.projects.deployment import engine_state, forms
+from loops.projects.deployment import engine_state, forms, further
+from loops.projects.deployment.facts import number
 from loops.projects.deployment.files import Files
 from loops.projects.deployment.model import Deployment, Document, Form, Member, Relay, Step, Untranslated, Wakes
 from loops.supervisor.texts import kickoff
@@ -27,11 +29,13 @@ def read(path: str, form: Form | None = None) -> Deployment:
     Raises:
         ConfigProblems: every mistake in it; or a file that it names is no file that can be read.
     """
-    loaded = loading.read(path)
+    loaded, strange = loading.read_foreign(path)
     config = loaded.built.config
+    form = form or forms.form(config, strange)
+    if strange and form is Form.LOOPS:
+        loading.read(path)  # raises: what we do not know in a file of our own is a mistake
     files = Files(config.root)
     files.bytes(config.path)
-    form = form or forms.form(config)
     reached = _reached(config, files, form)
     kickoffs, missing = _kickoffs(config, files)
     own = form is Form.LOOPS
@@ -42,17 +46,25 @@ def read(path: str, form: Form | None = None) -> Deployment:
         prefix=config.session_prefix,
         log_dir=config.log_dir,
         members=tuple(
-            replace(_member(agent, files), conversation=reached.conversations.get(agent.name))
+            replace(
+                _member(agent, files),
+                conversation=reached.conversations.get(agent.name),
+                further=dict(further.of_agent(agent, config, form)),
+            )
             for agent in config.agents.values()
         ),
-        steps=tuple(Step(phase.id, phase.plan, phase.status, dict(phase.models)) for phase in config.loop.phases),
+        steps=tuple(
+            Step(phase.id, phase.plan, phase.status, dict(phase.models), dict(further.of_phase(phase)) if own else None)
+            for phase in config.loop.phases
+        ),
         at=reached.at,
         complete=reached.complete,
-        relay=_relay(config.loop),
+        relay=_relay(config.loop, own),
+        further=dict(further.of_loop(config, form)),
         on_complete=config.loop.on_complete,
         done_marker=config.loop.done.marker,
         clis={
-            name: dict(_settings(backend, _SETTINGS if own else forms.SETTINGS))
+            name: dict(_all_settings(backend) if own else _settings(backend, forms.SETTINGS))
             for name, backend in config.backends.items()
         },
         times={key: float(getattr(config.watchdog, key)) for key in (_TIMES if own else forms.TIMES)},
@@ -60,9 +72,16 @@ def read(path: str, form: Form | None = None) -> Deployment:
         kickoffs=kickoffs,
         template=files.text(config.loop.kickoff_template or resources.prompt("kickoff")),
         origins=dict(_origins(loaded)),
-        untranslated=(*missing, *reached.untranslated),
+        strange=tuple(strange),
+        untranslated=(*_strange(strange), *missing, *reached.untranslated),
         documents=files.documents,
     )
+
+
+def _strange(strange: Mapping[DocPath, Problem]) -> Iterator[Untranslated]:
+    for problem in strange.values():
+        why = f"{problem.message.partition(';')[0]} here: it is left out of the staged file; see what it is for"
+        yield Untranslated(f"{os.path.basename(problem.path)}:{problem.line}", f"the key {problem.key}", why)
 
 
 def _origins(loaded: loading.Loaded) -> Iterator[tuple[str, str]]:
@@ -125,11 +144,17 @@ def _member(agent: Agent, files: Files) -> Member:
     )
 
 
-def _relay(loop: Loop) -> Relay | None:
+def _relay(loop: Loop, own: bool) -> Relay | None:
     hand = loop.handoff
     if hand is None:
         return None
-    return Relay(hand.repo, hand.branch, hand.claim, hand.review, hand.inbox, hand.builder, hand.adversary)
+    relay = Relay(hand.repo, hand.branch, hand.claim, hand.review, hand.inbox, hand.builder, hand.adversary)
+    return replace(relay, remote=hand.remote) if own else relay
+
+
+def _all_settings(backend: Backend) -> Iterator[tuple[str, str]]:
+    yield from _settings(backend, _SETTINGS)
+    yield from further.of_backend(backend)
 
 
 def _settings(backend: Backend, keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -140,7 +165,7 @@ def _settings(backend: Backend, keys: tuple[str, ...]) -> Iterator[tuple[str, st
         elif isinstance(value, list):
             yield key, shlex.join(value)
         else:
-            yield key, f"{value:g}" if isinstance(value, float) else str(value)
+            yield key, number(value) if isinstance(value, float) else str(value)
 
 
 def role_path(config: Config, role: str) -> str:

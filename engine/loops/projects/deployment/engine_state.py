@@ -15,6 +15,8 @@ from loops.projects.deployment.model import Untranslated
 CONVERSATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,199}\Z")
 """What the known agents' ids of conversations look like."""
 
+INDEX = "the index of the phase"
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:
@@ -30,14 +32,14 @@ def of_engine(files: Files, log_dir: str, names: tuple[str, ...], phases: int) -
     """Read the earlier engine's state below *log_dir*; *names*: the agents, *phases*: how many there are."""
     state, notes = os.path.join(log_dir, "state"), list[Untranslated]()
     known = {"phase-idx"} | {f"{name}.id" for name in names}
-    at = index(files, os.path.join(state, "phase-idx"), phases, notes)
+    marks = [os.path.join(place, "SEQUENCE-COMPLETE") for place in (log_dir, state)]
+    complete = any(os.path.lexists(files.place(mark)) for mark in marks)
+    at = index(files, os.path.join(state, "phase-idx"), phases, complete, notes)
     conversations = {}
     for name in names:
         found = conversation(files, os.path.join(state, f"{name}.id"), notes)
         if found:
             conversations[name] = found
-    marks = [os.path.join(place, "SEQUENCE-COMPLETE") for place in (log_dir, state)]
-    complete = any(os.path.lexists(files.place(mark)) for mark in marks)
     for name in files.names(state):
         if name in known or name == "SEQUENCE-COMPLETE":
             continue
@@ -60,8 +62,8 @@ def of_journal(log_dir: str) -> Reached:
     return Reached(state.loop.index, state.loop.complete, conversations)
 
 
-def index(files: Files, path: str, phases: int, notes: list[Untranslated]) -> int | None:
-    """Read the index of a phase (from 0); None, with a note, when it is none."""
+def index(files: Files, path: str, phases: int, complete: bool, notes: list[Untranslated]) -> int | None:
+    """Read the index of a phase (from 0); None, with a note, when it is none.  A *complete* plan may be one behind the last."""
     text = files.text(path)
     if text is None:
         return None
@@ -70,11 +72,13 @@ def index(files: Files, path: str, phases: int, notes: list[Untranslated]) -> in
         why = (
             "it holds no whole number, so the phase is not known: look where the live loops are, and `loops phase set`"
         )
-        notes.append(Untranslated(files.shown(path), "the index of the phase", why))
+        notes.append(Untranslated(files.shown(path), INDEX, why))
         return None
-    if int(what) > phases or (int(what) == phases and phases == 0 and int(what) > 0):
+    if complete and phases and int(what) == phases:
+        return phases - 1
+    if int(what) >= max(phases, 1):
         why = f"it is {int(what)}, and there are {phases} phases: look where the live loops are, and `loops phase set`"
-        notes.append(Untranslated(files.shown(path), "the index of the phase", why))
+        notes.append(Untranslated(files.shown(path), INDEX, why))
         return None
     return int(what)
 

@@ -45,6 +45,8 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         yield Place("loop", "", "phase index"), str(d.at)
     if d.complete is not None:
         yield Place("loop", "", "complete"), _word(d.complete)
+    for key, value in (d.further or {}).items():
+        yield Place("loop", "", key), value
     for member in d.members:
         yield from _member(member)
     if d.steps is not None:
@@ -60,7 +62,7 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         for name, model in (d.now.models or {}).items():
             yield Place("phase", d.now.id, f"model of {name}"), model
     if d.relay is not None:
-        for key in ("repo", "branch", "claim", "review", "inbox"):
+        for key in ("repo", "branch", "remote", "claim", "review", "inbox"):
             value = getattr(d.relay, key)
             if value is not None:
                 yield Place("handoff", "", key), value
@@ -72,7 +74,7 @@ def _all(d: Deployment) -> Iterator[tuple[Place, str]]:
         for key, value in settings.items():
             yield Place("backend", name, key), value
     for key, seconds in (d.times or {}).items():
-        yield Place("times", "", key), f"{seconds:g} s"
+        yield Place("times", "", key), f"{number(seconds)} s"
     for role, document in (d.roles or {}).items():
         yield Place("role", role, "sha256"), _digest(document)
     for (phase, agent), text in (d.kickoffs or {}).items():
@@ -95,9 +97,11 @@ def _member(m: Member) -> Iterator[tuple[Place, str]]:
     if m.prompt is not None:
         yield Place("agent", m.name, "prompt sha256"), _digest(m.prompt)
     if m.wakes is not None:
-        yield Place("agent", m.name, "wake interval"), f"{m.wakes.interval:g} s"
+        yield Place("agent", m.name, "wake interval"), f"{number(m.wakes.interval)} s"
         if m.wakes.prompt is not None:
             yield Place("agent", m.name, "wake prompt sha256"), _digest(m.wakes.prompt)
+    for key, value in (m.further or {}).items():
+        yield Place("agent", m.name, key), value
     if m.command is not None:
         yield Place("agent", m.name, "command"), " ".join(m.command)
 
@@ -107,6 +111,8 @@ def _step(step: Step, members: tuple[Member, ...]) -> Iterator[tuple[Place, str]
         value = getattr(step, key)
         if value is not None:
             yield Place("phase", step.id, key), value
+    for key, value in (step.further or {}).items():
+        yield Place("phase", step.id, key), value
     if step.models is None:
         return
     for member in members:  # the effective model: what will run, however it was written down
@@ -120,7 +126,12 @@ def effective_model(models: Mapping[str, str], member: Member) -> str:
 
 
 def _digest(document: Document) -> str:
-    return document.digest or f"missing ({document.path})"
+    return document.digest or "missing"
+
+
+def number(value: float) -> str:
+    """Write a number so that no two look alike."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _word(flag: bool) -> str:

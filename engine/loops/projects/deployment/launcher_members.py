@@ -12,6 +12,7 @@ from hashlib import sha256
 from loops.config import calendar
 from loops.projects.deployment import engine_state, unit_file
 from loops.projects.deployment.environment import Setting
+from loops.projects.deployment.facts import number
 from loops.projects.deployment.launcher_settings import Settings
 from loops.projects.deployment.model import Document, Member, Step, Wakes
 from loops.projects.deployment.python.scripts import Function, Module
@@ -42,6 +43,8 @@ class Members:
     def __init__(self, settings: Settings, steps: tuple[Step, ...]) -> None:
         self._settings, self._steps = settings, steps
         self.texts: dict[str, str] = {}
+        self._places: dict[str, str] = {}
+        """Where each session is named."""
         self._sessions = dict(self._named_sessions())
         self._rows = {row.name: row for row in self._table_rows()}
         self._scripts = dict(self._launchers())
@@ -72,6 +75,7 @@ class Members:
                 if found is not None:
                     self._settings.used.add(name)
                     key = name.removesuffix("_SESSION").lower().replace("_", "-")
+                    self._places[found.value] = found.origin
                     yield _ALIASES.get(key, key), found.value
 
     def _table_rows(self) -> Iterator[_Row]:
@@ -137,7 +141,7 @@ class Members:
     def _session(self, name: str, known: str) -> str | None:
         found = self._sessions.get(name, "") or known
         if found:
-            self._settings.origins[f"agent {name}: session"] = "launch.py"
+            self._settings.origins[f"agent {name}: session"] = self._places.get(found, "launch.py")
         return found or None
 
     def models(self, step: Step) -> Iterator[tuple[str, str]]:
@@ -306,7 +310,7 @@ class Members:
         for name, session in self._sessions.items():
             if session not in known and name != SUPERVISOR:
                 why = "what it runs is not known: add a [[service]] or [[agent]] by hand"
-                self._settings.note("launch.py", f"the session {session}", why)
+                self._settings.note(self._places[session], f"the session {session}", why)
 
     def _resumed(self, member: Member) -> Member:
         """With the conversation that its dotfile names."""
@@ -357,7 +361,7 @@ class Members:
                     table[key] = _normal(key, value.value, settings)
             idle = settings.seconds("STALL_IDLE", f"backend {backend}: stall_idle") if backend in loops else None
             if idle is not None:
-                table["stall_idle"] = f"{idle:g}"
+                table["stall_idle"] = number(idle)
         settings.used |= {"CLAUDE_BIN", "OPENCODE_BIN"}
         return found
 

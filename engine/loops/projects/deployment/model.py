@@ -69,6 +69,8 @@ class Member:
     """As status prints it; a staged project that was never started has none of it."""
     conversation: str | None = None
     """By which its conversation can be resumed."""
+    further: Mapping[str, str] | None = None
+    """All other settings, by key, as text (`loops.projects.deployment.further`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class Step:
     status: str | None = None
     models: Mapping[str, str] | None = None
     """Overrides, by the agent's name (or its role)."""
+    further: Mapping[str, str] | None = None
+    """All other settings, by key, as text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,7 @@ class Relay:
     inbox: str | None = None
     builder: tuple[str, ...] | None = None
     adversary: tuple[str, ...] | None = None
+    remote: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,8 @@ class Deployment:
     done_marker: str | None = None
     clis: Mapping[str, Mapping[str, str]] | None = None
     """The backends' own settings by backend and key (bin, flags, prompt_delivery, ...), values as text."""
+    further: Mapping[str, str] | None = None
+    """All other settings of the whole project, by key, as text."""
     times: Mapping[str, float] | None = None
     """Limits and intervals, by their key in ``[watchdog]``."""
     roles: Mapping[str, Document] | None = None
@@ -141,6 +148,8 @@ class Deployment:
     """The rendered kickoff by phase id and agent."""
     template: str | None = None
     """The kickoff's template with the slots ``{phase_id} {plan} {status} {role}``."""
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """The same by role, where no single template gives the kickoffs of all of them."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Documents that are no file of their own but stand in a script, by the path of their `Document`."""
     secrets: tuple[str, ...] = ()
@@ -149,6 +158,8 @@ class Deployment:
     """Where facts came from, by their place (``str(facts.Place)``), as far as it is not plain."""
     plans: str | None = None
     """The directory of the phases' plans, where it is another than ``root``."""
+    strange: tuple[tuple[str | int, ...], ...] = ()
+    """Where its agents.toml has keys that nobody here knows."""
     untranslated: tuple[Untranslated, ...] = ()
     documents: tuple[str, ...] = field(default=())
     """Every file that was read, absolute: what a migration must leave untouched."""

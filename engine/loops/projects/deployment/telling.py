@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from loops.projects.deployment import forms
+from loops.projects.deployment import forms, further
 from loops.projects.deployment.facts import Place
 from loops.projects.deployment.model import Deployment, Form
 
@@ -12,7 +12,7 @@ _COLUMNS = frozenset(("present", "kind", "backend", "watch", "state", "enabled")
 """What a captured status tells of an agent or service, besides the model."""
 _DASHES = frozenset(("backend", "watch"))
 """Of a service it prints a dash for them, whatever they are."""
-_ALWAYS = frozenset(("kind", "session", "dir", "backend", "model", "watch", "enabled", "resume"))
+_ALWAYS = frozenset(("kind", "session", "dir", "backend", "model", "watch", "enabled", "resume", "isolate"))
 """What every agent has: without a value the source does not tell it."""
 
 
@@ -26,7 +26,11 @@ def tells(deployment: Deployment, place: Place) -> bool:
         return False
     if deployment.form is Form.STATUS:
         return _shown(deployment, place)
+    if place.field in further.OURS.get(place.subject, ()):  # the others have no such thing, and that is told
+        return deployment.form is Form.LOOPS or place.field != "credentials"
     if place.subject == "agent":
+        if place.field.startswith(further.VARIABLE):
+            return deployment.form is not Form.LAUNCHERS
         return place.field not in _ALWAYS and place.field != "state"
     if place.subject == "phase" and place.field.startswith("model of "):
         return any(step.id == place.name and step.models is not None for step in deployment.steps or ())

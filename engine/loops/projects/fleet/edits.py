@@ -10,10 +10,10 @@ import codecs
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from loops.config.fleet import Entry
+from loops.config.fleet import Entry, no_such_project
 from loops.config.problems import DocPath
 from loops.config.toml_file import TomlFile, parse_toml
-from loops.errors import LoopsError, UsageError
+from loops.errors import LoopsError
 
 if TYPE_CHECKING:
     from tomlkit.items import Table
@@ -93,12 +93,13 @@ def _with_value(pair: list[str], ref: str) -> list[str]:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
+    end = "\r" if pair[-1].endswith("\r") else ""  # its LF is not here
     try:
-        alone = tomlkit.parse("\n".join(pair))
+        alone = tomlkit.parse("\n".join(pair).removesuffix("\r"))
         alone["ref"] = ref
     except TOMLKitError:
         return pair  # more than the pair stands on these lines; `_checked` sees that nothing changed
-    return tomlkit.dumps(alone).split("\n")
+    return f"{tomlkit.dumps(alone)}{end}".split("\n")
 
 
 def _with_line_below(pair: list[str], ref: str) -> list[str]:
@@ -134,10 +135,18 @@ def _lines(raw: bytes) -> tuple[bytes, list[str]]:
 
 def _place(file: TomlFile, name: str) -> DocPath:
     tables = file.document.get("project")
-    for index, table in enumerate(tables if isinstance(tables, list) else ()):
-        if isinstance(table, dict) and table.get("name") == name:
-            return ("project", index)
-    raise UsageError(f"{file.path}: there is no project {name!r}")
+    names = [
+        table.get("name") if isinstance(table, dict) else None for table in (tables if isinstance(tables, list) else ())
+    ]
+    found: list[DocPath] = [("project", index) for index, each in enumerate(names) if each == name]
+    if len(found) > 1:
+        lines = ", ".join(str(file.positions.line(place)) for place in found)
+        raise EditRefused(
+            f"{file.path}: {len(found)} projects are called {name} (lines {lines}): rename one by hand first"
+        )
+    if not found:
+        raise no_such_project(file.path, name, [each for each in names if isinstance(each, str)])
+    return found[0]
 
 
 def _refuse_inline(file: TomlFile) -> None:

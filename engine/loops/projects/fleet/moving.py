@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from loops.config.fleet import load_fleet
+from loops.config.fleet import load_entry
 from loops.errors import LoopsError
 from loops.projects.fleet import record, registry
 from loops.projects.fleet.holding import Holding, holding
@@ -31,7 +31,9 @@ def carry_out(fleet_path: str, name: str, held: Holding, move: Move) -> str:
         record.write(project, replace(kept, under_way=replace(move, commit=commit)))
         back.append(lambda: held.take_back(commit, move.head))
         held.place(commit, move.head)
-        back.append(registry.set_ref(fleet_path, name, move.ref_after))
+        mirror = registry.RefChange(fleet_path, name, move.ref_after)
+        back.append(mirror.take_back)
+        mirror.make()
         record.write(project, _finished(kept, replace(move, commit=commit)))
     except BaseException as error:
         _go_back(back, project, kept, name, error)
@@ -77,7 +79,7 @@ def mend(project: Clone, fleet_path: str, name: str, *, may: bool) -> Mended:
         )
     held, head = holding(project), project.head()
     what = f"an update to {move.ref_after or move.after[:12]} had been broken off"
-    mirrored = load_fleet(fleet_path).entry(name).ref == move.ref_after != move.ref_before
+    mirrored = load_entry(fleet_path, name)[1].ref == move.ref_after != move.ref_before
     if move.commit and _contains(project, move.commit, head) and (mirrored or head != move.commit):
         project.run("reset", "--quiet", "--", *held.paths)
         held.switch_on(move.after)

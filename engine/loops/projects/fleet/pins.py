@@ -143,19 +143,10 @@ def mirrored(root: str, pin: Pin, ref: str) -> Mirror:
     if COMMIT.fullmatch(ref):
         return Mirror.DIFFERENT
     engine = clone_at(os.path.join(root, ENGINE)) if pin.present else None
-    named = commits(engine, ref) if engine is not None else ()
+    named, _ = resolve(engine, ref) if engine is not None else ("", "")
     if not named:
         return Mirror.UNKNOWN
-    return Mirror.SAME if pin.commit in named else Mirror.DIFFERENT
-
-
-def commits(engine: Clone, ref: str) -> tuple[str, ...]:
-    """What *ref* can mean in the repository of *engine*: as a tag, as a branch of its origin, as one of its own, as a commit."""
-    names = [f"refs/tags/{ref}", f"refs/remotes/origin/{ref}", f"refs/heads/{ref}"]
-    if re.fullmatch(r"[0-9a-f]{4,64}", ref):
-        names.append(ref)
-    found = [engine.commit_of(name) for name in names]
-    return tuple(dict.fromkeys(each for each in found if each))
+    return Mirror.SAME if pin.commit == named else Mirror.DIFFERENT
 
 
 def resolve(engine: Clone, ref: str) -> tuple[str, str]:

@@ -38,7 +38,7 @@ def add(path: str, entry: Entry) -> None:
         _refuse_new_problems(path, raw, after)
         return after
 
-    path = os.path.abspath(path)
+    path = os.path.realpath(path)
     _change(path, edit, make=True)
 
 
@@ -49,40 +49,51 @@ def remove(path: str, name: str) -> None:
         UsageError: there is no such project.
         LoopsError: the file cannot be changed.
     """
-    path = os.path.abspath(path)
+    path = os.path.realpath(path)
     _change(path, lambda raw: edits.removed(path, raw, name))
 
 
-def set_ref(path: str, name: str, ref: str) -> Callable[[], None]:
+def set_ref(path: str, name: str, ref: str) -> None:
     """Write *ref* as the mirror of the pin of the project *name*.
-
-    Returns:
-        What takes that back, byte for byte, as long as nobody has changed the file since.
 
     Raises:
         UsageError: there is no such project.
         ConfigProblems: *ref* cannot stand there.
         LoopsError: the file cannot be changed.
     """
-    path = os.path.abspath(path)
-    kept: list[tuple[bytes, bytes]] = []
+    RefChange(path, name, ref).make()
 
-    def edit(raw: bytes) -> bytes:
-        after = _with_ref(path, raw, name, ref)
-        kept.append((raw, after))
-        return after
 
-    def back() -> None:
-        before, after = kept[0]
-        _change(path, lambda raw: before if raw == after else _with_ref(path, raw, name, _ref(path, before, name)))
+class RefChange:
+    """One `set_ref` that can be taken back."""
 
-    _change(path, edit)
-    return back
+    def __init__(self, path: str, name: str, ref: str) -> None:
+        """Take what `set_ref` takes; nothing is done yet."""
+        self._path, self._name, self._wanted = os.path.realpath(path), name, ref
+        self._before = self._after = b""
+
+    def make(self) -> None:
+        """Write it."""
+        _change(self._path, self._edit)
+
+    def take_back(self) -> None:
+        """Bring the file's bytes back, however far `make` came; of a file that others changed since, only the ref."""
+        if self._after != self._before:
+            _change(self._path, self._back)
+
+    def _edit(self, raw: bytes) -> bytes:
+        self._before, self._after = raw, _with_ref(self._path, raw, self._name, self._wanted)
+        return self._after
+
+    def _back(self, raw: bytes) -> bytes:
+        if raw in (self._before, self._after):
+            return self._before
+        return _with_ref(self._path, raw, self._name, parse_fleet(self._path, self._before).fleet.entry(self._name).ref)
 
 
 def check_ref(path: str, name: str, ref: str) -> None:
     """Raise what `set_ref` would, and write nothing."""
-    path = os.path.abspath(path)
+    path = os.path.realpath(path)
     _with_ref(path, read_bytes(path, name="fleet.toml", absent=ABSENT)[0], name, ref)
 
 
@@ -93,10 +104,6 @@ def _with_ref(path: str, raw: bytes, name: str, ref: str) -> bytes:
     if new:
         raise ConfigProblems(new)
     return after
-
-
-def _ref(path: str, raw: bytes, name: str) -> str:
-    return parse_fleet(path, raw).fleet.entry(name).ref
 
 
 def _refuse_new_problems(path: str, before: bytes, after: bytes) -> None:
@@ -112,16 +119,15 @@ def _refuse_new_problems(path: str, before: bytes, after: bytes) -> None:
 
 
 def _change(path: str, edit: Edit, *, make: bool = False) -> None:
-    """Read, *edit* and replace the file at *path*, while no other edit of ours does."""
-    real = os.path.realpath(path)
+    """Read, *edit* and replace the file at the real *path*, while no other edit of ours does."""
     try:
-        with _locked(os.path.dirname(real)):
-            missing = make and not os.path.lexists(real)
-            raw, about = (edits.FIRST, None) if missing else read_bytes(real, name="fleet.toml", absent=ABSENT)
+        with _locked(os.path.dirname(path)):
+            missing = make and not os.path.lexists(path)
+            raw, about = (edits.FIRST, None) if missing else read_bytes(path, name="fleet.toml", absent=ABSENT)
             after = edit(raw)
             if about is not None and after == raw:
                 return
-            _replace(real, after, about)
+            _replace(path, after, about)
     except OSError as error:
         raise LoopsError(f"{error.filename or path}: {error.strerror}; nothing was written") from error
 

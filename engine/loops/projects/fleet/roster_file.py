@@ -58,9 +58,13 @@ class RosterFile:
         stamp = self._stamp()
         if self._reading or stamp == self._seen:
             return
-        self._reading, self._seen = True, stamp
-        command = rosters.command(self._place.fleet)
-        self._errands.run(command, self._read, timeout=WITHIN)
+        self._seen = stamp
+        known = rosters.kept(self._place.fleet)
+        if known is not None:
+            self._understand(known)
+            return
+        self._reading = True
+        self._errands.run(rosters.command(self._place.fleet), self._read, timeout=WITHIN)
 
     def _read(self, result: Result) -> None:
         self._reading = False
@@ -73,6 +77,9 @@ class RosterFile:
             if self._taken is None:
                 self._reactor.at("fleet", self._now() + SETTLED, self._look_anew)
             return
+        self._understand(found)
+
+    def _understand(self, found: Roster) -> None:
         if found.problems:
             self._complain("\n".join(found.problems))
             if self._taken is not None:  # whose entry is broken now must not count as taken away

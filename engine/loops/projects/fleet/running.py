@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -22,15 +22,18 @@ from loops.errors import LoopsError
 from loops.places import Runtime
 from loops.projects.fleet.roster import Roster
 from loops.projects.fleet.roster_file import RosterFile
-from loops.projects.fleet.ward import Standing, Ward
+from loops.projects.fleet.ward import Standing, Ward, Wish
 from loops.sessions.terminal import raise_descriptor_limit
 from loops.supervisor import arriving, membership, processes
+from loops.supervisor.config_file import why_refused
 from loops.supervisor.control import Control
-from loops.supervisor.crew import Crew, Ending
+from loops.supervisor.crew import LONGEST_TURN, Crew, Ending, Stuck
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.membership import CrewPlace
 from loops.supervisor.run import Shared, Supervisor
 
+RESUME = Wish()
+"""Go on as the journal left the project."""
 NET = 30.0
 """Seconds between two looks at what no event tells."""
 
@@ -43,10 +46,10 @@ class FleetCrew:
         self._place = place
         self._command = command
         self._all = all
-        self._crew = Crew(look_again=self._look_again)
+        self._crew = Crew(look_again=self._look_again, limit=LONGEST_TURN)
         self._now = self._crew.now
         self._wards: dict[str, Ward] = {}
-        self._queue: deque[Callable[[], None]] = deque()
+        self._queue: deque[Ward] = deque()
         self._known = False
         self._inotify = Inotify()
         self._file = RosterFile(place, self._crew.reactor, self._now, self._inotify, take=self._take, say=self._say)
@@ -75,7 +78,7 @@ class FleetCrew:
                 ward = self._wards[path] = Ward(each.name, path, each.enabled)
                 self._meet(ward)
             elif each.enabled and not ward.enabled:
-                self._begin(ward, up=True)
+                self._begin(ward, Wish(up=True))
             elif ward.enabled and not each.enabled:
                 self._put_down(ward)
             ward.name, ward.enabled = each.name, each.enabled
@@ -95,7 +98,7 @@ class FleetCrew:
             if ours is not None and ours.fleet == self._place.fleet:
                 self._begin(ward)  # it was disabled while nobody looked
         elif self._known or self._all:
-            self._begin(ward, begins=True)
+            self._begin(ward, Wish(begins=True))
         elif ours is not None and ours.fleet == self._place.fleet:
             self._begin(ward)
 
@@ -103,37 +106,36 @@ class FleetCrew:
         """What a process before us had in its charge, and is no longer in the file, must not be without a supervisor."""
         for path in self._place.remembered():
             if path not in listed:
-                self._hand_over(Ward(path, path, False))
+                self._hand_over(Ward(path, path, False, Standing.APART))
 
-    def _begin(self, ward: Ward, *, up: bool = False, begins: bool = False, asked: bool = False) -> None:
-        """Take *ward* in charge, after those that wait already: one a turn, so that nobody waits for all of them.
-
-        *up*: it is to be up; *begins*: if it never was; *asked*: it is to be in charge, whatever its journal says.
-        """
+    def _begin(self, ward: Ward, wish: Wish = RESUME) -> None:
+        """Take *ward* in charge, after those that wait already: one a turn, so that nobody waits for all of them."""
         if ward.member is None:
+            ward.wish, ward.pause = wish, 0.0
             ward.become(Standing.WAITING, self._now())
-            self._queue.append(partial(self._start, ward, up=up, begins=begins, asked=asked))
+            self._queue.append(ward)
             self._crew.reactor.at("start", self._now(), self._start_next)
 
     def _start_next(self) -> None:
-        start = self._queue.popleft()
+        ward = self._queue.popleft()
         if self._queue:
             self._crew.reactor.at("start", self._now(), self._start_next)
         else:
             self._crew.shell.ready()
-        start()
+        if ward.standing is Standing.WAITING and self._wards.get(ward.config_path) is ward:
+            self._start(ward)
 
-    def _start(self, ward: Ward, *, up: bool = False, begins: bool = False, asked: bool = False) -> None:
-        if ward.member is not None or self._wards.get(ward.config_path) is not ward:
-            return  # it came, or went, while it waited
+    def _start(self, ward: Ward) -> None:
+        wish = ward.wish
         ward.tries += 1
         runtime = Runtime(ward.config_path)
         try:
             runtime.create()
             membership.join(runtime, self._place)
-            shared = Shared(self._command, partial(self._say_of, ward), begins)
-            supervisor = Supervisor(ward.config_path, up=up, shared=shared)
-            if supervisor.rests and not asked:
+            shared = Shared(self._command, self._place.lock, partial(self._said, ward), wish.begins)
+            with self._crew.limited():
+                supervisor = Supervisor(ward.config_path, up=wish.up, shared=shared)
+            if supervisor.rests and not wish.asked:
                 supervisor.abandon()
                 ward.become(Standing.DOWN if ward.enabled else Standing.DISABLED, self._now())
                 return
@@ -141,6 +143,7 @@ class FleetCrew:
         except Exception as error:
             self._stumble(ward, error)
             return
+        ward.wish = RESUME
         ward.become(Standing.RUNNING, self._now())
         self._remember()
         if not ward.enabled:
@@ -152,7 +155,7 @@ class FleetCrew:
         if ending.error is not None:
             self._stumble(ward, ending.error)
         elif ending.code:
-            self._stumble(ward, LoopsError(ward.why or f"its supervisor ended with status {ending.code}"))
+            self._stumble(ward, LoopsError(ward.said or f"its supervisor ended with status {ending.code}"))
         elif supervisor is not None and not supervisor.state.up:
             ward.become(Standing.DOWN if ward.enabled else Standing.DISABLED, self._now())
         else:
@@ -162,13 +165,13 @@ class FleetCrew:
 
     def _stumble(self, ward: Ward, error: Exception) -> None:
         """Say why *ward* cannot be supervised, and when that is tried again."""
-        if isinstance(error, LoopsError | OSError):
+        if isinstance(error, LoopsError | OSError | Stuck):
             why = str(error)
         else:
             why = f"its supervisor failed, which is a mistake of loops: {type(error).__name__}: {error}"
             self._say_of(ward, "".join(traceback.format_exception(error)).rstrip())
         told = why == ward.why
-        ward.stumble(self._now(), why)
+        ward.stumble(self._now(), why, stuck=isinstance(error, Stuck))
         if not told:
             self._say_of(ward, f"{why}; the other projects go on, and this one is tried again")
         self._inotify.watch(os.path.dirname(ward.config_path))
@@ -176,7 +179,11 @@ class FleetCrew:
 
     def _try_again(self, ward: Ward) -> None:
         self._crew.reactor.cancel(f"again {ward.config_path}")
-        if ward.standing is Standing.BROKEN and self._wards.get(ward.config_path) is ward:
+        if ward.standing is not Standing.BROKEN or self._wards.get(ward.config_path) is not ward:
+            return
+        if ward.why and ward.why == why_refused(ward.config_path):
+            self._stumble(ward, LoopsError(ward.why))  # the same file: to check it again would only take time
+        else:
             self._start(ward)
 
     def _put_down(self, ward: Ward) -> None:
@@ -241,6 +248,10 @@ class FleetCrew:
         with suppress(OSError):
             print(f"[loops] {text}", file=sys.stderr, flush=True)
 
+    def _said(self, ward: Ward, text: str) -> None:
+        ward.said = text
+        self._say_of(ward, text)
+
     def _say_of(self, ward: Ward, text: str) -> None:
         self._say(f"{ward.name}: {text}")
 
@@ -260,17 +271,27 @@ class FleetCrew:
             projects = [ward.facts(now) for ward in self._wards.values()]
             return {"ok": True, "pid": os.getpid(), "fleet": self._place.fleet, "projects": projects}
         if verb == "bring":
-            return {"ok": True, "known": [path for path in request["configs"] if self._bring(str(path))]}
+            wish = Wish(up=bool(request.get("up")), asked=True)
+            return {"ok": True, "known": [path for path in request["configs"] if self._bring(str(path), wish)]}
+        if verb == "rest":
+            for path in request["configs"]:
+                self._rest(str(path))
+            return {"ok": True}
         if verb == "leave":
             self._crew.leave()
             return {"ok": True}
         raise ValueError(f"unknown verb {verb!r}")
 
-    def _bring(self, path: str) -> bool:
-        """Take the project at *path* in charge, whatever its journal says; False when it is none of ours."""
+    def _bring(self, path: str, wish: Wish) -> bool:
+        """Take the project at *path* in charge; False when it is none of ours."""
         ward = self._wards.get(path)
         if ward is None or not ward.enabled:
             return False
-        ward.pause = 0.0
-        self._begin(ward, asked=True)
+        self._begin(ward, wish)
         return True
+
+    def _rest(self, path: str) -> None:
+        """The project at *path* is to be down: it is not tried any more."""
+        ward = self._wards.get(path)
+        if ward is not None and ward.member is None and ward.enabled:
+            ward.become(Standing.DOWN, self._now())

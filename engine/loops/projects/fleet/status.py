@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from loops.config.cache import refusal
 from loops.places import Runtime
 from loops.projects.fleet.asking import Silence, ask_all
 from loops.projects.fleet.roster import Listed, Roster
+from loops.sessions.text import printable
 from loops.supervisor.membership import CrewPlace
 
 WITHIN = 2.0
@@ -133,16 +135,19 @@ def _at_rest(listed: Listed, told: Mapping[str, Any]) -> Line:
 
 def _why_at_rest(listed: Listed, told: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Condition, str]:
     standing = told.get("standing", "")
+    runtime = Runtime(listed.config_path)
     if standing == "broken":
         return Condition.BROKEN, str(told["why"])
     if standing == "starting":
         return Condition.STARTING, ""
-    if _holder_lives(Runtime(listed.config_path)):
+    if _holder_lives(runtime):
         return Condition.UNWATCHED, "its sessions live without a supervisor: `loops fleet up` starts it"
     if not listed.enabled:
         return Condition.DISABLED, ""
     if not os.path.isfile(listed.config_path):
         return Condition.ABSENT, f"{listed.config_path} is not there"
+    if why := refusal(listed.config_path, os.path.join(runtime.root, "config.json")):
+        return Condition.BROKEN, why
     return (Condition.STOPPED if known.get("stopped") else Condition.DOWN), ""
 
 
@@ -179,7 +184,7 @@ def cells(line: Line) -> tuple[str, ...]:
     """What the table shows of one project."""
     from loops.protocol.moment import span
 
-    phase = f"{line.phase or '-'} {max(line.index, 0) + 1}/{line.phases}" if line.phases else "-"
+    phase = f"{printable(line.phase) or '-'} {max(line.index, 0) + 1}/{line.phases}" if line.phases else "-"
     agents = f"{line.running}/{line.agents}" if line.agents else "-"
     wrong = " ".join(f"{count} {word}" for word, count in line.wrong.items())
     state = line.condition.value if line.enabled or line.condition is Condition.DISABLED else _disabled(line)
@@ -200,7 +205,7 @@ def _disabled(line: Line) -> str:
 
 
 def _short(text: str) -> str:
-    text = "".join(c if c.isprintable() else " " for c in text)
+    text = printable(" ".join(text.split()))
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 

@@ -9,7 +9,7 @@ import os
 import tempfile
 from dataclasses import dataclass, replace
 
-from loops.config.fleet import Entry, Fleet, load_fleet
+from loops.config.fleet import Entry, Fleet, load_entry
 from loops.errors import ConfigError, LoopsError, UsageError
 from loops.places import Runtime
 from loops.projects.fleet import checkout, pins, places, record, registry
@@ -57,8 +57,7 @@ def provide(fleet_path: str, name: str) -> tuple[str, ...]:
         UsageError: there is no such project.
         LoopsError: it cannot be had.
     """
-    fleet = load_fleet(fleet_path)
-    entry = fleet.entry(name)
+    fleet, entry = load_entry(fleet_path, name)
     done = checkout.provide(fleet, entry)
     project = _project(fleet, entry)
     with record.locked(project):
@@ -73,8 +72,7 @@ def update(fleet_path: str, name: str, to: str, *, dry_run: bool = False) -> Rep
         ConfigError: the new engine refuses the project's configuration; nothing was moved.
         LoopsError: it cannot be moved; everything is as it was.
     """
-    fleet = load_fleet(fleet_path)
-    entry = fleet.entry(name)
+    fleet, entry = load_entry(fleet_path, name)
     registry.check_ref(fleet.path, name, to)
     cloned: tuple[str, ...] = ()
     if places.is_url(entry.location) and pins.clone_at(places.root(fleet, entry)) is None and not dry_run:
@@ -82,7 +80,7 @@ def update(fleet_path: str, name: str, to: str, *, dry_run: bool = False) -> Rep
     project = _project(fleet, entry)
     with record.locked(project), tempfile.TemporaryDirectory(prefix="loops-update-") as scratch:
         mended = mend(project, fleet.path, name, may=not dry_run).notes
-        entry = load_fleet(fleet_path).entry(name)
+        _, entry = load_entry(fleet_path, name)
         held = _held(project)
         engine = held.repository(scratch)
         fetched = _fetch(engine, to)
@@ -117,12 +115,11 @@ def undo(fleet_path: str, name: str, *, dry_run: bool = False) -> Report:
         UsageError: there is no such project, or nothing to undo.
         LoopsError: it cannot be undone; everything is as it was.
     """
-    fleet = load_fleet(fleet_path)
-    entry = fleet.entry(name)
+    fleet, entry = load_entry(fleet_path, name)
     project = _project(fleet, entry)
     with record.locked(project), tempfile.TemporaryDirectory(prefix="loops-update-") as scratch:
         mended = mend(project, fleet.path, name, may=not dry_run)
-        entry = load_fleet(fleet_path).entry(name)
+        _, entry = load_entry(fleet_path, name)
         if mended.taken_back:
             commit = _pin(project)
             return Report(project.root, commit, commit, entry.ref, notes=mended.notes)

@@ -10,6 +10,8 @@ from loops.supervisor.crew import Member
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds between two tries of a project that cannot be supervised."""
+STUCK_PAUSE = 600.0
+"""Seconds until one is tried again that kept all others waiting."""
 HEALTHY_AFTER = 60.0
 """Seconds in charge after which an error counts as the first one again."""
 
@@ -23,6 +25,18 @@ class Standing(Enum):
     APART = "apart"
     BROKEN = "broken"
     DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a project is to be taken in charge; kept until that succeeds.
+
+    ``up``: it is to be up; ``begins``: if it never was; ``asked``: to be in charge, whatever its journal says.
+    """
+
+    up: bool = False
+    begins: bool = False
+    asked: bool = False
 
 
 @dataclass(slots=True)
@@ -39,6 +53,9 @@ class Ward:
     """When it is tried again; 0: it is not."""
     tries: int = 0
     pause: float = 0.0
+    wish: Wish = Wish()
+    said: str = ""
+    """The last that its supervisor told the operator."""
     member: Member | None = None
 
     def become(self, standing: Standing, now: float, why: str = "") -> None:
@@ -47,13 +64,13 @@ class Ward:
             self.since = now
         self.standing, self.why, self.again = standing, why, 0.0
 
-    def stumble(self, now: float, why: str) -> None:
-        """It cannot be supervised: `again` says when the next try is worth it."""
+    def stumble(self, now: float, why: str, *, stuck: bool = False) -> None:
+        """It cannot be supervised: `again` says when the next try is worth it.  *stuck*: others had to wait for it."""
         if self.standing is Standing.RUNNING and now - self.since >= HEALTHY_AFTER:
             self.pause = 0.0
         self.pause = min(self.pause * 2 or FIRST_PAUSE, LONGEST_PAUSE)
         self.become(Standing.BROKEN, now, why)
-        self.again = now + self.pause
+        self.again = now + (STUCK_PAUSE if stuck else self.pause)
 
     def facts(self, now: float) -> dict[str, Any]:
         """The same as JSON; times are seconds from now."""

@@ -21,16 +21,22 @@ def command(fleet: str) -> list[str]:
     return [sys.executable, "-m", "loops.projects.fleet.watchdog", fleet]
 
 
-def run(path: str, *, all: bool = False, quiet: bool = False) -> int:
+def run(path: str, *, all: bool = False, quiet: bool = False, take_over: bool = False) -> int:
     """Supervise the projects of the fleet.toml at *path*; return the exit code.
 
     *all*: also those that nobody brought up yet.  *quiet*: nobody reads our standard error, and the log takes it.
+    *take_over*: if another process does it, that one has to leave.
     """
     from loops.errors import LoopsError
 
     place = CrewPlace(path)
     try:
-        lock = place.take_lock()
+        if take_over:
+            from loops.projects.fleet import crew_process
+
+            lock: int | None = crew_process.take_over(place)
+        else:
+            lock = place.take_lock()
         if lock is None:
             return TAKEN
         if quiet:

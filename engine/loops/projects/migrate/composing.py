@@ -13,6 +13,8 @@ from loops.projects.migrate.copies import Copies
 from loops.projects.migrate.rewriting import LOG_DIR
 from loops.supervisor.table import printable
 
+KICKOFF = "prompts/kickoff.md"
+_SLOTTED = "the kickoff of the live scripts, with slots"
 _COLUMN = 56
 """Where the comments begin, if the value leaves room."""
 
@@ -78,11 +80,11 @@ class _Composing:
         if member.resume:
             yield self._line("resume", True, f"{place}: conversation")
         if member.prompt is not None:
-            path = self._copies.take(member.prompt.path) or self._copies.files.place(member.prompt.path)
+            path = self._copies.take(member.prompt.path) or self._copies.absent(member.prompt.path)
             yield self._line("prompt_file", path, f"{place}: prompt sha256")
         if member.wakes is not None and member.wakes.prompt is not None:
             given = member.wakes.prompt.path
-            path = self._copies.take(given, f"prompts/{os.path.basename(given)}") or self._copies.files.place(given)
+            path = self._copies.take(given, f"prompts/{os.path.basename(given)}") or self._copies.absent(given)
             wake = tomlkit.inline_table()
             wake.update({"interval": _plain(member.wakes.interval), "prompt_file": path})
             yield self._written("wake", wake.as_string(), f"{place}: wake interval")
@@ -103,10 +105,11 @@ class _Composing:
                 self._copies.take(document.path, f"prompts/{role}.md")
             yield self._line("roles_dir", "prompts")
         if live.template is not None:
-            origin = "the kickoff of the live scripts, with slots"
-            yield self._line(
-                "kickoff_template", self._copies.write("prompts/kickoff.md", live.template, origin), said=origin
-            )
+            yield self._line("kickoff_template", self._copies.write(KICKOFF, live.template, _SLOTTED), said=_SLOTTED)
+        elif live.templates:
+            for role, text in live.templates.items():
+                self._copies.write(f"prompts/kickoff-{role}.md", text, _SLOTTED)
+            yield self._line("kickoff_template", "prompts/kickoff-{role}.md", said=f"{_SLOTTED}, one for each role")
         if live.relay is not None and live.relay.repo:
             handoff = tomlkit.inline_table()
             handoff["repo"] = live.relay.repo

@@ -63,6 +63,11 @@ class Copies:
                 return name
         raise AssertionError("the names never end")
 
+    def absent(self, path: str) -> str:
+        """Return the name by which a document that is not there is looked for: here, or where it was."""
+        shown = self.files.shown(path)
+        return shown if shown == next(self._names(shown)) else self.files.place(path)
+
     def write(self, want: str, content: str, origin: str) -> str:
         """Add a text that is made, not copied; return its name, which is *want* if nothing else has it."""
         for name in self._names(want):

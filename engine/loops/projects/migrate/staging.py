@@ -12,7 +12,7 @@ from loops.boot.git import git
 from loops.config.loading import load
 from loops.errors import LoopsError, UsageError
 from loops.places import CONFIG_NAME
-from loops.projects.deployment import configured
+from loops.projects.deployment import configured, engine_state
 from loops.projects.deployment.model import Deployment, Form
 from loops.projects.migrate import carrying, reports
 from loops.projects.migrate.checking import differences
@@ -93,11 +93,15 @@ def _refuse(deployment: Deployment, to: str, carry_state: bool) -> None:
             raise UsageError(
                 f"{to}: lies in {home}, which the live deployment works in: name a directory outside of it"
             )
-    if carry_state and deployment.at is None and not any(member.conversation for member in deployment.members):
-        raise NotStaged(
-            f"{deployment.source}: there is no state to carry: neither the index of a phase nor a conversation can be read"
-            + "".join(f"\n{note.place}: {note.why}" for note in deployment.untranslated if "index" in note.what)
-        )
+    if not carry_state:
+        return
+    torn = [note for note in deployment.untranslated if note.what == engine_state.INDEX]
+    if torn:
+        said = "\n".join(f"{note.place}: {note.why}" for note in torn)
+        raise NotStaged(f"{deployment.source}: the state cannot be carried, so nothing was written:\n{said}")
+    if deployment.at is None and not any(member.conversation for member in deployment.members):
+        what = "neither the index of a phase nor a conversation is there"
+        raise NotStaged(f"{deployment.source}: there is no state to carry: {what}; leave --carry-state out")
 
 
 def _write(root: str, translation: Translation, deployment: Deployment, carry_state: bool) -> Migration:

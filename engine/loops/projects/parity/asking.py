@@ -8,7 +8,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -34,11 +34,16 @@ class Asked:
     """It could change nothing, and could reach no session: what it says of their state is not so."""
 
 
-def ask(command: str, *, within: float, trusted: bool) -> Asked:
+def ask(command: str, *, within: float, trusted: bool, settings: Mapping[str, str] | None = None) -> Asked:
     """Run *command*, words as a shell would split them, and return what it prints.
 
-    It runs where nothing can be changed (`loops.isolation.readonly`), in the working directory, with PATH as its only
-    variable besides the locale.  *within*: seconds.  *trusted*: where no such view can be made, run it all the same.
+    It runs where nothing can be changed (`loops.isolation.readonly`), in the working directory.
+
+    Args:
+        command: what is run.
+        within: seconds that it may take.
+        trusted: where no such view can be made, run it all the same.
+        settings: its variables, besides PATH and the locale: none of ours is among them.
 
     Raises:
         AskingError: no such view can be made here, or the command failed, or it took too long or printed too much.
@@ -52,7 +57,7 @@ def ask(command: str, *, within: float, trusted: bool) -> Asked:
         )
     with _filter(not hindrance) as filter:
         argv = words if hindrance else readonly.words(words, directory=os.getcwd(), filter=filter[0])
-        return Asked(_run(command, argv, filter, within), confined=not hindrance)
+        return Asked(_run(command, argv, filter, within, settings or {}), confined=not hindrance)
 
 
 def _words(command: str) -> list[str]:
@@ -80,8 +85,8 @@ def _filter(wanted: bool) -> Iterator[tuple[int, ...]]:
         os.close(reading)
 
 
-def _run(command: str, argv: Sequence[str], kept: tuple[int, ...], within: float) -> str:
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
+def _run(command: str, argv: Sequence[str], kept: tuple[int, ...], within: float, settings: Mapping[str, str]) -> str:
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", **settings}
     try:
         process = subprocess.Popen(
             argv,

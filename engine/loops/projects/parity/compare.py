@@ -70,10 +70,10 @@ class _Pair:
             if place in covered:
                 continue
             found = self._class(place)
-            if isinstance(found, Finding):
-                findings.append(found)
-            else:
+            if isinstance(found, Gap):
                 gaps.append(found)
+            else:
+                findings.append(self._with_origins(found))
         return findings, gaps
 
     def _class(self, place: Place) -> Finding | Gap:
@@ -143,6 +143,10 @@ class _Pair:
         if place.subject == "kickoff":
             return replace(found, parting=of_texts(_kickoff(self._live, place), _kickoff(self._staged, place)))
         return found
+
+    def _with_origins(self, found: Finding) -> Finding:
+        origins = [deployment.origins.get(str(found.place), "") for deployment in (self._live, self._staged)]
+        return replace(found, live_origin=origins[0], staged_origin=origins[1]) if any(origins) else found
 
     def _with_files(self, found: Finding) -> Finding:
         files = file_of(self._live, found.place), file_of(self._staged, found.place)

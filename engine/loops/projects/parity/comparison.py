@@ -53,6 +53,9 @@ class Finding:
     live_file: Document | None = None
     """The file that the fact is the digest of."""
     staged_file: Document | None = None
+    live_origin: str = ""
+    """Where live says so, as far as its source knows: ``agents.toml:14``."""
+    staged_origin: str = ""
     covers: tuple[Place, ...] = ()
     """Places that this one takes with it: all facts of an agent that is missing."""
     rule: str = ""

@@ -61,6 +61,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "parting": _parting(finding.parting),
         "live_file": _file(finding.live_file),
         "staged_file": _file(finding.staged_file),
+        "live_origin": finding.live_origin or None,
+        "staged_origin": finding.staged_origin or None,
         "covers": list(map(str, finding.covers)),
     }
 

@@ -104,11 +104,13 @@ def _key(finding: Finding) -> object:
     if finding.verdict is Verdict.SAME or place.field == "present":
         return place
     if place.subject == "phase" or finding.verdict is Verdict.EXPECTED:
-        return replace(finding, place=replace(place, name=""))
+        return replace(finding, place=replace(place, name=""), live_origin="", staged_origin="")
     if place.subject == "kickoff":  # each phase has a text of its own, whatever the difference is
         agent = place.name.rpartition("/")[2]
         live, staged = (None if value is None else "" for value in (finding.live, finding.staged))
-        return replace(finding, place=replace(place, name=agent), live=live, staged=staged)
+        return replace(
+            finding, place=replace(place, name=agent), live=live, staged=staged, live_origin="", staged_origin=""
+        )
     return place
 
 
@@ -164,6 +166,11 @@ def _notes(group: list[Finding], reasons: dict[str, str], several: bool, *, hidd
         yield reasons[first.rule]
     if first.note:
         yield first.note
+    if len(group) == 1 and first.verdict in (Verdict.MISSING, Verdict.DIFFERENT, Verdict.CHANGED):
+        origins = (("live", first.live_origin), ("staged", first.staged_origin))
+        told = [f"{side} in {origin}" for side, origin in origins if origin]
+        if told:
+            yield ", ".join(told)
     if first.covers:
         yield f"{len(first.covers)} facts of it are not listed one by one"
     if hidden and len(group) == 1:

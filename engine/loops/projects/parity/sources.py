@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from loops.errors import ConfigError, LoopsError
 from loops.projects.deployment import printed, reading
+from loops.projects.deployment.environment import gather
 from loops.projects.deployment.files import LARGEST, Files
 from loops.projects.deployment.model import Deployment
 from loops.projects.parity.asking import ask
@@ -56,9 +57,10 @@ def read_staged(source: str) -> Deployment:
     return read_live(source, Surroundings())
 
 
-def read_asked(command: str, *, within: float, trusted: bool) -> Deployment:
-    """Return what *command* prints of the live deployment (`loops.projects.parity.asking`)."""
-    asked = ask(command, within=within, trusted=trusted)
+def read_asked(command: str, around: Surroundings, *, within: float, trusted: bool) -> Deployment:
+    """Return what *command*, run with the variables of *around*, prints of the live deployment."""
+    variables = gather(Files(os.getcwd()), around.unit, around.env_files, around.settings).values
+    asked = ask(command, within=within, trusted=trusted, settings=variables)
     found = printed.parse(asked.text, command)
     if not asked.confined:
         return found

@@ -25,10 +25,11 @@ def as_status(deployment: Deployment, captured: Deployment) -> Deployment:
         root=deployment.root,
         members=tuple(_row(member, now, member.name in printed) for member in deployment.members),
         now=_head(now, deployment.members, captured.now) if now is not None else None,
-        count=len(steps) or None,
+        count=len(steps) if deployment.steps is not None and captured.count is not None else None,
         at=deployment.at,
         complete=deployment.complete,
         untold=deployment.untold,
+        origins=deployment.origins,
     )
 
 

@@ -8,6 +8,7 @@ from loops.projects.deployment.facts import Place
 
 PRESENT = "present"
 ORDER = Place("phases", "", "order")
+_MODEL = "model of "
 
 
 def wholes(live: Mapping[Place, str], staged: Mapping[Place, str]) -> dict[Place, tuple[Place, ...]]:
@@ -15,31 +16,29 @@ def wholes(live: Mapping[Place, str], staged: Mapping[Place, str]) -> dict[Place
 
     No place is taken twice: the model of a missing agent in a missing phase goes with the first of them.
     """
-    places = tuple(dict.fromkeys((*live, *staged)))
+    places = dict.fromkeys((*live, *staged))
     lacking = [place for place in places if place.field == PRESENT and (place in live) is not (place in staged)]
-    left = [place for place in places if place not in lacking]
-    found: dict[Place, tuple[Place, ...]] = {}
-    follows = _same_order(live, staged)
-    for whole in lacking:
-        taken = [place for place in left if _belongs(place, whole) or (follows and _orders(place, whole))]
-        found[whole] = tuple(taken)
-        left = [place for place in left if place not in taken]
-    return found
+    ranks = {(whole.subject, whole.name): rank for rank, whole in enumerate(lacking)}
+    phases = [rank for (subject, _), rank in ranks.items() if subject == "phase"]
+    follows = phases[:1] if _same_order(live, staged) else []
+    taken: list[list[Place]] = [[] for _ in lacking]
+    for place in places:
+        owners = follows if place == ORDER else [ranks[owner] for owner in _owners(place) if owner in ranks]
+        if owners and place != lacking[min(owners)]:
+            taken[min(owners)].append(place)
+    return {whole: tuple(those) for whole, those in zip(lacking, taken, strict=True)}
 
 
-def _belongs(place: Place, whole: Place) -> bool:
-    if place.subject == whole.subject:
-        return place.name == whole.name
-    phase, _, agent = place.name.rpartition("/")
-    if whole.subject == "phase":
-        return place.subject == "kickoff" and phase == whole.name
-    return (place.subject == "kickoff" and agent == whole.name) or (
-        place.subject == "phase" and place.field == f"model of {whole.name}"
-    )
-
-
-def _orders(place: Place, whole: Place) -> bool:
-    return place == ORDER and whole.subject == "phase"
+def _owners(place: Place) -> Iterator[tuple[str, str]]:
+    """Without which agents and phases there is no such place."""
+    if place.subject in ("agent", "phase"):
+        yield place.subject, place.name
+    if place.subject == "phase" and place.field.startswith(_MODEL):
+        yield "agent", place.field.removeprefix(_MODEL)
+    if place.subject == "kickoff":
+        phase, _, agent = place.name.rpartition("/")
+        yield "phase", phase
+        yield "agent", agent
 
 
 def _same_order(live: Mapping[Place, str], staged: Mapping[Place, str]) -> bool:
