@@ -17,6 +17,7 @@ from bench import (
     chatter,
     commands,
     decide,
+    fleet,
     flood,
     handoff,
     journal,
@@ -60,6 +61,7 @@ OWN: dict[str, Tables] = {
     "views": views.tables,
     "chatter": chatter.tables,
     "adopt": adopt.tables,
+    "fleet": lambda _sizes, quick: fleet.tables(quick),
 }
 """What only the engine does, or does differently from all peers; its table says so."""
 

@@ -54,6 +54,7 @@ TARGETS = (
     Target("status in a pipe", "commands", "ms", 30.0, " ms", row=STATUS, sessions=1000),
     Target("status in a pipe", "commands", "ms", 2.5, than=PYTHON, row=STATUS, sessions=1000),
     Target("status on a terminal", "commands", "ms", 100.0, " ms", row="loops status, on a terminal", sessions=1000),
+    Target("50 projects in one table, 500 sessions", "fleet status", "ms", 200.0, " ms", row="loops fleet status"),
     Target("pushed claim to pasted nudge", "handoff", "pasted ms", 50.0, " ms"),
     Target("pushed claim to received nudge", "handoff", "received ms", 50.0, " ms"),
     Target("pushed claim: nudges doubled", "handoff", "doubled", 0.0),

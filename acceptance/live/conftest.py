@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from .live_deployment import Live, engine_live, launchers_live
+from .migration import Migration
 
 MAKERS = {"engine": engine_live, "launchers": launchers_live}
 
@@ -35,3 +36,15 @@ def running(live: Live) -> Live:
     """A live deployment of each form, running."""
     live.start()
     return live
+
+
+@pytest.fixture
+def migration(running: Live, short_root: Path) -> Iterator[Migration]:
+    """A live deployment of each form that runs, and somebody beside it."""
+    (short_root / "o").mkdir()
+    person = Migration(short_root / "o", running)
+    yield person
+    running.stop()  # a cutover that was taken back has started it from the person's own environment
+    left = person.processes()
+    person.leaves()
+    assert not left, f"left behind: {left}"

@@ -124,11 +124,11 @@ def git(live: Live, *words: str) -> None:
 
 def session(live: Live, name: str, **env: str) -> None:
     words = [word for key, value in env.items() for word in ("-e", f"{key}={value}")]
-    live._tmux("new-session", "-d", "-s", name, *words, "exec sleep 600")
+    live.tmux("new-session", "-d", "-s", name, *words, "exec sleep 600")
 
 
 def window(live: Live) -> None:
-    live._tmux("new-window", "-d", "-t", f"={ADVERSARY}:", "exec sleep 600")
+    live.tmux("new-window", "-d", "-t", f"={ADVERSARY}:", "exec sleep 600")
 
 
 def opened(live: Live) -> None:

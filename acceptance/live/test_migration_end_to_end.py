@@ -6,103 +6,22 @@ is typed as a person would; the transcript is kept beside the test's other files
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from loops import config
-from operator_shell import Operator, Said
 
-from .live_deployment import ENGINE, LAUNCHERS, SESSIONS, Live
+from .live_deployment import ENGINE, SESSIONS, Live
 from .live_plan import PLAN
+from .migration import Migration, alarming, also
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
-CLONES = ("cc-ci", "cc-ci-adv", "cc-ci-plan", "cc-ci.git")
-
-
-class Migration(Operator):
-    """Somebody who migrates a live deployment: the user that it runs as."""
-
-    patience = 420.0
-
-    def __init__(self, root: Path, live: Live) -> None:
-        super().__init__(root)
-        self.live = live
-        self.home = live.root / "home"
-        self.environment |= identity()
-        self.environment |= {"HOME": str(self.home), "PATH": f"{live.root}/bin:{self.environment['PATH']}"}
-        self.baseline = root / "before.json"
-        self.staged = self.place / "cc-ci"
-        self.work = self.place / "work"
-
-    @property
-    def source(self) -> str:
-        """The live deployment as commands are told of it: launchers by their unit."""
-        unit = f"--unit {self.live.unit} " if self.live.form == LAUNCHERS else ""
-        return f"{unit}{self.live.source}"
-
-    def takes_baseline(self) -> None:
-        repositories = " ".join(f"--repo {self.live.root / name}" for name in CLONES)
-        self.types(
-            f"loops untouched baseline {self.live.root} --tmux {self.live.tmux_socket} {repositories} "
-            f"--process {self.live.root} --to {self.baseline}"
-        )
-
-    def checks(self) -> dict[str, Any]:
-        """What `loops untouched check` says now."""
-        said = self.shell(f"loops untouched check {self.baseline} --json")
-        facts: dict[str, Any] = json.loads(said.text)
-        assert said.code == (1 if alarming(facts) else 0), said.text
-        return facts
-
-    def plan_words(self, verb: str) -> str:
-        """A verb of the cutover, with all that it must know of the live side."""
-        where = f"--unit {self.live.unit} --tmux {self.live.tmux_socket}"
-        return f"loops cutover {verb} {self.live.source} {self.staged} {where}"
-
-    def shell(self, line: str) -> Said:
-        """Type a line that may end in any way."""
-        said = self._run(line, self.place)
-        self._keep(line, said)
-        return said
-
-    def migrates(self) -> None:
-        self.types(f"loops migrate {self.source} --to {self.staged}")
-
-
-def identity() -> dict[str, str]:
-    """Whom git takes this person for."""
-    names = [f"GIT_{who}_{what}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")]
-    return dict.fromkeys(names, "ci@example.org")
-
-
-def also(live: Live) -> str:
-    """What the live deployment needs besides its own directory and clones."""
-    return " ".join(
-        f"--also {live.root / name}" for name in ("bin", "home", "conversations", "cc-ci.git", ".cc-ci-logs", "run")
-    )
-
-
-def alarming(facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """The differences that nobody explains, or that are ours on the live system."""
-    return [touch for touch in facts["touches"] if touch["alarming"]]
-
-
-@pytest.fixture
-def migration(running: Live, short_root: Path) -> Iterator[Migration]:
-    """A live deployment of each form that runs, and somebody beside it."""
-    (short_root / "o").mkdir()
-    person = Migration(short_root / "o", running)
-    yield person
-    left = person.processes()
-    person.leaves()
-    assert not left, f"left behind: {left}"
 
 
 @pytest.mark.heavy
@@ -333,14 +252,3 @@ def test_every_planted_touch_is_found(migration: Migration):
         if not any(each["thing"] == thing and place in each["place"] for each in found)
     ]
     assert overlooked == [], found
-
-
-def test_what_the_live_system_heals_is_its_own_doing(migration: Migration):
-    migration.takes_baseline()
-
-    _kill("builder")(migration.live)
-    migration.live.wait(lambda: "builder" in migration.live.pids(), "the builder again")
-
-    facts = migration.checks()
-    assert alarming(facts) == []
-    assert any(SESSIONS["builder"] in touch["place"] for touch in facts["touches"])

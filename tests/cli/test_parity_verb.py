@@ -75,7 +75,7 @@ def test_without_a_difference_it_ends_with_0(live: str, tmp_path: Path, capsys: 
 
 
 def test_a_difference_is_shown_and_ends_with_1(live: str, staged: str, capsys: pytest.CaptureFixture[str]):
-    assert parity(live, staged) == DIFFERENT
+    assert parity(live, staged, "--wide") == DIFFERENT
 
     lines = capsys.readouterr().out.splitlines()
     assert any(line.split() == ["DIFFERENT", "agent", "boss:", "model", "large", "tiny"] for line in lines)
@@ -95,7 +95,7 @@ def test_a_rule_in_force_makes_it_parity(live: str, staged: str, tmp_path: Path,
 def test_a_changed_byte_of_a_prompt_is_shown_with_its_line(
     live: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert parity(live, project(tmp_path / "staged", prompt="watch!\n")) == DIFFERENT
+    assert parity(live, project(tmp_path / "staged", prompt="watch!\n"), "--wide") == DIFFERENT
 
     said = capsys.readouterr().out
     assert "boss.md (6 bytes)" in said

@@ -167,3 +167,23 @@ def test_the_check_itself_prints_problems_as_json_with_exit_status_3(write: Writ
         (1, "defaults.session_prefix"),
         (2, "defaults.log_dir"),
     ]
+
+
+def test_why_a_file_was_refused_is_kept_until_the_file_changes(write: Write, tmp_path: Path) -> None:
+    from loops.config.cache import refusal
+
+    path, cache = write("[defaults]\nsession_prefix = 7\n"), str(tmp_path / "config.json")
+    with pytest.raises(ConfigError) as refused:
+        config.compile(path, cache)
+
+    why = refusal(path, cache)
+    fresh = compiled.is_fresh(path, cache)
+    write(GOOD)
+
+    assert why == str(refused.value)
+    assert fresh
+    assert refusal(path, cache) == ""
+    assert not compiled.is_fresh(path, cache)
+    config.compile(path, cache)
+    assert compiled.is_fresh(path, cache)
+    assert not os.path.exists(f"{cache}.refused")

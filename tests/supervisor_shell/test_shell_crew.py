@@ -256,3 +256,16 @@ def test_a_broken_journal_can_be_tried_again_in_the_same_process(project: ShellP
 
     segment.write_bytes(whole)
     supervise(project).abandon()
+
+
+def test_a_journal_that_cannot_be_folded_is_unlocked_again(
+    project: ShellProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("one")
+    with monkeypatch.context() as patched:
+        patched.setattr("loops.supervisor.ledger.fold", lambda *_: fail())
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="on purpose"):
+                supervise(project)
+
+    supervise(project).abandon()

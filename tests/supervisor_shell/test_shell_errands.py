@@ -175,3 +175,15 @@ def test_gits_environment_has_no_prompts_and_nothing_of_a_hooks(monkeypatch: pyt
     assert "GIT_DIR" not in environment
     assert environment["GIT_SSH_COMMAND"] == "ssh -i key"
     assert environment["GIT_TERMINAL_PROMPT"] == "0"
+
+
+def test_closing_leaves_no_descriptor_of_what_still_runs(room: Room) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        room.errands.run(["sleep", "600"], lambda _: None)
+    room.errands.run(["sleep", "600"], lambda _: None, timeout=0.0)
+    room.reactor.turn()  # that one is given up, and not reaped yet
+
+    room.errands.close()
+
+    assert len(os.listdir("/proc/self/fd")) == before

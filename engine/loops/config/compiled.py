@@ -11,7 +11,7 @@ import os
 import sys
 from contextlib import suppress
 
-from loops.config.cache import made_from, refused_path, write
+from loops.config.cache import made_from, refusal, refused_path, write
 from loops.config.codec import decode, encode
 from loops.config.model import Config
 from loops.config.problems import ConfigProblems, Problem, Value
@@ -46,31 +46,45 @@ def _cached(path: str, cache_path: str) -> Config | None:
         return None  # missing, torn, or of another engine: it is made anew
 
 
+def is_fresh(path: str, cache_path: str) -> bool:
+    """Whether what stands in the file is known: its configuration, or why it is refused."""
+    return _cached(path, cache_path) is not None or bool(refusal(path, cache_path))
+
+
+def command(path: str) -> list[str]:
+    """The command of the process that checks; `take` understands what it says."""
+    return [sys.executable, "-P", "-m", "loops.config", path]
+
+
 def _checked(path: str, cache_path: str) -> Config:
     import subprocess
 
-    command = [sys.executable, "-P", "-m", "loops.config", path]
     # The same import path as ours: we may run from a checkout, or from a wrapper that set it up.
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         ran = subprocess.run(
-            command, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
+            command(path), env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigError(
-            f"{path}: the check could not be run ({error}); try again, or run `{' '.join(command)}`"
+            f"{path}: the check could not be run ({error}); try again, or run `{' '.join(command(path))}`"
         ) from error
-    if ran.returncode == ConfigError.exit_code:
-        problems = ConfigProblems(Problem(**problem) for problem in json.loads(ran.stdout))
+    return take(path, cache_path, ran.returncode, ran.stdout, ran.stderr.decode("utf-8", "replace"))
+
+
+def take(path: str, cache_path: str, code: int, output: bytes, complaint: str) -> Config:
+    """Understand and keep what the process that checked has said.  Raises ConfigError, with all problems."""
+    if code == ConfigError.exit_code:
+        problems = ConfigProblems(Problem(**problem) for problem in json.loads(output))
         _keep_refusal(path, cache_path, problems)
         raise problems
-    if ran.returncode != 0:
-        said = ran.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"status {ran.returncode}"]
-        raise ConfigError(f"{path}: the check failed ({said[0]}); run `{' '.join(command)}` to see all of it")
-    write(cache_path, ran.stdout)  # its owner alone may read it, for tables `env` may hold secrets
+    if code != 0:
+        said = complaint.strip().splitlines()[-1:] or [f"status {code}"]
+        raise ConfigError(f"{path}: the check failed ({said[0]}); run `{' '.join(command(path))}` to see all of it")
+    write(cache_path, output)  # its owner alone may read it, for tables `env` may hold secrets
     with suppress(OSError):
         os.unlink(refused_path(cache_path))
-    return decode(json.loads(ran.stdout)["config"])
+    return decode(json.loads(output)["config"])
 
 
 def _keep_refusal(path: str, cache_path: str, problems: ConfigProblems) -> None:

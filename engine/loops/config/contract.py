@@ -27,6 +27,10 @@ _TYPES = {
 _LIMITS = {"minimum": "at least", "maximum": "at most"}
 
 
+UNKNOWN = "there is no such key"
+"""How the message of a key begins that the schema does not know."""
+
+
 def breaches(document: Mapping[str, Any], name: str = "agents") -> list[Breach]:
     """Return every breach of ``schemas/<name>.schema.json`` in *document*, without any order."""
     import jsonschema  # 15 MB and 0.1 s: only the process that checks a changed file pays for it
@@ -66,7 +70,7 @@ def _unknown(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Brea
     known = error.schema["properties"]  # type: ignore[index]
     for key in error.instance.keys() - known.keys():  # type: ignore[union-attr]
         hint = nearest(key, known) or _belongs(key, schema) or f"; known here: {', '.join(sorted(known))}"
-        yield (*_path(error), key), f"there is no such key{hint}"
+        yield (*_path(error), key), f"{UNKNOWN}{hint}"
 
 
 def _belongs(key: str, schema: Mapping[str, Any]) -> str:

@@ -31,7 +31,10 @@ def check_files(config: Config) -> tuple[Problem, ...]:
 def _missing(config: Config) -> Iterator[tuple[str, str]]:
     loop = config.loop
     if loop.kickoff_template:
-        yield from _unreadable("loop.kickoff_template", loop.kickoff_template)
+        folder, name = os.path.split(loop.kickoff_template)
+        roles = (agent.role or agent.name for agent in config.agents.values() if agent.kind is Kind.LOOP)
+        for each in dict.fromkeys(name.replace("{role}", role) for role in roles) or (name,):
+            yield from _unreadable("loop.kickoff_template", os.path.join(folder, each))
     if loop.roles_dir and not os.path.isdir(loop.roles_dir):
         yield "loop.roles_dir", f"there is no directory {loop.roles_dir}"
     for agent in config.agents.values():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loops.config.build import Built, build
 from loops.config.model import Config
 from loops.config.positions import Positions
-from loops.config.problems import ConfigProblems
+from loops.config.problems import ConfigProblems, DocPath, Problem
 from loops.config.toml_file import TomlFile, parse_toml, read_bytes, too_deep
 
 
@@ -35,8 +35,6 @@ def load(path: str, *, env: Mapping[str, str] | None = None) -> Config:
     config = read(path).built.config
     if not env:
         return config
-    from dataclasses import replace
-
     from loops.config.precedence import Overrides
 
     return replace(config, notes=config.notes + Overrides.from_env(env, config).notes)
@@ -44,6 +42,19 @@ def load(path: str, *, env: Mapping[str, str] | None = None) -> Config:
 
 def read(path: str) -> Loaded:
     """Read and check the file at *path*.  Raises ConfigProblems, with every mistake in it."""
+    return _read(path, lenient=False)[0]
+
+
+def read_foreign(path: str) -> tuple[Loaded, Mapping[DocPath, Problem]]:
+    """Read a file of another engine: its keys that nobody here knows are passed over, and returned by their place.
+
+    Raises:
+        ConfigProblems: every other mistake in it.
+    """
+    return _read(path, lenient=True)
+
+
+def _read(path: str, *, lenient: bool) -> tuple[Loaded, Mapping[DocPath, Problem]]:
     import hashlib
 
     path = os.path.abspath(path)
@@ -51,11 +62,25 @@ def read(path: str) -> Loaded:
         path, name="agents.toml", absent="write one with `loops init`, or name another with --config"
     )
     file = parse_toml(path, raw)
+    strange: dict[DocPath, Problem] = {}
     try:
+        if lenient:
+            file, strange = _without_strange(file)
         _check(file)
     except RecursionError:
         raise too_deep(path) from None
-    return Loaded(build(file.document, path, hashlib.sha256(raw).hexdigest()), file.positions, about)
+    return Loaded(build(file.document, path, hashlib.sha256(raw).hexdigest()), file.positions, about), strange
+
+
+def _without_strange(file: TomlFile) -> tuple[TomlFile, dict[DocPath, Problem]]:
+    from loops.config import contract, rules
+
+    strange = {
+        place: file.problem(place, message)
+        for place, message in sorted(contract.breaches(file.document), key=str)
+        if message.startswith(contract.UNKNOWN)
+    }
+    return (replace(file, document=rules.without(file.document, strange)) if strange else file), strange
 
 
 def _check(file: TomlFile) -> None:

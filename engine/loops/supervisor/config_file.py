@@ -13,14 +13,19 @@ from functools import partial
 from hashlib import sha256
 
 from loops import config as configuration
+from loops.config import compiled as check
+from loops.config.cache import refusal
 from loops.config.model import Config
 from loops.errors import ConfigError, LoopsError, SessionError
 from loops.places import Runtime
 from loops.supervisor.clock import Clock
+from loops.supervisor.errands import Errands, Result
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.observation import ConfigBroken, ConfigRead, Observation
 from loops.supervisor.reactor import Reactor
 
+CHECKED_WITHIN = 60.0
+"""Seconds for a check that takes a quarter of one."""
 SETTLED = 1.0
 """Seconds for which a missing or broken file must stay as it is before it is told."""
 
@@ -38,7 +43,12 @@ class ConfigFile:
         clock: Clock,
         inotify: Inotify,
         see: Callable[[Observation], None],
+        errands: Errands | None = None,
     ) -> None:
+        """*errands*: a file that has to be checked is so beside the loop; None: nobody else waits for it meanwhile."""
+        self._errands = errands
+        self._checking = False
+        self._checked: Stamp = (0, 0, 0)
         self._path = path
         self._log_dir = log_dir
         self._reactor = reactor
@@ -62,6 +72,9 @@ class ConfigFile:
         stamp = _stamp(self._path)
         if stamp in (self._known, self._doubted):
             return
+        if self._errands is not None and stamp != self._checked and not _is_known(self._path):
+            self._check(self._errands, stamp)
+            return
         self._doubted = (0, 0, 0)
         try:
             config = self._compiled()
@@ -75,7 +88,23 @@ class ConfigFile:
         self.watch()
         self._see(ConfigRead(self._clock.now(), config))
 
+    def _check(self, errands: Errands, stamp: Stamp) -> None:
+        """Have the file checked, and come back when it is known."""
+        if not self._checking:
+            self._checking = True
+            errands.run(check.command(self._path), partial(self._take, stamp), timeout=CHECKED_WITHIN)
+
+    def _take(self, stamp: Stamp, result: Result) -> None:
+        self._checking = False
+        self._checked = stamp
+        with suppress(LoopsError):  # `read` finds it
+            check.take(self._path, _cache_path(self._path), result.code, result.output, result.error)
+        self.read()
+
     def _compiled(self) -> Config:
+        why = why_refused(self._path) if self._errands is not None else ""
+        if why:
+            raise ConfigError(why)
         config = compiled(self._path)
         if config.log_dir != self._log_dir:
             raise ConfigError(
@@ -103,6 +132,11 @@ def compiled(path: str) -> Config:
     return configuration.compile(path, _cache_path(path))
 
 
+def why_refused(path: str) -> str:
+    """Why the file at *path* was refused, if it is still as it was then; else nothing."""
+    return refusal(path, _cache_path(path))
+
+
 def last_good(path: str) -> Config | None:
     """The configuration that was last compiled of the file at *path*, whatever stands in it now; None: there is none."""
     try:
@@ -116,6 +150,10 @@ def last_good(path: str) -> Config | None:
 def _cache_path(config_path: str) -> str:
     """Where the compiled configuration lies: beside the sockets, for log_dir is only known once it has been read."""
     return os.path.join(Runtime(config_path).root, "config.json")
+
+
+def _is_known(path: str) -> bool:
+    return not os.path.exists(path) or check.is_fresh(path, _cache_path(path))
 
 
 def _stamp(path: str) -> Stamp:

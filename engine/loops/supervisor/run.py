@@ -214,7 +214,15 @@ class Supervisor:
             say=self.say,
             clock=clock,
         )
-        self._config_file = ConfigFile(self.config_path, config.log_dir, reactor, clock, self._inotify, self.see)
+        self._config_file = ConfigFile(
+            self.config_path,
+            config.log_dir,
+            reactor,
+            clock,
+            self._inotify,
+            self.see,
+            None if self._shared is None else self._errands,
+        )
         self._files = watching.Files(
             self._config_file,
             clock,

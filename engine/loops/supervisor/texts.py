@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from loops import resources
-from loops.config.model import Agent, Config, Kind, Phase
+from loops.config.model import Agent, Config, Kind, Loop, Phase
 from loops.errors import ConfigError, LoopsError
 from loops.supervisor.state import Nudge, NudgeKind
 
@@ -50,9 +50,16 @@ def nudge(config: Config, agent: Agent, waiting: Nudge) -> str:
 
 
 def _phase_kickoff(config: Config, agent: Agent, phase: Phase) -> str:
-    template = _demand(config.loop.kickoff_template or resources.prompt("kickoff"))
-    slots = {"phase_id": phase.id, "plan": phase.plan, "status": phase.status, "role": agent.role or agent.name}
+    role = agent.role or agent.name
+    template = _demand(template_path(config.loop, role))
+    slots = {"phase_id": phase.id, "plan": phase.plan, "status": phase.status, "role": role}
     return fill(template, slots, _role(config, agent))
+
+
+def template_path(loop: Loop, role: str) -> str:
+    """Return the path of the template for a role: ``{role}`` in its name gives each role one of its own."""
+    folder, name = os.path.split(loop.kickoff_template or resources.prompt("kickoff"))
+    return os.path.join(folder, name.replace("{role}", role))
 
 
 def fill(template: str, slots: Mapping[str, str], role_text: str) -> str:

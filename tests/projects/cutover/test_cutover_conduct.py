@@ -175,6 +175,30 @@ def test_a_live_side_that_came_back_during_an_interruption_turns_it_around() -> 
     assert world.standing.supervises == {Side.LIVE}
 
 
+def test_what_no_longer_holds_is_seen_before_anybody_is_asked_to_go_on() -> None:
+    world, pages = Hesitant("carry", Answer.NO), Pages()
+    conductor(plan(unit=""), world, pages).forward()
+    world.live = world.live_agents = True
+    asked: list[str] = []
+    world.ask = lambda step, *_, **__: asked.append(step.id) or Answer.YES  # type: ignore[method-assign,func-returns-value]
+
+    end = conductor(plan(unit=""), world, pages).forward()
+
+    assert end.course is Course.RETURNED
+    assert asked == []
+
+
+def test_a_live_side_that_runs_already_is_not_started_a_second_time() -> None:
+    world, pages = Hesitant("carry", Answer.NO), Pages()
+    conductor(plan(unit=""), world, pages).forward()
+    world.live = world.live_agents = True
+
+    end = conductor(plan(unit=""), world, pages).back(ask=False)
+
+    assert end.course is Course.RETURNED
+    assert not any("launch.py start" in entry.command for entry in pages.entries)
+
+
 def test_the_record_has_an_intent_before_every_command_of_a_step() -> None:
     pages = Pages()
     the_plan = plan()

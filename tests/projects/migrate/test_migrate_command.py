@@ -71,12 +71,12 @@ def test_a_setting_without_a_name_and_a_value_is_refused(
 def test_a_file_that_cannot_be_read_is_told_with_its_lines(
     live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    (live / "agents.toml").write_text(AGENTS + 'strange = 1\nwatch = "sometimes"\n')
+    (live / "agents.toml").write_text(AGENTS + 'model = 1\nwatch = "sometimes"\n')
 
     code = run(["migrate", str(live), "--to", str(tmp_path / "staged")])
 
     said = capsys.readouterr().err
     assert code == 3
-    assert f"{live}/agents.toml:10: agent.boss.strange" in said
+    assert f"{live}/agents.toml:10: agent.boss.model" in said
     assert f"{live}/agents.toml:11: agent.boss.watch" in said
     assert not (tmp_path / "staged").exists()

@@ -45,7 +45,7 @@ BUILDER_SESSION = "ci-builder"
 PHASES_SPEC = "1|plan.md|STATUS.md"
 def build_loop_kickoff(role, phase_id, plan, status):
     head = "Plan: " + plan + "\\n"
-    if role == "builder":
+    if @TEST@:
         head += "Build.\\n"
     return head + Path(__file__).with_name("prompts").joinpath(role + ".md").read_text()
 """
@@ -66,7 +66,7 @@ def live(tmp_path: Path) -> Path:
 @pytest.fixture
 def launchers(live: Path) -> Path:
     (live / "agents.toml").unlink()
-    (live / "launch.py").write_text(LAUNCH)
+    (live / "launch.py").write_text(LAUNCH.replace("@TEST@", "phase_id == '1'"))
     return live
 
 
@@ -174,6 +174,22 @@ def test_a_kickoff_that_would_be_another_is_a_failure_with_its_first_line(launch
     assert nothing_was_written(tmp_path)
 
 
+def test_roles_that_are_told_different_things_have_a_template_each(launchers: Path, tmp_path: Path):
+    (launchers / "launch.py").write_text(LAUNCH.replace("@TEST@", "role == 'builder'"))
+    live = read(str(launchers))
+
+    staged = stage(live, str(tmp_path / "staged"))
+
+    again = read(staged.root)
+    assert again.kickoffs == live.kickoffs
+    root = Path(staged.root)
+    assert (root / "prompts" / "kickoff-builder.md").read_text() == "Plan: {plan}\nBuild.\n{role_text}"
+    assert (root / "prompts" / "kickoff-adversary.md").read_text() == "Plan: {plan}\n{role_text}"
+    assert config.check_files(config.load(staged.config_path)) == ()
+    twice = stage(again, str(tmp_path / "again"))
+    assert read(twice.root).kickoffs == live.kickoffs
+
+
 def test_an_unreadable_place_leaves_nothing_behind(live: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "agents.toml")
@@ -233,3 +249,68 @@ def test_the_new_directory_has_the_usual_mode(live: Path, tmp_path: Path):
         os.umask(mask)
 
     assert os.stat(root).st_mode & 0o777 == 0o755
+
+
+def test_keys_that_nobody_here_knows_are_left_out_and_listed(live: Path, tmp_path: Path):
+    strange = AGENTS.replace("[loop]\n", "[loop]\ncolour = 'red'\n").replace(
+        'name = "builder"\n', 'name = "builder"\nnice = 5\n'
+    )
+    (live / "agents.toml").write_text(strange + "\n[supervisor]\npet = true\n")
+
+    live_one = read(str(live))
+    staged = stage(live_one, str(tmp_path / "staged"))
+
+    assert {note.place: note.what for note in live_one.untranslated} == {
+        "agents.toml:9": "the key agent.builder.nice",
+        "agents.toml:20": "the key loop.colour",
+        "agents.toml:26": "the key supervisor",
+    }
+    text = Path(staged.config_path).read_text()
+    assert not any(word in text for word in ("nice", "colour", "pet"))
+    assert config.load(staged.config_path).agents["builder"].role == "builder"
+
+
+def test_a_strange_key_in_a_staged_project_is_a_mistake(live: Path, tmp_path: Path):
+    path = Path(stage(read(str(live)), str(tmp_path / "staged")).config_path)
+    path.write_text(path.read_text() + "\n[supervisor]\npet = true\n")
+
+    with pytest.raises(config.ConfigProblems, match="there is no such key"):
+        read(str(path))
+
+
+def test_a_variable_that_is_a_secret_by_its_name_is_pointed_at(live: Path, tmp_path: Path):
+    service = '\n[[service]]\nname = "web"\ncommand = "x"\nenv = { DB_PASSWORD = "abc", COLOUR = "red" }\n'
+    (live / "agents.toml").write_text(AGENTS + service)
+
+    staged = stage(read(str(live)), str(tmp_path / "staged"))
+
+    assert [note.what for note in staged.migration.untranslated] == ["the value of DB_PASSWORD, a secret by its name"]
+    assert "abc" not in Path(staged.report).read_text() + Path(staged.facts).read_text()
+
+
+def test_the_state_is_a_place_of_its_own(live: Path, tmp_path: Path):
+    staged = stage(read(str(live)), str(tmp_path / "staged"))
+
+    assert config.load(staged.config_path).log_dir == f"{staged.root}/.loops"
+    assert (Path(staged.root) / ".gitignore").read_text() == "/.loops/\n"
+
+
+@pytest.mark.parametrize(
+    ("ending", "template"),
+    [
+        ('plan + "\\n\\n" + text', "{plan}\n\n"),
+        ('plan + "\\n" + text', "{plan}\n{role_text}"),
+        ('plan + "\\n\\n" + text.strip()', "{plan}\n\n{role_text_stripped}"),
+        ('plan + "\\n\\n" + text.strip() + "\\n"', "{plan}\n\n"),
+    ],
+)
+def test_the_template_is_the_plainest_that_gives_the_same_kickoff(
+    launchers: Path, tmp_path: Path, ending: str, template: str
+):
+    head = LAUNCH.partition("    head")[0]
+    text = '    text = Path(__file__).with_name("prompts").joinpath(role + ".md").read_text()\n'
+    (launchers / "launch.py").write_text(f"{head}{text}    return {ending}\n")
+
+    staged = stage(read(str(launchers)), str(tmp_path / "staged"))
+
+    assert (Path(staged.root) / "prompts" / "kickoff.md").read_text() == template

@@ -120,6 +120,8 @@ def test_a_missing_phase_does_not_hide_a_swapped_order():
     found = compared(SAME, sample(steps=(one, fourth, third), kickoffs=kickoffs))
 
     assert places(found) == ["phases: order", "phase 1c: present"]
+    parting = bad(found)[0].parting
+    assert (parting.at, parting.live, parting.staged) == ("position 2", "2w", "3")  # among those that both have
 
 
 def test_a_wake_that_was_dropped_is_missing():
@@ -340,3 +342,28 @@ def test_a_difference_says_where_each_side_says_so():
     [difference] = bad(compared(live, staged))
 
     assert (difference.live_origin, difference.staged_origin) == (".orch-model", "agents.toml:14")
+
+
+def test_a_log_dir_that_one_side_does_not_tell_is_not_compared():
+    found = compared(sample(log_dir="/srv/live/logs"), SAME)
+
+    assert [str(gap.place) for gap in found.gaps] == ["loop: log_dir"]
+    assert "loop: log_dir" not in {str(f.place) for f in found.findings}
+
+
+def test_a_project_that_would_go_on_behind_its_end_is_different():
+    ended = replace(RUNNING, at=3, complete=True)
+
+    assert places(compared(ended, replace(ended, complete=False))) == ["loop: complete"]
+    assert places(compared(ended, replace(ended, complete=None))) == ["loop: complete"]
+
+
+def test_a_phase_index_that_was_not_carried_with_the_rest_is_missing():
+    ended = replace(RUNNING, complete=True)
+    no_ids = tuple(replace(m, conversation=None) for m in RUNNING.members)
+
+    [with_conversations] = bad(compared(RUNNING, replace(RUNNING, at=None)))
+    [with_the_end] = bad(compared(replace(ended, members=no_ids), replace(ended, members=no_ids, at=None)))
+
+    assert str(with_conversations.place) == str(with_the_end.place) == "loop: phase index"
+    assert with_conversations.verdict is with_the_end.verdict is Verdict.MISSING

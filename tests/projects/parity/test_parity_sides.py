@@ -106,7 +106,7 @@ def test_a_command_can_write_nothing(tmp_path: Path):
             lambda: open("{tmp_path}/kept", "a"),
             lambda: os.unlink("{tmp_path}/kept"),
             lambda: os.chmod("{tmp_path}/kept", 0),
-            lambda: os.mkdir("/tmp/made-by-a-status"),
+            lambda: os.mkdir("{tmp_path}/made"),
             lambda: os.utime("{tmp_path}/kept"),
         ):
             try:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from zlib import crc32
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from loops.projects.untouched.check import compare, not_compared, severity
 from loops.projects.untouched.model import (
@@ -63,13 +63,11 @@ def test_two_equal_looks_have_no_difference(look: Baseline):
 @settings(max_examples=25)
 @given(look=looks(), data=st.data())
 def test_each_single_planted_difference_is_found_exactly(name: str, look: Baseline, data: st.DataObject):
-    planted = PLANTS[name](data.draw, look)
-    assume(planted is not None)
-    after, (thing, place, change) = planted
+    before, after, expected = PLANTS[name](data.draw, look)
 
-    touches = compare(look, after, ())
+    touches = compare(before, after, ())
 
-    assert [(each.thing, each.place, each.change) for each in touches] == [(thing, place, change)]
+    assert [(each.thing, each.place, each.change) for each in touches] == [expected]
     assert touches[0].alarming
 
 
@@ -78,7 +76,7 @@ def test_several_differences_are_all_found(look: Baseline, data: st.DataObject):
     kinds = {"file added", "process added", "unit added", "port opened", "tmux server added"}
     after, wanted = look, set()
     for name in data.draw(st.sets(st.sampled_from(sorted(kinds)), min_size=2)):
-        after, expected = PLANTS[name](data.draw, after)
+        _, after, expected = PLANTS[name](data.draw, after)
         wanted.add(expected)
 
     touches = compare(look, after, ())
@@ -317,6 +315,47 @@ def test_the_worst_comes_first():
     assert [severity(each) for each in touches] == [0, 1, 3]
 
 
+def test_one_of_two_panes_with_another_process_is_a_restart_and_no_window_more():
+    session = Session("$1", "x", 1, 1, (Pane("%1", 10, 10), Pane("%2", 20, 20)))
+    after = replace(session, panes=(Pane("%1", 10, 10), Pane("%2", 30, 30)))
+
+    (touch,) = compare(*(replace(EMPTY, servers=(Server("/t", 1, 1, (each,)),)) for each in (session, after)), ())
+
+    assert touch.change is Change.RESTARTED
+
+
+@pytest.mark.parametrize("field", ["command", "cwd", "uid"])
+def test_another_process_is_no_restart_of_the_one_that_went(field: str):
+    old = Process(10, 10, 0, "claude", "/w", "/claude", "/a")
+    new = replace(old, pid=20, start=20, **{field: 7 if field == "uid" else "/other"})
+
+    touches = compare(replace(EMPTY, processes=(old,)), replace(EMPTY, processes=(new,)), ())
+
+    assert [each.change for each in touches] == [Change.REMOVED, Change.ADDED]
+
+
+def test_only_what_is_ours_can_be_beside():
+    (touch,) = compare(EMPTY, replace(EMPTY, listeners=(Listener("tcp", "127.0.0.1:80", 5, 0),)), KNOWN)
+
+    assert (touch.cause, touch.beside, touch.alarming) == (Cause.UNKNOWN, False, True)
+
+
+def test_a_rule_is_for_its_own_kind_of_thing_alone():
+    sessions = Rule("x", "y", Thing.SESSION, (Change.ADDED,), ("*",))
+
+    (touch,) = compare(EMPTY, replace(EMPTY, listeners=(Listener("tcp", "127.0.0.1:80", 5, 0),)), (sessions,))
+
+    assert touch.cause is Cause.UNKNOWN
+
+
+def test_a_file_that_was_renamed_over_another_is_named_where_it_is_now():
+    log, older = file("a.log", "old"), file("a.log.1", "older")
+
+    touches = compare(files(log, older), files(replace(log, path=older.path), file("a.log", "", inode=99)), ())
+
+    assert any(f"what was there is now {ROOT}/a.log.1" in hint for each in touches for hint in each.hints)
+
+
 # ---- what cannot be seen -----------------------------------------------------------------------------------------------
 
 
@@ -328,9 +367,18 @@ def test_that_systemd_can_be_asked_now_is_no_difference_by_itself():
     assert [each.place for each in not_compared(before, after)] == ["a.service"]
 
 
+def test_what_can_be_seen_no_more_is_a_difference_and_not_one_of_what_could_not_be_compared():
+    before, after = files(file("f")), files(file("f", digest="", unread="may not be read"))
+
+    assert [each.change for each in compare(before, after, ())] == [Change.HIDDEN]
+    assert not_compared(before, after) == ()
+
+
 def test_a_tmux_server_that_could_not_be_asked_and_is_another_now_is_told():
     before = replace(EMPTY, servers=(Server("/t", 5, 5, unseen="did not answer"),))
 
-    assert compare(before, replace(EMPTY, servers=(Server("/t", 5, 5),)), ()) == ()
+    session = Session("$1", "x", 1, 1, (Pane("%1", 10, 10),))
+
+    assert compare(before, replace(EMPTY, servers=(Server("/t", 5, 5, (session,)),)), ()) == ()
     (touch,) = compare(before, replace(EMPTY, servers=(Server("/t", 6, 6),)), ())
     assert touch.change is Change.RESTARTED

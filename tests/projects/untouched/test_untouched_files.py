@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,7 @@ def test_a_file_that_is_swapped_for_a_fifo_while_we_look_does_not_hang(tmp_path:
     found = {each.path: each for each in files.look(str(tmp_path))}
 
     assert found[str(tmp_path / "a")].kind is Kind.FIFO
+    assert not found[str(tmp_path / "a")].digest
 
 
 def test_a_link_that_is_swapped_in_while_we_look_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -260,6 +262,23 @@ def test_a_file_that_is_rewritten_all_the_time_is_said_to_be(tmp_path: Path, mon
     monkeypatch.setattr(os, "read", rewriting)
 
     assert files.one(str(path)).unread == files.CHANGING
+
+
+def test_a_file_that_changed_once_while_it_was_read_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "a"
+    path.write_text("one\n")
+    real, texts = os.read, iter(["two\n"])
+
+    def rewriting(descriptor: int, size: int) -> bytes:
+        data = real(descriptor, size)
+        for text in texts:
+            path.write_text(text)
+            os.utime(path, (1, 1))
+        return data
+
+    monkeypatch.setattr(os, "read", rewriting)
+
+    assert files.one(str(path)).digest == sha256(b"two\n").hexdigest()
 
 
 def test_a_tree_that_is_gone_is_removed_and_not_an_error(tree: Path):

@@ -109,6 +109,18 @@ def test_a_pane_s_process_that_was_replaced_is_found_although_the_session_stayed
     assert found(before, tmux.look()) == [("cc-ci-builder", "restarted", "unknown")]
 
 
+def test_a_pane_whose_process_ended_is_told_even_when_tmux_keeps_it(tmux: Tmux):
+    tmux("set-option", "-g", "remain-on-exit", "on")
+    before = tmux.look()
+    os.kill(before.servers[0].sessions[0].panes[0].pid, 9)
+    until(lambda: tmux("display-message", "-p", "-t", "=cc-ci-builder:", "#{pane_dead}") == "1")
+
+    (touch,) = compare(before, tmux.look(), known())
+
+    assert touch.change is Change.RESTARTED
+    assert "(dead)" in touch.after
+
+
 def test_what_is_done_to_a_server_is_found(tmux: Tmux):
     tmux.session("gone")
     before = tmux.look()
@@ -412,6 +424,29 @@ def test_a_file_that_a_process_of_loops_writes_is_ours(tmp_path: Path):
 
     assert (touch.cause, touch.alarming) == (Cause.OURS, True)
     assert "LOOPS_SESSION=p1/builder/1" in touch.why
+
+
+def test_a_file_that_a_process_of_loops_only_reads_is_not_ours_for_that(tmp_path: Path):
+    path = tmp_path / "plan.md"
+    path.write_text("one")
+    before = take(Scope(roots=(str(tmp_path),)))
+    path.write_text("other")
+    reader = subprocess.Popen(
+        ["sh", "-c", f"exec 3<{path}; echo; exec sleep 600"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "LOOPS_SESSION": "p1/builder/1"},
+    )
+    try:
+        assert reader.stdout is not None
+        reader.stdout.readline()
+        after = take(before.scope, before)
+        (touch,) = witnessed(compare(before, after, known()), before, after)
+    finally:
+        reader.kill()
+        reader.communicate()
+
+    assert touch.cause is Cause.UNKNOWN
+    assert any(f"pid {reader.pid} has it open:" in hint for hint in touch.hints)
 
 
 def test_who_works_where_a_file_changed_is_named(tmp_path: Path):

@@ -147,21 +147,21 @@ def _some(each, key):
 
 # ---- what can be planted ------------------------------------------------------------------------------------------------
 
-Plant = Callable[[st.DrawFn, Baseline], tuple[Baseline, Expected] | None]
+Plant = Callable[[st.DrawFn, Baseline], tuple[Baseline, Baseline, Expected]]
+"""From a look: it, with what is needed added; the look afterwards; what must be found."""
 
 
 def plant(field: str, change: Change, name: Callable, mutate: Callable, when: Callable = lambda each: True) -> Plant:
-    """Change one member of the look's *field*; None: there is none to change."""
+    """Change one member of the look's *field*, which gets one that can be changed so if it has none."""
 
-    def planted(draw: st.DrawFn, look: Baseline) -> tuple[Baseline, Expected] | None:
+    def planted(draw: st.DrawFn, look: Baseline) -> tuple[Baseline, Baseline, Expected]:
+        if not any(map(when, getattr(look, field))):
+            look = replace(look, **{field: (*getattr(look, field), *SAMPLES[field])})
         members = getattr(look, field)
-        fit = [place for place, each in enumerate(members) if when(each)]
-        if not fit:
-            return None
-        at = draw(st.sampled_from(fit))
+        at = draw(st.sampled_from([place for place, each in enumerate(members) if when(each)]))
         new = mutate(members[at])
         whole = [*members[:at], *([] if new is None else [new]), *members[at + 1 :]]
-        return replace(look, **{field: tuple(whole)}), (THINGS[field], name(members[at]), change)
+        return look, replace(look, **{field: tuple(whole)}), (THINGS[field], name(members[at]), change)
 
     return planted
 
@@ -169,6 +169,7 @@ def plant(field: str, change: Change, name: Callable, mutate: Callable, when: Ca
 def added(field: str, member: object, name: str) -> Plant:
     """Add a member that no generated look has."""
     return lambda draw, look: (
+        look,
         replace(look, **{field: (*getattr(look, field), member)}),
         (THINGS[field], name, Change.ADDED),
     )
@@ -211,12 +212,10 @@ def first_pane(server: Server, **changes: object) -> Server:
 def session(field_change: Change, mutate: Callable) -> Plant:
     planted = plant("servers", field_change, lambda each: each.socket, mutate, lambda each: each.sessions)
 
-    def whole(draw: st.DrawFn, look: Baseline) -> tuple[Baseline, Expected] | None:
-        found = planted(draw, look)
-        if found is None:
-            return None
-        name = next(each.sessions[0].name for each in look.servers if each.socket == found[1][1])
-        return found[0], (Thing.SESSION, f"{found[1][1]}: {name}", field_change)
+    def whole(draw: st.DrawFn, look: Baseline) -> tuple[Baseline, Baseline, Expected]:
+        before, after, (_, socket, _) = planted(draw, look)
+        name = next(each.sessions[0].name for each in before.servers if each.socket == socket)
+        return before, after, (Thing.SESSION, f"{socket}: {name}", field_change)
 
     return whole
 
@@ -237,6 +236,29 @@ def address(each: Listener) -> str:
     return f"{each.protocol} {each.address}"
 
 
+def _sample(name: str, kind: Kind, inode: int, **more: str) -> Entry:
+    return Entry(f"{ROOT}/sample/{name}", kind, 0o644, 0, 0, 5, 10, 10, 7, 9000 + inode, 1, **more)
+
+
+SAMPLES = {
+    "entries": (
+        _sample("file", Kind.FILE, 1, digest=digest("sample")),
+        _sample("link", Kind.SYMLINK, 2, target="file"),
+        _sample("fifo", Kind.FIFO, 3),
+    ),
+    "servers": (Server("/tmp/s/sample", 5, 5, (Session("$1", "sample", 5, 1, (Pane("%1", 5, 5),)),)),),
+    "processes": (Process(2**33, 5, 0, "a sample", "/srv", "/bin/x", "/a"),),
+    "units": (Unit("a/sample", "loaded", "active", "running", "5", 5, 0),),
+    "repositories": (
+        Repository(
+            *("/srv/s/sample", "refs/heads/main", (Ref("refs/heads/main", "5"),)),
+            config=digest(5),
+            index=digest(6),
+            status=(Changed("a/sample", "? 5"),),
+        ),
+    ),
+    "listeners": (Listener("tcp", "127.0.0.1:5/", 2**35, 0),),
+}
 _NEW = Entry(f"{ROOT}/new/file", Kind.FILE, 0o644, 0, 0, 1, 1, 1, 7, 1, 1, digest=digest("new"))
 
 PLANTS: dict[str, Plant] = {
@@ -352,9 +374,10 @@ PLANTS: dict[str, Plant] = {
     "port of another socket": plant(
         "listeners", Change.RESTARTED, address, lambda e: replace(e, inode=e.inode + 2**34)
     ),
-    "reboot": lambda draw, look: (replace(look, boot="b2"), (Thing.MACHINE, "host", Change.REBOOTED)),
-    "another machine": lambda draw, look: (replace(look, host="other"), (Thing.MACHINE, "host", Change.MOVED)),
+    "reboot": lambda draw, look: (look, replace(look, boot="b2"), (Thing.MACHINE, "host", Change.REBOOTED)),
+    "another machine": lambda draw, look: (look, replace(look, host="other"), (Thing.MACHINE, "host", Change.MOVED)),
     "systemd asked no more": lambda draw, look: (
+        look,
         replace(look, units=(), unseen=(*look.unseen, Unseen(Thing.UNIT, "x/", "it does not run"))),
         (Thing.UNIT, "x/", Change.HIDDEN),
     ),

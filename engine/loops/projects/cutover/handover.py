@@ -52,15 +52,9 @@ def back(
 
 
 def _chains(conversations: Mapping[str, str], since: Iterable[ev.Event]) -> dict[str, str]:
-    """Each conversation under the id by which its backend goes on with it."""
-    chains, lost = dict(conversations), set[str]()
+    """Each conversation under the id by which its backend goes on with it.  A fresh one is no continuation of any."""
+    chains = dict(conversations)
     for event in since:
-        if isinstance(event, ev.ConversationDropped):
-            lost.add(event.agent)
-        elif (
-            isinstance(event, ev.ConversationChanged)
-            and event.agent not in lost
-            and chains.get(event.agent) == event.asked
-        ):
+        if isinstance(event, ev.ConversationChanged) and chains.get(event.agent) == event.asked:
             chains[event.agent] = event.conversation
     return chains

@@ -23,8 +23,10 @@ from loops.projects.cutover.position import Course, Entry, Mark, Position
 from loops.projects.cutover.record import Places, Record, keep_plan, write_json
 from loops.projects.cutover.scene import Scene
 
-COMES_WITHIN = 120.0
+COMES_WITHIN = 60.0
 """Seconds for the live side to come up on its copy."""
+STAYS = 3.0
+"""Seconds after which a session has not ended at once."""
 
 
 class Turning(Desk):
@@ -51,7 +53,7 @@ def main(spec_path: str) -> int:
     places = Places(plan.ground.log_dir)
     keep_plan(places, plan)
     rounds: list[Mapping[str, Any]] = []
-    began = _begin(plan)
+    began = _begin(plan, frozenset(spec["expected"]))
     if began:
         print(f"the live side does not come up on its copy: {began}", flush=True)
     else:
@@ -75,7 +77,7 @@ def _program(plan: Plan, *, every: bool) -> Iterator[tuple[str, str, Course]]:
     yield "forward again", "", Course.ARRIVED
 
 
-def _begin(plan: Plan) -> str:
+def _begin(plan: Plan, expected: frozenset[str]) -> str:
     """Start the live side on its copy; return what is wrong."""
     hands = Machine(plan.ground)
     for command in _starting(plan):
@@ -83,7 +85,7 @@ def _begin(plan: Plan) -> str:
         print(f"$ {command}\n{outcome.output.rstrip()}", flush=True)
         if outcome.code != 0:
             return f"`{command}` ended with {outcome.code}: {outcome.output.strip()[-500:]}"
-    return _awaited(plan)
+    return _awaited(plan, expected)
 
 
 def _starting(plan: Plan) -> list[Command]:
@@ -91,23 +93,18 @@ def _starting(plan: Plan) -> list[Command]:
     return [each for step in plan.steps for each in step.back.commands if each.starts is Side.LIVE]
 
 
-def _awaited(plan: Plan) -> str:
-    """Wait for everything that an enabled member is; return what is missing."""
-    wanted = {m.session for m in plan.ground.members if m.enabled and m.kind not in ("task",)}
-    if acts.reached(acts.read_live(plan.ground)).complete:
-        wanted -= {m.session for m in plan.ground.members if m.kind == "loop"}
-    deadline = time.monotonic() + COMES_WITHIN
-    while True:
-        missing = sorted(wanted - set(sighting.live_sessions(plan.ground)))
-        if not missing or time.monotonic() > deadline:
-            break
+def _awaited(plan: Plan, expected: frozenset[str]) -> str:
+    """Wait until the sessions *expected* stay; return what is wrong: who is not there cannot be rehearsed."""
+    deadline, steady, before = time.monotonic() + COMES_WITHIN, 0.0, dict[str, sighting.Session]()
+    while time.monotonic() < deadline:
+        there = {name: each for name, each in sighting.live_sessions(plan.ground).items() if name in expected}
+        if set(there) != expected or there != before:
+            steady, before = time.monotonic(), there
+        elif time.monotonic() - steady > STAYS:
+            return "" if expected else "it names no session"
         time.sleep(0.1)
-    there = sighting.live_sessions(plan.ground)
-    if not there:
-        return "none of its sessions is there"
-    if missing:
-        print(f"not there, and so not rehearsed: {', '.join(missing)}", flush=True)
-    return ""
+    missing = sorted(expected - set(before)) or ["all of them come and go"]
+    return f"sessions that do not stay: {', '.join(missing)}; does the copy lack a program or a directory (--also)?"
 
 
 def _round(name: str, plan: Plan, places: Places, turns: str, wanted: Course, out: str) -> Mapping[str, Any]:

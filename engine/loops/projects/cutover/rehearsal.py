@@ -25,7 +25,7 @@ from loops.isolation import surroundings
 from loops.isolation.able import ability
 from loops.isolation.sandbox import Access, Link, Mount, within
 from loops.known.all import KNOWN
-from loops.projects.cutover import copying, standin
+from loops.projects.cutover import copying, sighting, standin
 from loops.projects.cutover.plan import Plan, encode
 from loops.projects.cutover.record import Places, write_json
 from loops.projects.cutover.runbook import span
@@ -152,7 +152,8 @@ def _played(
     if socket and not any(within(socket, place) for place in (*trees, home)):
         os.makedirs(copy + socket, mode=0o700)
         trees = [*trees, socket]
-    write_json(os.path.join(out, "spec.json"), {"plan": encode(asked.plan), "every": asked.every, "out": OUT})
+    spec = {"plan": encode(asked.plan), "every": asked.every, "out": OUT, "expected": _expected(asked.plan)}
+    write_json(os.path.join(out, "spec.json"), spec)
     transcript = os.path.join(root, "transcript.md")
     command = [*_words(bwrap, trees, copy, out, programs, played, home), *_inside()]
     said: list[str] = []
@@ -181,6 +182,12 @@ def _played(
     if verdict.passed:
         write_json(places.times, dict(verdict.measured))
     return verdict
+
+
+def _expected(plan: Plan) -> list[str]:
+    """The sessions that must come up on the copy: those that run in reality, or all, if it does not run now."""
+    enabled = {member.session for member in plan.ground.members if member.enabled and member.kind != "task"}
+    return sorted(enabled & set(sighting.live_sessions(plan.ground)) or enabled)
 
 
 def _verdict(out: str, transcript: str, found: copying.Copied, said: Sequence[str]) -> Verdict:

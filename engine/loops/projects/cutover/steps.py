@@ -135,6 +135,12 @@ def _stopping(ground: Ground, words: Words) -> Iterator[Command]:
             may_fail="it may be gone already; the check after it tells",
         )
     yield from words.stop
+    for member in ground.members:  # the launchers end only what they start by themselves
+        if ground.form == "launchers" and not member.enabled and member.kind != "task":
+            yield Command(
+                (*_tmux(ground), "kill-session", "-t", f"={member.session}"),
+                may_fail=f"{member.name} runs only if somebody started it by hand; it is not started again",
+            )
 
 
 def _starting(ground: Ground, words: Words) -> Iterator[Command]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from loops import resources
 from loops.config import loading
 from loops.config.codec import plain
 from loops.config.model import Agent, Backend, Config, Kind, Loop
+from loops.config.problems import DocPath, Problem
 from loops.errors import LoopsError
 from loops.projects.deployment import engine_state, forms, further
 from loops.projects.deployment.facts import number
@@ -28,11 +29,13 @@ def read(path: str, form: Form | None = None) -> Deployment:
     Raises:
         ConfigProblems: every mistake in it; or a file that it names is no file that can be read.
     """
-    loaded = loading.read(path)
+    loaded, strange = loading.read_foreign(path)
     config = loaded.built.config
+    form = form or forms.form(config, strange)
+    if strange and form is Form.LOOPS:
+        loading.read(path)  # raises: what we do not know in a file of our own is a mistake
     files = Files(config.root)
     files.bytes(config.path)
-    form = form or forms.form(config)
     reached = _reached(config, files, form)
     kickoffs, missing = _kickoffs(config, files)
     own = form is Form.LOOPS
@@ -69,9 +72,16 @@ def read(path: str, form: Form | None = None) -> Deployment:
         kickoffs=kickoffs,
         template=files.text(config.loop.kickoff_template or resources.prompt("kickoff")),
         origins=dict(_origins(loaded)),
-        untranslated=(*missing, *reached.untranslated),
+        strange=tuple(strange),
+        untranslated=(*_strange(strange), *missing, *reached.untranslated),
         documents=files.documents,
     )
+
+
+def _strange(strange: Mapping[DocPath, Problem]) -> Iterator[Untranslated]:
+    for problem in strange.values():
+        why = f"{problem.message.partition(';')[0]} here: it is left out of the staged file; see what it is for"
+        yield Untranslated(f"{os.path.basename(problem.path)}:{problem.line}", f"the key {problem.key}", why)
 
 
 def _origins(loaded: loading.Loaded) -> Iterator[tuple[str, str]]:

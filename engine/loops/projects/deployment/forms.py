@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from loops.config import rules
 from loops.config.model import Config
+from loops.config.problems import DocPath
 from loops.places import State
 from loops.projects.deployment.model import Form
 
@@ -38,18 +40,23 @@ _ENGINE: Mapping[str, set[str]] = {
 }
 
 
-def form(config: Config) -> Form:
-    """Tell whose file *config* was loaded from."""
+def is_ours(config: Config) -> bool:
+    """Whether this engine has run the project, or has staged it."""
+    beside = os.path.join(config.root, "migration.json")
+    return os.path.isdir(State(config.log_dir).journal) or os.path.isfile(beside)
+
+
+def form(config: Config, strange: Collection[DocPath] = ()) -> Form:
+    """Tell whose file *config* was loaded from.  *strange*: places in it that were passed over."""
     import tomli
 
-    beside = os.path.join(config.root, "migration.json")
-    if os.path.isdir(State(config.log_dir).journal) or os.path.isfile(beside):
+    if is_ours(config):
         return Form.LOOPS
     if os.path.lexists(os.path.join(config.log_dir, "state", "phase-idx")):
         return Form.ENGINE
     with open(config.path, "rb") as file:
         document = tomli.loads(file.read().decode("utf-8-sig").replace("\r\n", "\n"))
-    return Form.ENGINE if _keys_are_engines(document) else Form.LOOPS
+    return Form.ENGINE if _keys_are_engines(rules.without(document, strange)) else Form.LOOPS
 
 
 def _keys_are_engines(document: Mapping[str, Any]) -> bool:

@@ -148,6 +148,8 @@ class Deployment:
     """The rendered kickoff by phase id and agent."""
     template: str | None = None
     """The kickoff's template with the slots ``{phase_id} {plan} {status} {role}``."""
+    templates: Mapping[str, str] = field(default_factory=dict)
+    """The same by role, where no single template gives the kickoffs of all of them."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Documents that are no file of their own but stand in a script, by the path of their `Document`."""
     secrets: tuple[str, ...] = ()
@@ -156,6 +158,8 @@ class Deployment:
     """Where facts came from, by their place (``str(facts.Place)``), as far as it is not plain."""
     plans: str | None = None
     """The directory of the phases' plans, where it is another than ``root``."""
+    strange: tuple[tuple[str | int, ...], ...] = ()
+    """Where its agents.toml has keys that nobody here knows."""
     untranslated: tuple[Untranslated, ...] = ()
     documents: tuple[str, ...] = field(default=())
     """Every file that was read, absolute: what a migration must leave untouched."""

@@ -11,9 +11,10 @@ from loops.places import CONFIG_NAME
 from loops.projects.deployment import configured, launchers
 from loops.projects.deployment.environment import Environment, gather
 from loops.projects.deployment.files import Files
+from loops.projects.deployment.launcher_kickoffs import MAIN
 from loops.projects.deployment.model import Deployment, Untranslated
 
-_MARKS = (launchers.MAIN, "launch.sh", ".phases-spec")
+_MARKS = (MAIN, "launch.sh", ".phases-spec")
 """By which a directory of launchers is known."""
 
 

@@ -70,9 +70,18 @@ class Kickoff:
         Raises:
             CannotTell: there is no such template.
         """
-        marked = Step(_PHASE, _PLAN, _STATUS)
-        overlay = {path.replace(role, _ROLE): _TEXT for role, path in roles.items()}
-        text = self.render(_ROLE, marked, overlay)
+        return self._marked(_ROLE, {path.replace(role, _ROLE): _TEXT for role, path in roles.items()})
+
+    def template_of(self, role: str, path: str) -> str:
+        """Return the template for one role alone, whose text is at *path*.
+
+        Raises:
+            CannotTell: there is no such template.
+        """
+        return self._marked(role, {path: _TEXT})
+
+    def _marked(self, role: str, overlay: Mapping[str, str]) -> str:
+        text = self.render(role, Step(_PHASE, _PLAN, _STATUS), overlay)
         for mark, slot in _SLOTS.items():
             text = text.replace(mark, slot)
         return text

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 
+from loops import sd_notify
 from loops.errors import LoopsError, SessionError
 from loops.places import Runtime
 from loops.projects.fleet import watchdog
@@ -22,9 +23,11 @@ ENDS_WITHIN = 10.0
 ANSWER = 3.0
 """Seconds after which a process that is asked to leave counts as stuck."""
 GLANCE = 0.02
-OF_A_SESSION = ("LOOPS_", "AGENT_")
-"""How variables begin that are about the agent in whose session we may run; those of `KEPT` are about the machine."""
-KEPT = ("LOOPS_RUNTIME_DIR", "LOOPS_CREDENTIALS", "LOOPS_FLEET")
+OF_A_SESSION = (
+    *("LOOPS_SESSION", "LOOPS_CONFIG", "LOOPS_AGENT", "LOOPS_PHASE", "LOOPS_INCARNATION", "LOOPS_SIGNALS"),
+    *("LOOPS_ANSWERS", "LOOPS_RECEIVED", "LOOPS_DEMO_STATE", "LOOPS_BIN"),
+)
+"""The variables that are about the one agent in whose session we may run."""
 
 
 def ensure(place: CrewPlace, config_paths: Collection[str]) -> None:
@@ -65,7 +68,7 @@ def _known(place: CrewPlace) -> set[str] | None:
 
 def _start(place: CrewPlace) -> subprocess.Popen[bytes]:
     # An agent may run `loops` itself: what it starts is no part of its own session.
-    own = {k: v for k, v in os.environ.items() if k in KEPT or not k.startswith(OF_A_SESSION)}
+    own = {key: value for key, value in sd_notify.left_out(os.environ).items() if key not in OF_A_SESSION}
     return subprocess.Popen(
         watchdog.command(place.fleet),
         cwd="/",

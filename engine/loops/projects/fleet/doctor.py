@@ -14,6 +14,7 @@ from loops.projects import doctor
 from loops.projects.finding import Finding, fail, ok, warn
 from loops.projects.fleet.asking import Silence, ask_all
 from loops.projects.fleet.roster import Listed, Roster
+from loops.projects.fleet.validate import validate
 from loops.supervisor.config_file import compiled
 from loops.supervisor.membership import CrewPlace
 
@@ -40,8 +41,8 @@ def examine(roster: Roster, names: Sequence[str] = ()) -> list[Grouped]:
     """Look at the projects called *names* (default: all that are enabled), and at what they share."""
     chosen = [each for each in roster.projects if (each.name in names if names else each.enabled)]
     found: dict[Finding, list[str]] = {}
-    for problem in roster.problems:
-        found[fail("fleet.toml", problem, "mend it; `loops fleet validate` says the same")] = []
+    for problem in validate(roster.path).problems:
+        found[fail("fleet.toml", str(problem), "mend it; `loops fleet validate` says the same")] = []
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for listed, findings in zip(chosen, threads.map(_one, chosen), strict=True):
             for finding in findings:

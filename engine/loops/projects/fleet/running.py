@@ -25,6 +25,7 @@ from loops.projects.fleet.roster_file import RosterFile
 from loops.projects.fleet.ward import Standing, Ward, Wish
 from loops.sessions.terminal import raise_descriptor_limit
 from loops.supervisor import arriving, membership, processes
+from loops.supervisor.config_file import why_refused
 from loops.supervisor.control import Control
 from loops.supervisor.crew import LONGEST_TURN, Crew, Ending, Stuck
 from loops.supervisor.inotify import Inotify
@@ -178,7 +179,11 @@ class FleetCrew:
 
     def _try_again(self, ward: Ward) -> None:
         self._crew.reactor.cancel(f"again {ward.config_path}")
-        if ward.standing is Standing.BROKEN and self._wards.get(ward.config_path) is ward:
+        if ward.standing is not Standing.BROKEN or self._wards.get(ward.config_path) is not ward:
+            return
+        if ward.why and ward.why == why_refused(ward.config_path):
+            self._stumble(ward, LoopsError(ward.why))  # the same file: to check it again would only take time
+        else:
             self._start(ward)
 
     def _put_down(self, ward: Ward) -> None:

@@ -13,6 +13,8 @@ from loops.projects.migrate.copies import Copies
 from loops.projects.migrate.rewriting import LOG_DIR
 from loops.supervisor.table import printable
 
+KICKOFF = "prompts/kickoff.md"
+_SLOTTED = "the kickoff of the live scripts, with slots"
 _COLUMN = 56
 """Where the comments begin, if the value leaves room."""
 
@@ -103,10 +105,11 @@ class _Composing:
                 self._copies.take(document.path, f"prompts/{role}.md")
             yield self._line("roles_dir", "prompts")
         if live.template is not None:
-            origin = "the kickoff of the live scripts, with slots"
-            yield self._line(
-                "kickoff_template", self._copies.write("prompts/kickoff.md", live.template, origin), said=origin
-            )
+            yield self._line("kickoff_template", self._copies.write(KICKOFF, live.template, _SLOTTED), said=_SLOTTED)
+        elif live.templates:
+            for role, text in live.templates.items():
+                self._copies.write(f"prompts/kickoff-{role}.md", text, _SLOTTED)
+            yield self._line("kickoff_template", "prompts/kickoff-{role}.md", said=f"{_SLOTTED}, one for each role")
         if live.relay is not None and live.relay.repo:
             handoff = tomlkit.inline_table()
             handoff["repo"] = live.relay.repo

@@ -15,6 +15,7 @@ import tomlkit
 from tomlkit.items import Array, InlineTable, Item
 
 from loops.config.positions import locate
+from loops.projects.deployment.environment import is_secret
 from loops.projects.deployment.model import Form
 from loops.projects.migrate.copies import Copies
 from loops.secrets.credentials import PREFIX
@@ -56,6 +57,7 @@ class _Rewriting:
         self._root = copies.files.root
 
     def all(self) -> None:
+        self._drop_strange()
         self._set(
             self.document["defaults"], "log_dir", LOG_DIR, "defaults.log_dir", "two supervisors never share state"
         )
@@ -66,6 +68,16 @@ class _Rewriting:
             for member in self.document.get(kind, ()):
                 self._member(member, f"{kind}.{member['name']}")
         self._notify(self.document.get("notify", {}))
+
+    def _drop_strange(self) -> None:
+        for place in self._copies.deployment.strange:
+            holder: Any = self.document
+            for part in place[:-1]:
+                holder = holder[part]
+            value = str(holder.pop(place[-1]))
+            was = "(not shown)" if is_secret(str(place[-1]), value) else value
+            named = ".".join(map(str, place))
+            self.changes.append(Change(named, was, "", "there is no such key here: see what could not be translated"))
 
     def _backend(self, table: Table, place: str) -> None:
         if table.get("prompt_delivery") != "exec":
@@ -104,7 +116,7 @@ class _Rewriting:
         if "roles_dir" in table:
             self._roles(table)
         if "kickoff_template" in table:
-            self._copied(table, "kickoff_template", "loop", want="prompts/kickoff.md")
+            self._kickoff(table)
         if "handoff" in table:
             repo = self._copies.files.place(table["handoff"]["repo"])
             self._set(table["handoff"], "repo", repo, "loop.handoff.repo", "the clone stays where it is")
@@ -112,6 +124,18 @@ class _Rewriting:
             plan = phase.get("plan", "")
             if plan and not os.path.isabs(plan) and self._copies.files.shown(plan) == os.path.normpath(plan):
                 self._copies.take(plan)
+
+    def _kickoff(self, table: Table) -> None:
+        given = str(table["kickoff_template"])
+        if "{role}" not in os.path.basename(given):
+            self._copied(table, "kickoff_template", "loop", want="prompts/kickoff.md")
+            return
+        folder, name = os.path.split(given)
+        for role in self._copies.deployment.roles or {}:
+            self._copies.take(os.path.join(folder, name.replace("{role}", role)), f"prompts/kickoff-{role}.md")
+        self._set(
+            table, "kickoff_template", "prompts/kickoff-{role}.md", "loop.kickoff_template", "the texts are copied"
+        )
 
     def _roles(self, table: Table) -> None:
         """The directory keeps its name where it lies in the project, else its files go to prompts/."""

@@ -10,8 +10,10 @@ from hashlib import sha256
 import loops
 from loops.config.problems import ConfigProblems, Problem
 from loops.places import CONFIG_NAME
+from loops.projects.deployment.environment import is_secret
 from loops.projects.deployment.facts import facts
 from loops.projects.deployment.files import Files
+from loops.projects.deployment.further import VARIABLE
 from loops.projects.deployment.model import Deployment, Form, Untranslated
 from loops.projects.migrate.composing import compose
 from loops.projects.migrate.copies import Copies
@@ -45,7 +47,7 @@ def translate(deployment: Deployment) -> Translation:
         text, changes = rewrite(_agents_toml(deployment, files), copies)
     copied = tuple(Copied(c.origin, c.to, c.digest, len(c.content)) for c in copies.by_name.values())
     contents = {CONFIG_NAME: text.encode(), **{copy.to: copy.content for copy in copies.by_name.values()}}
-    return Translation(contents, copied, changes, tuple(_missing(deployment)))
+    return Translation(contents, copied, changes, (*_missing(deployment), *_open_secrets(deployment)))
 
 
 def _missing(deployment: Deployment) -> Iterator[Untranslated]:
@@ -56,6 +58,16 @@ def _missing(deployment: Deployment) -> Iterator[Untranslated]:
             if document is not None and not document.digest:
                 why = "there is no such file in the live deployment either: write it before this agent is started"
                 yield Untranslated(document.path, f"{what} of {member.name}", why)
+
+
+def _open_secrets(deployment: Deployment) -> Iterator[Untranslated]:
+    """Variables of agents.toml that are secrets by their names: they stand there as they did, for all who read it."""
+    for member in deployment.members:
+        for key in member.further or {}:
+            name = key.removeprefix(VARIABLE)
+            if name != key and is_secret(name, "something"):
+                why = f"it stands in agents.toml as it did: let it be a credential instead, {name} = {credential_name(name)!r}"
+                yield Untranslated(f"env of {member.name}", f"the value of {name}, a secret by its name", why)
 
 
 def _agents_toml(deployment: Deployment, files: Files) -> str:

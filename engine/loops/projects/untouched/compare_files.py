@@ -120,7 +120,7 @@ def _moved(
     return {
         place: path
         for path, each in later.items()
-        if (place := (each.device, each.inode)) in inodes and path not in earlier and each.kind is Kind.FILE
+        if (place := (each.device, each.inode)) in inodes and each.kind is Kind.FILE
     }
 
 
