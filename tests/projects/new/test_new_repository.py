@@ -334,6 +334,12 @@ def test_a_flake_needs_an_engine_with_a_flake(parent: Path, engine: EngineReposi
         create(Order("recipes", str(parent), engine=Kind.FLAKE, ref="old", url=engine.url))
 
 
+def test_a_word_of_nix_can_be_the_name_of_a_project(parent: Path, engine: EngineRepository) -> None:
+    made = create(Order("with", str(parent), engine=Kind.FLAKE, ref="v1", url=engine.url))
+
+    assert 'services.loops.projects."with" = {' in Path(made.root, "flake.nix").read_text()
+
+
 def test_a_flake_names_the_commit_and_brings_no_submodule(parent: Path, engine: EngineRepository) -> None:
     made = create(Order("recipes", str(parent), engine=Kind.FLAKE, ref="v1", url=engine.url))
 

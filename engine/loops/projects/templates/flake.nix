@@ -30,7 +30,7 @@
       nixosModules.default = {
         imports = [ loops.nixosModules.default ];
         services.loops.enable = lib.mkDefault true;
-        services.loops.projects.@NAME@ = {
+        services.loops.projects."@NAME@" = {
           source = {
             url = "${self}";
             revision = "";
