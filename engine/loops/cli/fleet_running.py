@@ -174,7 +174,7 @@ def _up(listed: Listed, place: CrewPlace | None) -> Fate:
     started = project.must_ask("up", names=[])["started"]
     if not started:
         return Fate(listed.name, True, "is up" if fresh else "is up already")
-    return Fate(listed.name, True, f"up; started {', '.join(each['name'] for each in started)}")
+    return Fate(listed.name, True, f"starting {', '.join(each['name'] for each in started)}")
 
 
 def _start(project: Project, place: CrewPlace | None) -> None:
