@@ -212,3 +212,29 @@ def test_the_record_has_an_intent_before_every_command_of_a_step() -> None:
             intended = entry.step
         if entry.mark is Mark.RAN and entry.command in acting:
             assert intended == acting[entry.command]
+
+
+class Powerless(World):
+    """Nobody may change units here."""
+
+    def _do(self, words: tuple[str, ...]) -> int:
+        return 1 if words[:1] == ("systemctl",) and "is-enabled" not in words else World._do(self, words)
+
+
+def test_a_step_that_failed_before_it_did_anything_needs_no_command_to_be_taken_back() -> None:
+    world, start = Powerless(), World()
+
+    end = conductor(plan(), world).forward()
+
+    assert end.course is Course.RETURNED
+    assert world.standing == start.standing
+
+
+def test_a_unit_that_starts_nothing_at_boot_is_found_while_the_live_side_runs() -> None:
+    world, pages = World(live_unit=False), Pages()
+
+    end = conductor(plan(), world, pages).forward()
+
+    assert end.course is Course.RETURNED
+    assert {entry.step for entry in pages.entries if entry.mark is Mark.DOING} == {"preflight"}
+    assert "starts it at boot" in end.why

@@ -168,6 +168,9 @@ class Conductor:
         if starting and unsure and not self._verify(step, way.checks[-1:]):
             # What runs as it shall is not started a second time; all other commands may be given twice.
             self.operator.say(f"        {step.title}: it runs already")
+            if not self._verify(step, way.checks[:-1]):  # the step failed before it did anything
+                self._write(Mark.UNDONE, step.id)
+                return ""
             commands = tuple(each for each in commands if each.starts is None)
         failed = self._act(step, commands) or self._verify(step, way.checks)
         if failed:

@@ -70,6 +70,7 @@ def _preflight(ground: Ground) -> Step:
     config = ("--config", ground.staged_config)
     read = ("--unit", ground.unit_file) if ground.unit_file not in ("", ground.live) else ()
     accepted = ("--allow", ground.allow) if ground.allow else ()
+    enabled = (_enabled(ground, "its unit starts it at boot"),) if ground.unit else ()
     return Step(
         id="preflight",
         title="Look that everything is ready",
@@ -83,6 +84,7 @@ def _preflight(ground: Ground) -> Step:
             _check(ground, "space", "there is room on the disk"),
             _check(ground, "at-rest", "the staged project was never started, or is down after a way back"),
             _check(ground, "no-task", "no task runs on the live side: it would be cut off"),
+            *enabled,
         ),
         back=Way("It only looked."),
         seconds=ESTIMATES["preflight"],
@@ -155,7 +157,7 @@ def _starting(ground: Ground, words: Words) -> Iterator[Command]:
 
 def _returned(ground: Ground, words: Words) -> Iterator[Check]:
     if ground.unit:
-        yield Check("its unit starts at boot again", Command((*_systemctl(ground), "is-enabled", ground.unit)))
+        yield _enabled(ground, "its unit starts at boot again")
     yield Check("the live side answers", words.status)
     yield _check(ground, "live-runs", "the live side runs as it was noted, in its phase")
 
@@ -284,6 +286,10 @@ def _loops(*words: str) -> Command:
 
 def _check(ground: Ground, what: str, sees: str, lasting: bool = False) -> Check:
     return Check(sees, _loops("cutover", "check", what, ground.staged_root), lasting=lasting)
+
+
+def _enabled(ground: Ground, sees: str) -> Check:
+    return Check(sees, Command((*_systemctl(ground), "is-enabled", ground.unit), timeout=CHECK_WITHIN))
 
 
 def _systemctl(ground: Ground) -> tuple[str, ...]:
