@@ -28,15 +28,12 @@ def plan(args: argparse.Namespace) -> Answer:
     from loops.projects.cutover.position import fold
 
     made, places = _made(args)
-    position = fold(record.entries(places))
-    if position.midway:
-        raise LoopsError(
-            f"a cutover is under way ({position.course.value}); `loops cutover run` says where, and goes on"
-        )
     text = runbook.markdown(made)
-    if args.to:
-        _write_new(args.to, text)
-    record.keep_plan(places, made)
+    with record.Record(places) as book:  # a run that has asked "Begin?" must find its own plan afterwards
+        _refuse_under_way(fold(book.entries))
+        if args.to:
+            _write_new(args.to, text)
+        record.keep_plan(places, made)
     facts = {
         "version": VERSION,
         "digest": made.digest,
@@ -45,6 +42,20 @@ def plan(args: argparse.Namespace) -> Answer:
     }
     lines = [f"{args.to}: {len(made.steps)} steps"] if args.to else text.splitlines()
     return Answer({**facts, **encode(made), "runbook": args.to}, lines)
+
+
+def _refuse_under_way(position: Position) -> None:
+    from loops.projects.cutover.position import Course
+
+    if position.midway:
+        raise LoopsError(
+            f"a cutover is under way ({position.course.value}); `loops cutover run` says where, and goes on"
+        )
+    if position.course is Course.ARRIVED:
+        raise LoopsError(
+            "this cutover is done, and its own plan is kept for the way back (`loops cutover run --supervised --back`); "
+            "another could be made when that has been taken"
+        )
 
 
 def run(args: argparse.Namespace) -> Answer:
