@@ -26,7 +26,7 @@ def migrate(args: argparse.Namespace) -> Answer:
         "report": staged.report,
         "facts": staged.facts,
         "migration": plain(done),
-        "left": list(staged.left),
+        "left": list(done.reached.left),
     }
     reached = done.reached
     lines = [
@@ -36,8 +36,8 @@ def migrate(args: argparse.Namespace) -> Answer:
     ]
     if reached.carried:
         phase = f"phase {reached.phase} (index {reached.index})" if reached.index is not None else "no phase"
-        lines.append(f"carried: {phase}, {len(reached.conversations)} conversations")
-    lines += [f"not carried: {line}" for line in staged.left]
+        lines.append(f"carried: {phase}, {len(reached.conversations) - len(reached.left)} conversations")
+    lines += [f"not carried: {line}" for line in reached.left]
     lines += [f"secret: {name}: put its value into credential:{where}" for name, where in done.secrets.items()]
     lines += [f"not translated: {note.place}: {note.what}: {note.why}" for note in done.untranslated]
     lines.append(f"next: read {staged.report}, then `{shlex.join(_comparing(args, done.source, staged.root))}`")

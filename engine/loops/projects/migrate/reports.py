@@ -108,6 +108,9 @@ def _reached(m: Migration) -> Iterator[str]:
     if r.carried:
         yield "This was carried over: the first `loops up` begins there and resumes these conversations. If the live deployment"
         yield "goes on meanwhile, migrate again just before the cutover."
+        if r.left:
+            yield from ("", "These conversations do not go on:", "")
+            yield from (f"- {_code(line)}" for line in r.left)
     else:
         yield "Nothing of it was carried over: the first `loops up` begins with the first phase and fresh conversations. With"
         yield "`--carry-state` it goes on from there instead."
