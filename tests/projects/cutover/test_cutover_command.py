@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from loops.cli.entry import run
 from loops.projects.cutover.position import Entry, Mark
-from loops.projects.cutover.record import Places, Record
+from loops.projects.cutover.record import Places, Record, kept_plan
 
 AGENTS = """\
 [defaults]
@@ -71,3 +71,19 @@ def test_no_plan_is_made_while_another_process_runs_one(words: list[str], places
 
     assert code == 1
     assert Path(places.plan).read_bytes() == kept
+
+
+def test_a_live_side_that_has_moved_on_since_its_state_was_carried_can_be_cut_over(
+    words: list[str], places: Places, tmp_path: Path
+):
+    state = tmp_path / "live" / ".ao-state" / "state"
+    state.mkdir(parents=True)
+    (state / "boss.id").write_text("first")
+    staged = str(tmp_path / "carried")
+    run(["migrate", words[0], "--to", staged, "--carry-state"])
+    (state / "boss.id").write_text("second")
+    run(["cutover", "plan", words[0], staged])
+    look = next(c for c in kept_plan(Places(f"{staged}/.loops")).steps[0].after if "parity" in c.command.words)
+
+    assert run(["parity", words[0], staged]) == 1
+    assert run(list(look.command.words[1:])) == 0

@@ -78,7 +78,10 @@ def _preflight(ground: Ground) -> Step:
         commands=(),
         before=(),
         after=(
-            Check("live and staged are the same", _loops("parity", ground.live, ground.staged_root, *read, *accepted)),
+            Check(
+                "live and staged are the same, but for phase and conversations, which are carried over later",
+                _loops("parity", ground.live, ground.staged_root, "--carried-later", *read, *accepted),
+            ),
             Check("agents.toml and the files that it names are right", _loops("validate", *config)),
             Check("nothing is missing on this machine", _loops("doctor", *config)),
             _check(ground, "space", "there is room on the disk"),
