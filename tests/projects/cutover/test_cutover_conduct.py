@@ -67,7 +67,7 @@ def test_a_plan_is_the_same_after_json(the_plan: Plan) -> None:
 
 
 @pytest.mark.parametrize("unit", ["", "live.service"])
-@pytest.mark.parametrize("number", range(45))
+@pytest.mark.parametrize("number", range(50))
 def test_whatever_fails_on_the_way_there_it_comes_back(unit: str, number: int) -> None:
     world = World(fails=frozenset({number}))
 
@@ -238,3 +238,17 @@ def test_a_unit_that_starts_nothing_at_boot_is_found_while_the_live_side_runs() 
     assert end.course is Course.RETURNED
     assert {entry.step for entry in pages.entries if entry.mark is Mark.DOING} == {"preflight"}
     assert "starts it at boot" in end.why
+
+
+def test_a_staged_project_that_was_edited_on_the_way_is_not_started() -> None:
+    class Edited(World):
+        def _do(self, words: tuple[str, ...]) -> int:
+            return 1 if words[:2] == ("loops", "parity") and self.carried else World._do(self, words)
+
+    world, start, pages = Edited(), World(), Pages()
+
+    end = conductor(plan(), world, pages).forward()
+
+    assert end.course is Course.RETURNED
+    assert world.standing == start.standing
+    assert not any(entry.command.startswith("loops up") for entry in pages.entries)

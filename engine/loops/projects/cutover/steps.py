@@ -68,8 +68,6 @@ def _remarks(ground: Ground) -> Iterator[str]:
 
 def _preflight(ground: Ground) -> Step:
     config = ("--config", ground.staged_config)
-    read = ("--unit", ground.unit_file) if ground.unit_file not in ("", ground.live) else ()
-    accepted = ("--allow", ground.allow) if ground.allow else ()
     enabled = (_enabled(ground, "its unit starts it at boot"),) if ground.unit else ()
     return Step(
         id="preflight",
@@ -78,10 +76,7 @@ def _preflight(ground: Ground) -> Step:
         commands=(),
         before=(),
         after=(
-            Check(
-                "live and staged are the same, but for phase and conversations, which are carried over later",
-                _loops("parity", ground.live, ground.staged_root, "--carried-later", *read, *accepted),
-            ),
+            _same(ground),
             Check("agents.toml and the files that it names are right", _loops("validate", *config)),
             Check("nothing is missing on this machine", _loops("doctor", *config)),
             _check(ground, "space", "there is room on the disk"),
@@ -217,7 +212,7 @@ def _up(ground: Ground) -> Step:
         title="Bring the staged side up",
         why="Now it is the only supervisor; it resumes every agent's conversation.",
         commands=(dataclasses.replace(_loops("up", *config), starts=Side.STAGED),),
-        before=(_check(ground, "live-stopped", "nothing of the live side lives"),),
+        before=(_check(ground, "live-stopped", "nothing of the live side lives"), _same(ground)),
         after=(
             _check(ground, "staged-runs", "every agent and service that ran on the live side is RUNNING"),
             _check(ground, "conversations", "each agent goes on in the conversation that it had"),
@@ -289,6 +284,16 @@ def _loops(*words: str) -> Command:
 
 def _check(ground: Ground, what: str, sees: str, lasting: bool = False) -> Check:
     return Check(sees, _loops("cutover", "check", what, ground.staged_root), lasting=lasting)
+
+
+def _same(ground: Ground) -> Check:
+    """Asked twice, for hours and an editor may lie between the first step and the start."""
+    read = ("--unit", ground.unit_file) if ground.unit_file not in ("", ground.live) else ()
+    accepted = ("--allow", ground.allow) if ground.allow else ()
+    return Check(
+        "live and staged are the same, but for phase and conversations, which are carried over",
+        _loops("parity", ground.live, ground.staged_root, "--carried-later", *read, *accepted),
+    )
 
 
 def _enabled(ground: Ground, sees: str) -> Check:
