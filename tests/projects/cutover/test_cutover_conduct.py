@@ -8,8 +8,8 @@ import pytest
 from cutover_world import BrokenOff, Pages, World, plan
 from hypothesis import given
 from hypothesis import strategies as st
-from loops.projects.cutover.conduct import Answer, Conductor
-from loops.projects.cutover.plan import Plan, Side, Step, decode, encode
+from loops.projects.cutover.conduct import Answer, Conductor, Outcome
+from loops.projects.cutover.plan import Command, Plan, Side, Step, decode, encode
 from loops.projects.cutover.position import Course, Mark, Position
 
 PLANS = st.builds(plan, unit=st.sampled_from(["", "live.service"]), unit_starts=st.booleans())
@@ -252,3 +252,17 @@ def test_a_staged_project_that_was_edited_on_the_way_is_not_started() -> None:
     assert end.course is Course.RETURNED
     assert world.standing == start.standing
     assert not any(entry.command.startswith("loops up") for entry in pages.entries)
+
+
+def test_what_differs_is_named_and_not_only_counted() -> None:
+    class Unequal(World):
+        def run(self, command: Command) -> Outcome:
+            if "parity" in command.words:
+                return Outcome(
+                    1, "CLASS  PLACE\nDIFFERENT  agent builder: model  a  b\nsame  x\n1\n2\n3\nNO PARITY: 1\n", 1.0
+                )
+            return World.run(self, command)
+
+    end = conductor(plan(), Unequal()).forward()
+
+    assert "DIFFERENT  agent builder: model  a  b / NO PARITY: 1" in end.why
