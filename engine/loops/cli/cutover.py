@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -160,9 +161,10 @@ def rehearse(args: argparse.Namespace) -> Answer:
     from loops.projects.cutover import rehearsal
 
     # No service manager runs in there: the unit's own commands are played, and nothing is installed.
+    unit = args.unit if "/" not in args.unit else ""
     args.unit = _unit_file(args)
     made, places = _made(args)
-    asked = _asked(args, made)
+    asked = dataclasses.replace(_asked(args, made), unit=unit)
     verdict = rehearsal.rehearse(asked, places, _progress(args))
     facts = {
         "passed": verdict.passed,
