@@ -198,7 +198,7 @@ def _asked(args: argparse.Namespace, made: Plan) -> Asked:
     folders += [os.path.dirname(path) for path in live_state.find(live).paths()]
     programs = [settings["bin"] for settings in (live.clis or {}).values() if settings.get("bin")]
     programs += [each.bin for each in config.backends.values() if each.bin and " " not in each.bin]
-    search = dict(ground.read_unit(made.ground.unit_file).env).get("PATH", "")
+    search = dict(ground.read_unit(made.ground.unit_file, made.ground.live_root).env).get("PATH", "")
     return rehearsal.Asked(
         made,
         rehearsal.directories(folders, [os.path.abspath(each) for each in args.also]),

@@ -61,7 +61,7 @@ class UnitFile:
     stop: tuple[tuple[str, ...], ...] = ()
     cwd: str = ""
     hidden: tuple[str, ...] = ()
-    """Variables that are left out of the runbook, for their values look like secrets."""
+    """Variables that are left out of the runbook, for their values may be secrets."""
 
 
 def digest(deployment: Deployment) -> str:
@@ -80,7 +80,7 @@ def survey(
     """
     root = _root(live)
     unit_path = _unit_path(asked, root)
-    unit = read_unit(unit_path)
+    unit = read_unit(unit_path, root)
     scripts = tuple(path for name in (*_ENGINE, *_LAUNCHERS) if os.path.isfile(path := os.path.join(root, name)))
     prefix = live.prefix or staged.prefix or ""
     words, notes = _words(live, root, unit, asked)
@@ -107,7 +107,7 @@ def survey(
     )
     if unit.hidden:
         notes.append(
-            f"Left out of the commands, for their values look like secrets: {', '.join(unit.hidden)}. Set them in the shell "
+            f"Left out of the commands, for their values may be secrets: {', '.join(unit.hidden)}. Set them in the shell "
             "in which this is run, if the live side needs them."
         )
     return ground, words, tuple(notes)
@@ -213,8 +213,10 @@ def _unit_path(asked: Asked, root: str) -> str:
     return next((path for folder in folders if os.path.isfile(path := os.path.join(folder, asked.unit))), "")
 
 
-def read_unit(path: str) -> UnitFile:
+def read_unit(path: str, root: str) -> UnitFile:
     """What the unit's file and its environment files say; nothing when there is none.
+
+    An environment file is where secrets are kept, under whatever names: of it only what a script in *root* names is shown.
 
     Raises:
         ConfigProblems: it is not there, or a line of it cannot be read.
@@ -224,11 +226,21 @@ def read_unit(path: str) -> UnitFile:
     path = os.path.abspath(path)
     files = Files(os.path.dirname(path))
     found = gather(files, path, (), {})
-    hidden = tuple(sorted({*found.secrets, *filter(_SECRET.search, found.values)}))
+    read = {name for name, each in found.settings.items() if each.origin.rpartition(":")[0] != os.path.basename(path)}
+    unnamed = read - {"PATH", *_named(root)}
+    hidden = tuple(sorted({*found.secrets, *filter(_SECRET.search, found.values), *unnamed}))
     shown = tuple((name, value) for name, value in found.values.items() if name not in hidden)
     start = tuple(_open(words, hidden) for words in found.started if words)
     stop = tuple(_open(words, hidden) for words in _stopping(files.text(path) or ""))
     return UnitFile(shown, start, stop, found.directory, hidden)
+
+
+def _named(root: str) -> Iterator[str]:
+    """Every word that stands in a script of *root*."""
+    files = Files(root)
+    for name in files.names("."):
+        if name.endswith((".py", ".sh")):
+            yield from re.findall(r"\w+", files.text(os.path.join(root, name)) or "")
 
 
 def _open(words: tuple[str, ...], hidden: tuple[str, ...]) -> tuple[str, ...]:
