@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -28,15 +29,12 @@ def plan(args: argparse.Namespace) -> Answer:
     from loops.projects.cutover.position import fold
 
     made, places = _made(args)
-    position = fold(record.entries(places))
-    if position.midway:
-        raise LoopsError(
-            f"a cutover is under way ({position.course.value}); `loops cutover run` says where, and goes on"
-        )
     text = runbook.markdown(made)
-    if args.to:
-        _write_new(args.to, text)
-    record.keep_plan(places, made)
+    with record.Record(places) as book:  # a run that has asked "Begin?" must find its own plan afterwards
+        _refuse_under_way(fold(book.entries))
+        if args.to:
+            _write_new(args.to, text)
+        record.keep_plan(places, made)
     facts = {
         "version": VERSION,
         "digest": made.digest,
@@ -45,6 +43,20 @@ def plan(args: argparse.Namespace) -> Answer:
     }
     lines = [f"{args.to}: {len(made.steps)} steps"] if args.to else text.splitlines()
     return Answer({**facts, **encode(made), "runbook": args.to}, lines)
+
+
+def _refuse_under_way(position: Position) -> None:
+    from loops.projects.cutover.position import Course
+
+    if position.midway:
+        raise LoopsError(
+            f"a cutover is under way ({position.course.value}); `loops cutover run` says where, and goes on"
+        )
+    if position.course is Course.ARRIVED:
+        raise LoopsError(
+            "this cutover is done, and its own plan is kept for the way back (`loops cutover run --supervised --back`); "
+            "another could be made when that has been taken"
+        )
 
 
 def run(args: argparse.Namespace) -> Answer:
@@ -149,9 +161,10 @@ def rehearse(args: argparse.Namespace) -> Answer:
     from loops.projects.cutover import rehearsal
 
     # No service manager runs in there: the unit's own commands are played, and nothing is installed.
+    unit = args.unit if "/" not in args.unit else ""
     args.unit = _unit_file(args)
     made, places = _made(args)
-    asked = _asked(args, made)
+    asked = dataclasses.replace(_asked(args, made), unit=unit)
     verdict = rehearsal.rehearse(asked, places, _progress(args))
     facts = {
         "passed": verdict.passed,
@@ -185,7 +198,7 @@ def _asked(args: argparse.Namespace, made: Plan) -> Asked:
     folders += [os.path.dirname(path) for path in live_state.find(live).paths()]
     programs = [settings["bin"] for settings in (live.clis or {}).values() if settings.get("bin")]
     programs += [each.bin for each in config.backends.values() if each.bin and " " not in each.bin]
-    search = dict(ground.read_unit(made.ground.unit_file).env).get("PATH", "")
+    search = dict(ground.read_unit(made.ground.unit_file, made.ground.live_root).env).get("PATH", "")
     return rehearsal.Asked(
         made,
         rehearsal.directories(folders, [os.path.abspath(each) for each in args.also]),

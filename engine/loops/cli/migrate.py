@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from collections.abc import Iterator
 from typing import Any
 
 from loops.cli.answer import Answer
@@ -24,7 +26,7 @@ def migrate(args: argparse.Namespace) -> Answer:
         "report": staged.report,
         "facts": staged.facts,
         "migration": plain(done),
-        "left": list(staged.left),
+        "left": list(done.reached.left),
     }
     reached = done.reached
     lines = [
@@ -34,9 +36,23 @@ def migrate(args: argparse.Namespace) -> Answer:
     ]
     if reached.carried:
         phase = f"phase {reached.phase} (index {reached.index})" if reached.index is not None else "no phase"
-        lines.append(f"carried: {phase}, {len(reached.conversations)} conversations")
-    lines += [f"not carried: {line}" for line in staged.left]
+        lines.append(f"carried: {phase}, {len(reached.conversations) - len(reached.left)} conversations")
+    lines += [f"not carried: {line}" for line in reached.left]
     lines += [f"secret: {name}: put its value into credential:{where}" for name, where in done.secrets.items()]
     lines += [f"not translated: {note.place}: {note.what}: {note.why}" for note in done.untranslated]
-    lines.append(f"next: read {staged.report}, then `loops parity {done.source} {staged.root}`")
+    lines.append(f"next: read {staged.report}, then `{shlex.join(_comparing(args, done.source, staged.root))}`")
     return Answer(facts, [printable(line) for line in lines])
+
+
+def _comparing(args: argparse.Namespace, live: str, staged: str) -> Iterator[str]:
+    """The words of the comparison: with the environment that the migration was told of, but for its secrets."""
+    from loops.projects.deployment.environment import is_secret
+
+    yield from ("loops", "parity", live, staged)
+    if args.unit:
+        yield from ("--unit", args.unit)
+    for path in args.env:
+        yield from ("--env", path)
+    for name, value in args.set:
+        if not is_secret(name, value):
+            yield from ("--set", f"{name}={value}")

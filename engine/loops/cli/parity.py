@@ -50,7 +50,7 @@ def _compared(args: argparse.Namespace) -> Comparison:
     today = args.date or datetime.now(UTC).date()
     live = list(_live(args))
     staged = read_staged(args.sides[-1])
-    found = together([compare(each, staged, rules, today) for each in live])
+    found = together([compare(each, staged, rules, today, carried_later=args.carried_later) for each in live])
     return looked(found, live, staged)
 
 

@@ -8,8 +8,8 @@ import pytest
 from cutover_world import BrokenOff, Pages, World, plan
 from hypothesis import given
 from hypothesis import strategies as st
-from loops.projects.cutover.conduct import Answer, Conductor
-from loops.projects.cutover.plan import Plan, Side, Step, decode, encode
+from loops.projects.cutover.conduct import Answer, Conductor, Outcome
+from loops.projects.cutover.plan import Command, Plan, Side, Step, decode, encode
 from loops.projects.cutover.position import Course, Mark, Position
 
 PLANS = st.builds(plan, unit=st.sampled_from(["", "live.service"]), unit_starts=st.booleans())
@@ -67,7 +67,7 @@ def test_a_plan_is_the_same_after_json(the_plan: Plan) -> None:
 
 
 @pytest.mark.parametrize("unit", ["", "live.service"])
-@pytest.mark.parametrize("number", range(45))
+@pytest.mark.parametrize("number", range(50))
 def test_whatever_fails_on_the_way_there_it_comes_back(unit: str, number: int) -> None:
     world = World(fails=frozenset({number}))
 
@@ -212,3 +212,57 @@ def test_the_record_has_an_intent_before_every_command_of_a_step() -> None:
             intended = entry.step
         if entry.mark is Mark.RAN and entry.command in acting:
             assert intended == acting[entry.command]
+
+
+class Powerless(World):
+    """Nobody may change units here."""
+
+    def _do(self, words: tuple[str, ...]) -> int:
+        return 1 if words[:1] == ("systemctl",) and "is-enabled" not in words else World._do(self, words)
+
+
+def test_a_step_that_failed_before_it_did_anything_needs_no_command_to_be_taken_back() -> None:
+    world, start = Powerless(), World()
+
+    end = conductor(plan(), world).forward()
+
+    assert end.course is Course.RETURNED
+    assert world.standing == start.standing
+
+
+def test_a_unit_that_starts_nothing_at_boot_is_found_while_the_live_side_runs() -> None:
+    world, pages = World(live_unit=False), Pages()
+
+    end = conductor(plan(), world, pages).forward()
+
+    assert end.course is Course.RETURNED
+    assert {entry.step for entry in pages.entries if entry.mark is Mark.DOING} == {"preflight"}
+    assert "starts it at boot" in end.why
+
+
+def test_a_staged_project_that_was_edited_on_the_way_is_not_started() -> None:
+    class Edited(World):
+        def _do(self, words: tuple[str, ...]) -> int:
+            return 1 if words[:2] == ("loops", "parity") and self.carried else World._do(self, words)
+
+    world, start, pages = Edited(), World(), Pages()
+
+    end = conductor(plan(), world, pages).forward()
+
+    assert end.course is Course.RETURNED
+    assert world.standing == start.standing
+    assert not any(entry.command.startswith("loops up") for entry in pages.entries)
+
+
+def test_what_differs_is_named_and_not_only_counted() -> None:
+    class Unequal(World):
+        def run(self, command: Command) -> Outcome:
+            if "parity" in command.words:
+                return Outcome(
+                    1, "CLASS  PLACE\nDIFFERENT  agent builder: model  a  b\nsame  x\n1\n2\n3\nNO PARITY: 1\n", 1.0
+                )
+            return World.run(self, command)
+
+    end = conductor(plan(), Unequal()).forward()
+
+    assert "DIFFERENT  agent builder: model  a  b / NO PARITY: 1" in end.why

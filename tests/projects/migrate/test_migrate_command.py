@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,37 @@ def test_a_file_that_cannot_be_read_is_told_with_its_lines(
     assert f"{live}/agents.toml:10: agent.boss.model" in said
     assert f"{live}/agents.toml:11: agent.boss.watch" in said
     assert not (tmp_path / "staged").exists()
+
+
+def test_every_next_step_of_the_report_can_be_typed_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    root = tmp_path / "a live one"
+    root.mkdir()
+    (root / "agents.toml").write_text(AGENTS)
+    (root / "agents.py").write_text("")
+    (root / "boss.md").write_text("Watch.\n")
+    (root / "ci.service").write_text("[Service]\nExecStart=/usr/bin/python3 agents.py up\n")
+    run(["migrate", str(root), "--unit", f"{root}/ci.service", "--to", str(tmp_path / "staged")])
+    monkeypatch.chdir(tmp_path / "staged")
+    steps = Path("MIGRATION.md").read_text().rpartition("## Next steps")[2]
+    typed = [shlex.split(each)[1:] for each in steps.split("`")[1::2] if each.startswith("loops ")]
+    ready = [
+        words
+        for words in typed
+        if words[0] == "parity" or words[:2] in (["untouched", "baseline"], ["cutover", "plan"])
+    ]
+
+    codes = [run(words) for words in ready]
+
+    assert len(ready) == 3
+    assert codes == [0, 0, 0], capsys.readouterr().err
+
+
+def test_the_comparison_that_comes_next_knows_what_the_migration_knew(
+    live: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run(["migrate", str(live), "--to", str(tmp_path / "to here"), "--set", "A=b c", "--set", "KIMI_KEY=pl4nt3d"])
+
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert f"`loops parity {live}/agents.toml '{tmp_path}/to here' --set 'A=b c'`" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -314,3 +315,28 @@ def test_the_template_is_the_plainest_that_gives_the_same_kickoff(
     staged = stage(read(str(launchers)), str(tmp_path / "staged"))
 
     assert (Path(staged.root) / "prompts" / "kickoff.md").read_text() == template
+
+
+def test_a_conversation_that_does_not_go_on_is_told_everywhere(live: Path, tmp_path: Path):
+    (live / "agents.toml").write_text(f'{AGENTS}\n[[agent]]\nname = "sweep"\nkind = "task"\n')
+    state = live.parent / "logs" / "state"
+    state.mkdir(parents=True)
+    (state / "phase-idx").write_text("0")
+    (state / "sweep.id").write_text("0f1de1a2-2f3c-4c55-8d6b-7b7b7c0d2f11")
+
+    staged = stage(read(str(live)), str(tmp_path / "staged"), carry_state=True)
+
+    (line,) = staged.migration.reached.left
+    assert line.startswith("sweep: conversation 0f1de1a2-2f3c-4c55-8d6b-7b7b7c0d2f11: it stays behind")
+    assert f"- {line}" in Path(staged.report).read_text()
+    assert json.loads(Path(staged.facts).read_text())["reached"]["left"] == [line]
+    assert subprocess.run(["git", "-C", staged.root, "status", "--porcelain"], capture_output=True).stdout == b""
+
+
+def test_a_phase_that_the_journal_does_not_take_ends_the_migration(live: Path, tmp_path: Path):
+    deployment = replace(read(str(live)), at=7)
+
+    with pytest.raises(LoopsError, match="index 7"):
+        stage(deployment, str(tmp_path / "staged"), carry_state=True)
+
+    assert nothing_was_written(tmp_path)

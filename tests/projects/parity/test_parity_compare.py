@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 from loops.projects.deployment.facts import Place
 from loops.projects.deployment.model import Deployment, Document, Form, Member, Step, Wakes
+from loops.projects.parity.compare import compare
 from loops.projects.parity.comparison import Verdict
 from parity_samples import bad, changed, compared, document, places, sample, without
 
@@ -223,6 +225,16 @@ def test_another_phase_index_is_different_when_it_was_carried():
     [difference] = bad(compared(RUNNING, replace(RUNNING, at=0)))
 
     assert (str(difference.place), difference.live, difference.staged) == ("loop: phase index", "2", "0")
+
+
+def test_how_far_each_side_is_may_differ_when_it_is_carried_later_and_nothing_else_may():
+    members = tuple(replace(m, conversation="id-builder", backend="other") for m in RUNNING.members)
+
+    found = compare(RUNNING, replace(RUNNING, at=0, members=members), (), date(2027, 1, 1), carried_later=True)
+
+    assert verdict_at(found, "loop: phase index") is Verdict.EXPECTED
+    assert verdict_at(found, "agent adversary: conversation") is Verdict.EXPECTED
+    assert {str(each.place).rpartition(": ")[2] for each in bad(found)} == {"backend"}
 
 
 # ---- what one side cannot tell -----------------------------------------------------------------------------------------

@@ -64,6 +64,11 @@ def _parity(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--allow", metavar="FILE", default="", help="rules: differences that are accepted, until a day")
     parser.add_argument("--date", type=_day, metavar="DAY", help="the day by which rules expire (default: today)")
+    parser.add_argument(
+        "--carried-later",
+        action="store_true",
+        help="phase and conversations may differ: `loops cutover` carries them over when the live side has ended",
+    )
     parser.add_argument("--report", metavar="FILE.html", default="", help="write the report as one HTML page")
     parser.add_argument("--markdown", metavar="FILE.md", default="", help="write the report as Markdown")
     parser.add_argument("--all", action="store_true", help="list also what is the same, and what was not compared")

@@ -77,16 +77,14 @@ def carry_over(scene: Scene) -> list[str]:
     note.write(places, found)
     phases = [phase.id for phase in config.loop.phases]
     index = handover.over(now, ground.phases, phases)
-    kept = tuple((name, id) for name, id in now.conversations.items() if name in config.agents)
     source = f"the {ground.form} in {ground.live_root}"
-    state = offline.carry(config, source, index, kept, complete=now.complete, again=True)
-    taken = transcripts.take_over(config, kept)
+    known = tuple(now.conversations.items())
+    state = offline.carry(config, source, index, known, complete=now.complete, again=True)
+    taken = transcripts.after(config, state, known)
     note.write(places, dataclasses.replace(found, carried=True))
     lines = [f"phase {state.loop.phase}" if state.loop.phase else "no phase"]
     lines += [f"{agent.name} goes on in {agent.conversation}" for agent in state.agents.values() if agent.conversation]
-    left = [(name, id) for name, id in now.conversations.items() if name not in config.agents]
-    lines += [str(each) for each in taken if each.why]
-    return [*lines, *(f"{id} stays behind: the staged project has no {name}" for name, id in left)]
+    return [*lines, *(str(each) for each in taken if each.why)]
 
 
 def carry_back(scene: Scene) -> list[str]:

@@ -30,7 +30,7 @@ def carried(scene: Scene) -> list[str]:
             wrong.append(f"it stands in phase {state.loop.phase or 'none'}, not in {wanted}")
     for member in scene.ground.members:
         agent, id = state.agents.get(member.name), reached.conversations.get(member.name, "")
-        if id and agent is not None and agent.conversation != id:
+        if id and member.kind != "task" and agent is not None and agent.conversation != id:
             wrong.append(f"{member.name} would go on in {agent.conversation or 'a new conversation'}, not in {id}")
     return wrong
 

@@ -14,6 +14,11 @@ from typing import Protocol
 from loops.projects.cutover.plan import Check, Command, Plan, Side, Step
 from loops.projects.cutover.position import Course, Entry, Mark, Position, fold
 
+SHOWN = 8
+"""Complaints of one command that are repeated; all of them are in the record."""
+_COMPLAINTS = ("FAIL", "MISSING", "DIFFERENT", "NO PARITY")
+"""As doctor, selftest and parity begin the lines that say what is wrong."""
+
 
 class Answer(Enum):
     """What the operator says to a step."""
@@ -168,6 +173,9 @@ class Conductor:
         if starting and unsure and not self._verify(step, way.checks[-1:]):
             # What runs as it shall is not started a second time; all other commands may be given twice.
             self.operator.say(f"        {step.title}: it runs already")
+            if not self._verify(step, way.checks[:-1]):  # the step failed before it did anything
+                self._write(Mark.UNDONE, step.id)
+                return ""
             commands = tuple(each for each in commands if each.starts is None)
         failed = self._act(step, commands) or self._verify(step, way.checks)
         if failed:
@@ -221,7 +229,7 @@ class Conductor:
 
 def _ended(outcome: Outcome, command: Command) -> str:
     said = [line.strip() for line in outcome.output.splitlines() if line.strip()]
-    told = [line for line in said if line.startswith("FAIL")] or said[-3:]  # as doctor and selftest mark them
+    told = [line for line in said if line.startswith(_COMPLAINTS)][:SHOWN] or said[-3:]
     words = f": {' / '.join(told)}" if told else ""
     if outcome.code is None:
         return f"it did not end within {command.timeout:g} s, or could not be started{words}"

@@ -13,7 +13,10 @@ from hashlib import sha256
 from loops.errors import LoopsError
 from loops.projects.cutover.plan import Command, Ground, Member
 from loops.projects.cutover.steps import Words
+from loops.projects.deployment import unit_file
+from loops.projects.deployment.environment import gather
 from loops.projects.deployment.facts import effective_model, facts
+from loops.projects.deployment.files import Files
 from loops.projects.deployment.model import Deployment, Form
 from loops.projects.deployment.model import Member as DeploymentMember
 
@@ -21,7 +24,7 @@ SOAK = 600.0
 """Seconds that the staged side is watched for."""
 _MOVING = frozenset({"state", "conversation", "phase index", "complete"})
 """Fields that change by themselves while a deployment runs: no part of what it is."""
-_SECRET = re.compile(r"(?i)(TOKEN|SECRET|PASSW|API_?KEY|_KEY$|CREDENTIAL)")
+_SECRET = re.compile(r"(?i)(TOKEN|SECRET|PASSW|PASS(?:_|$)|API_?KEY|KEY$|CREDENTIAL)")
 _LAUNCHERS = (
     "launch.py",
     "launch-orchestrator.py",
@@ -58,7 +61,7 @@ class UnitFile:
     stop: tuple[tuple[str, ...], ...] = ()
     cwd: str = ""
     hidden: tuple[str, ...] = ()
-    """Variables that are left out of the runbook, for their values look like secrets."""
+    """Variables that are left out of the runbook, for their values may be secrets."""
 
 
 def digest(deployment: Deployment) -> str:
@@ -76,8 +79,8 @@ def survey(
         LoopsError: the live side's commands are not known and were not given.
     """
     root = _root(live)
-    unit_file = _unit_path(asked, root)
-    unit = read_unit(unit_file)
+    unit_path = _unit_path(asked, root)
+    unit = read_unit(unit_path, root)
     scripts = tuple(path for name in (*_ENGINE, *_LAUNCHERS) if os.path.isfile(path := os.path.join(root, name)))
     prefix = live.prefix or staged.prefix or ""
     words, notes = _words(live, root, unit, asked)
@@ -95,7 +98,7 @@ def survey(
         watchdogs=(f"{prefix}watchdog",),
         tmux=asked.tmux or dict(unit.env).get("TMUX_SOCKET", ""),
         unit=asked.unit if "/" not in asked.unit else "",
-        unit_file=os.path.abspath(unit_file) if unit_file else "",
+        unit_file=os.path.abspath(unit_path) if unit_path else "",
         personal=asked.personal,
         phases=tuple(step.id for step in live.steps or ()),
         members=tuple(_member(live, each, prefix) for each in live.members if each.name != "watchdog"),
@@ -104,7 +107,7 @@ def survey(
     )
     if unit.hidden:
         notes.append(
-            f"Left out of the commands, for their values look like secrets: {', '.join(unit.hidden)}. Set them in the shell "
+            f"Left out of the commands, for their values may be secrets: {', '.join(unit.hidden)}. Set them in the shell "
             "in which this is run, if the live side needs them."
         )
     return ground, words, tuple(notes)
@@ -210,33 +213,44 @@ def _unit_path(asked: Asked, root: str) -> str:
     return next((path for folder in folders if os.path.isfile(path := os.path.join(folder, asked.unit))), "")
 
 
-def read_unit(path: str) -> UnitFile:
-    """What the unit's file says; nothing when there is none."""
+def read_unit(path: str, root: str) -> UnitFile:
+    """What the unit's file and its environment files say; nothing when there is none.
+
+    An environment file is where secrets are kept, under whatever names: of it only what a script in *root* names is shown.
+
+    Raises:
+        ConfigProblems: it is not there, or a line of it cannot be read.
+    """
     if not path:
         return UnitFile()
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = re.sub(r"\\\n\s*", " ", file.read())
-    except OSError as error:
-        raise LoopsError(f"{path}: {error.strerror}") from error
-    env: dict[str, str] = {}
-    commands: dict[str, list[tuple[str, ...]]] = {"ExecStart": [], "ExecStop": []}
-    cwd = ""
-    for key, value in _settings(text):
-        if key == "Environment":
-            env.update((word.partition("=")[0], word.partition("=")[2]) for word in shlex.split(value) if "=" in word)
-        elif key in commands:
-            words = tuple(shlex.split(value.lstrip("-@:+!")))
-            commands[key] = [*commands[key], words] if words else []
-        elif key == "WorkingDirectory":
-            cwd = value.lstrip("-")
-    hidden = tuple(sorted(name for name in env if _SECRET.search(name)))
-    shown = tuple((name, value) for name, value in env.items() if name not in hidden)
-    return UnitFile(shown, tuple(commands["ExecStart"]), tuple(commands["ExecStop"]), cwd, hidden)
+    path = os.path.abspath(path)
+    files = Files(os.path.dirname(path))
+    found = gather(files, path, (), {})
+    read = {name for name, each in found.settings.items() if each.origin.rpartition(":")[0] != os.path.basename(path)}
+    unnamed = read - {"PATH", *_named(root)}
+    hidden = tuple(sorted({*found.secrets, *filter(_SECRET.search, found.values), *unnamed}))
+    shown = tuple((name, value) for name, value in found.values.items() if name not in hidden)
+    start = tuple(_open(words, hidden) for words in found.started if words)
+    stop = tuple(_open(words, hidden) for words in _stopping(files.text(path) or ""))
+    return UnitFile(shown, start, stop, found.directory, hidden)
 
 
-def _settings(text: str) -> Iterator[tuple[str, str]]:
-    for line in map(str.strip, text.splitlines()):
-        if line and line[0] not in "#;[" and "=" in line:
-            key, _, value = line.partition("=")
-            yield key.strip(), value.strip()
+def _named(root: str) -> Iterator[str]:
+    """Every word that stands in a script of *root*."""
+    files = Files(root)
+    for name in files.names("."):
+        if name.endswith((".py", ".sh")):
+            yield from re.findall(r"\w+", files.text(os.path.join(root, name)) or "")
+
+
+def _open(words: tuple[str, ...], hidden: tuple[str, ...]) -> tuple[str, ...]:
+    """A command without the secrets that it sets behind ``env``."""
+    return tuple(word for word in words if "=" not in word or word.partition("=")[0] not in hidden)
+
+
+def _stopping(text: str) -> Iterator[tuple[str, ...]]:
+    for line in unit_file.lines(text):
+        if line.section == "Service" and line.key == "ExecStop" and line.value:
+            words = unit_file.words(line.value.lstrip("-@:+!"))
+            if words:
+                yield words

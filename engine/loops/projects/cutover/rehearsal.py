@@ -91,6 +91,8 @@ class Asked:
     """Ids of those whose files are copied from the user's home."""
     every: bool = False
     keep: bool = False
+    unit: str = ""
+    """The unit that the real cutover disables, and that no service manager plays here."""
 
 
 def rehearse(asked: Asked, places: Places, say: Say) -> Verdict:
@@ -111,15 +113,15 @@ def rehearse(asked: Asked, places: Places, say: Say) -> Verdict:
     os.makedirs(out)
     try:
         trees = copying.outermost([*asked.directories, asked.plan.ground.live_root, asked.plan.ground.staged_root])
-        found = _copied(trees, copy, places, say)
+        found = _copied(trees, copy, places, say, asked.unit)
         return _played(asked, able.program, trees, copy, out, found, root, places, say)
     finally:
         if not asked.keep:
             shutil.rmtree(copy, ignore_errors=True)
 
 
-def _copied(trees: Sequence[str], copy: str, places: Places, say: Say) -> copying.Copied:
-    found = copying.Copied()
+def _copied(trees: Sequence[str], copy: str, places: Places, say: Say, unit: str) -> copying.Copied:
+    found = copying.Copied(left_out=unplayed(unit))
     # Of the cutover's own files only the record, which says whether the staged project was started by one.
     without = {
         os.path.realpath(each) for each in (places.rehearsals, places.plan, places.note, places.saved, places.lock)
@@ -182,6 +184,12 @@ def _played(
     if verdict.passed:
         write_json(places.times, dict(verdict.measured))
     return verdict
+
+
+def unplayed(unit: str) -> list[str]:
+    """What of the real cutover no rehearsal does, when *unit* starts the live side; nothing when there is none."""
+    why = "no service manager runs on the copy: `systemctl` and the step `boot` are not rehearsed"
+    return [f"{unit}: {why}; the live side is ended and started by the unit's own commands"] if unit else []
 
 
 def _expected(plan: Plan) -> list[str]:

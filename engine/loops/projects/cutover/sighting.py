@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from loops.errors import LoopsError
 from loops.places import Runtime
 from loops.places import State as StatePlaces
 from loops.projects.cutover.plan import Ground, Side
@@ -19,6 +20,12 @@ from loops.supervisor import processes
 
 WITHIN = 20.0
 """Seconds for one word of tmux."""
+_NO_SERVER = ("no server running", "no sessions", "no current", "No such file or directory", "Connection refused")
+"""What tmux says, somewhere in it, where nothing can live."""
+
+
+class Unseen(LoopsError):
+    """Nobody can say what lives: that is never taken for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +38,29 @@ class Session:
 
 
 def sessions(socket: str) -> dict[str, Session]:
-    """The sessions of the tmux server at *socket* (empty: the user's own); none when there is no server."""
+    """The sessions of the tmux server at *socket* (empty: the user's own); none when there is no server.
+
+    Raises:
+        Unseen: tmux is not to be had, does not answer, or may not be asked.
+    """
     command = ["tmux", *(["-S", socket] if socket else []), "list-panes", "-a", "-F", "#{session_name}\t#{pane_pid}"]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=WITHIN, check=False, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=WITHIN,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},  # its complaints are told apart below
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
+    except OSError as error:
+        raise Unseen(f"tmux cannot be run, so nobody knows which sessions live: {error.strerror}") from None
+    except subprocess.TimeoutExpired:
+        raise Unseen(f"tmux did not answer within {WITHIN:g} s, so nobody knows which sessions live") from None
+    said = " ".join(done.stderr.split())
+    if done.returncode != 0 and not any(each in said for each in _NO_SERVER):
+        raise Unseen(f"tmux does not say which sessions live: {said or f'exit {done.returncode}'}")
     found: dict[str, Session] = {}
     for line in done.stdout.splitlines() if done.returncode == 0 else ():
         name, _, pid = line.rpartition("\t")
@@ -112,8 +134,11 @@ def _ancestors() -> set[int]:
 
 
 def lives(ground: Ground, side: Side) -> str:
-    """What of *side* lives, in words; empty: nothing does."""
-    return "; ".join(live_side(ground) if side is Side.LIVE else staged_side(ground))
+    """What of *side* lives, in words; empty: nothing does.  That nobody can tell is said in words too."""
+    try:
+        return "; ".join(live_side(ground) if side is Side.LIVE else staged_side(ground))
+    except Unseen as error:
+        return str(error)
 
 
 def live_side(ground: Ground) -> list[str]:

@@ -68,8 +68,7 @@ def _remarks(ground: Ground) -> Iterator[str]:
 
 def _preflight(ground: Ground) -> Step:
     config = ("--config", ground.staged_config)
-    read = ("--unit", ground.unit_file) if ground.unit_file not in ("", ground.live) else ()
-    accepted = ("--allow", ground.allow) if ground.allow else ()
+    enabled = (_enabled(ground, "its unit starts it at boot"),) if ground.unit else ()
     return Step(
         id="preflight",
         title="Look that everything is ready",
@@ -77,12 +76,13 @@ def _preflight(ground: Ground) -> Step:
         commands=(),
         before=(),
         after=(
-            Check("live and staged are the same", _loops("parity", ground.live, ground.staged_root, *read, *accepted)),
+            _same(ground),
             Check("agents.toml and the files that it names are right", _loops("validate", *config)),
             Check("nothing is missing on this machine", _loops("doctor", *config)),
             _check(ground, "space", "there is room on the disk"),
             _check(ground, "at-rest", "the staged project was never started, or is down after a way back"),
             _check(ground, "no-task", "no task runs on the live side: it would be cut off"),
+            *enabled,
         ),
         back=Way("It only looked."),
         seconds=ESTIMATES["preflight"],
@@ -155,7 +155,7 @@ def _starting(ground: Ground, words: Words) -> Iterator[Command]:
 
 def _returned(ground: Ground, words: Words) -> Iterator[Check]:
     if ground.unit:
-        yield Check("its unit starts at boot again", Command((*_systemctl(ground), "is-enabled", ground.unit)))
+        yield _enabled(ground, "its unit starts at boot again")
     yield Check("the live side answers", words.status)
     yield _check(ground, "live-runs", "the live side runs as it was noted, in its phase")
 
@@ -212,7 +212,7 @@ def _up(ground: Ground) -> Step:
         title="Bring the staged side up",
         why="Now it is the only supervisor; it resumes every agent's conversation.",
         commands=(dataclasses.replace(_loops("up", *config), starts=Side.STAGED),),
-        before=(_check(ground, "live-stopped", "nothing of the live side lives"),),
+        before=(_check(ground, "live-stopped", "nothing of the live side lives"), _same(ground)),
         after=(
             _check(ground, "staged-runs", "every agent and service that ran on the live side is RUNNING"),
             _check(ground, "conversations", "each agent goes on in the conversation that it had"),
@@ -284,6 +284,20 @@ def _loops(*words: str) -> Command:
 
 def _check(ground: Ground, what: str, sees: str, lasting: bool = False) -> Check:
     return Check(sees, _loops("cutover", "check", what, ground.staged_root), lasting=lasting)
+
+
+def _same(ground: Ground) -> Check:
+    """Asked twice, for hours and an editor may lie between the first step and the start."""
+    read = ("--unit", ground.unit_file) if ground.unit_file not in ("", ground.live) else ()
+    accepted = ("--allow", ground.allow) if ground.allow else ()
+    return Check(
+        "live and staged are the same, but for phase and conversations, which are carried over",
+        _loops("parity", ground.live, ground.staged_root, "--carried-later", *read, *accepted),
+    )
+
+
+def _enabled(ground: Ground, sees: str) -> Check:
+    return Check(sees, Command((*_systemctl(ground), "is-enabled", ground.unit), timeout=CHECK_WITHIN))
 
 
 def _systemctl(ground: Ground) -> tuple[str, ...]:

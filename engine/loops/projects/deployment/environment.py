@@ -16,10 +16,12 @@ from loops.projects.deployment.model import Untranslated
 from loops.secrets.redaction import redact
 
 _SECRET = re.compile(
-    r"(?:^|_)(?:KEY|APIKEY|TOKEN|SECRET|SECRETS|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(?:_|$)", re.IGNORECASE
+    r"(?:^|_)(?:KEY|APIKEY|TOKEN|SECRET|SECRETS|PASS|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(?:_|$)", re.IGNORECASE
 )
 _HARMLESS = re.compile(r"(?:_FILE|_PATH|_DIR|_URL)$", re.IGNORECASE)
 """Names that end so say where a secret is, not what it is."""
+_LOGIN = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+"""A password in an address."""
 _EXEC = ("ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost", "ExecReload", "ExecCondition")
 _READ = (
     "Environment",
@@ -76,7 +78,7 @@ class Environment:
 def is_secret(name: str, value: str) -> bool:
     """Whether a variable seems to hold a key: by its name, or by what a key looks like."""
     named = bool(_SECRET.search(name)) and not _HARMLESS.search(name)
-    return bool(value) and (named or redact(value) != value)
+    return bool(value) and (named or redact(value) != value or _LOGIN.search(value) is not None)
 
 
 def _credential(variable: str) -> str:

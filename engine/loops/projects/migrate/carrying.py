@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loops.config.model import Config
+from loops.errors import LoopsError
 from loops.projects.deployment.model import Deployment
 from loops.projects.migrate import transcripts
 from loops.supervisor import offline
@@ -12,12 +13,16 @@ def carry(config: Config, deployment: Deployment) -> tuple[transcripts.Taken, ..
     """Write the first entries of the journal of *config*'s project; nothing is started.  Return what became of conversations.
 
     Raises:
-        JournalError: the journal cannot be written.
+        LoopsError: the journal cannot be written, or does not take the phase.
         OSError: a private home cannot be written.
     """
     conversations = tuple((member.name, member.conversation) for member in deployment.members if member.conversation)
     # Both earlier systems take a missing index for the first phase.
     first = 0 if config.loop.phases else -1
     index = first if deployment.at is None else deployment.at
-    offline.carry(config, deployment.source, index, conversations, complete=bool(deployment.complete))
-    return transcripts.take_over(config, conversations)
+    state = offline.carry(config, deployment.source, index, conversations, complete=bool(deployment.complete))
+    if config.loop.phases and state.loop.index != index:
+        raise LoopsError(
+            f"{deployment.source}: index {index} of {len(config.loop.phases)} phases cannot be carried over"
+        )
+    return transcripts.after(config, state, conversations)

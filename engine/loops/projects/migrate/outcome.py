@@ -55,6 +55,8 @@ class Reached:
     phase: str
     complete: bool | None
     conversations: Mapping[str, str]
+    left: tuple[str, ...] = ()
+    """Of these, those that do not go on although it was carried, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,9 @@ def _reached(m: Migration) -> Iterator[str]:
     if r.carried:
         yield "This was carried over: the first `loops up` begins there and resumes these conversations. If the live deployment"
         yield "goes on meanwhile, migrate again just before the cutover."
+        if r.left:
+            yield from ("", "These conversations do not go on:", "")
+            yield from (f"- {_code(line)}" for line in r.left)
     else:
         yield "Nothing of it was carried over: the first `loops up` begins with the first phase and fresh conversations. With"
         yield "`--carry-state` it goes on from there instead."
@@ -122,12 +125,15 @@ def _read(m: Migration) -> Iterator[str]:
 
 
 def _next(m: Migration) -> Iterator[str]:
-    live = shlex.quote(m.source)
+    units = [each.path for each in m.read if each.path.endswith(".service")]
+    unit = f" --unit {shlex.quote(units[0])}" if len(units) == 1 and units[0] != m.source else ""
+    live = f"{_code(shlex.quote(m.source))} .{_code(unit)}"
     yield "From this directory:"
     yield ""
-    yield f"1. `loops parity {_code(live)} .` compares both once more, line by line."
-    yield f"2. `loops untouched baseline {_code(live)}` before anything else is done, and `loops untouched check` after it."
-    yield f"3. `loops cutover plan {_code(live)} .` writes the runbook of the switch; `loops cutover rehearse` tries it on a copy."
+    yield f"1. `loops untouched baseline {_code(shlex.quote(m.root))} --tmux-all --to ../before.json` before anything else is done,"
+    yield "   and `loops untouched check ../before.json` after it."
+    yield f"2. `loops parity {live}` compares both once more, line by line."
+    yield f"3. `loops cutover plan {live}` writes the runbook of the switch; `loops cutover rehearse {live}` tries it on a copy."
     yield "4. `loops doctor` says what is still missing on this machine. Do not run `loops up` while the live supervisor runs."
 
 

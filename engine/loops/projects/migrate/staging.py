@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from loops.boot.git import git
 from loops.config.loading import load
@@ -39,8 +40,6 @@ class Staged:
     """migration.json, for programs (``schemas/migration.schema.json``)."""
     migration: Migration
     """What became of what."""
-    left: tuple[str, ...] = ()
-    """Conversations whose ids are carried and whose files are not, each with the reason."""
 
 
 def stage(deployment: Deployment, to: str, *, carry_state: bool = False) -> Staged:
@@ -63,7 +62,12 @@ def stage(deployment: Deployment, to: str, *, carry_state: bool = False) -> Stag
         os.rename(beside, to)
         beside = to
         config = load(os.path.join(to, CONFIG_NAME))
-        taken = carrying.carry(config, deployment) if carry_state else ()
+        left = tuple(str(each) for each in carrying.carry(config, deployment) if each.why) if carry_state else ()
+        if left:
+            migration = replace(migration, reached=replace(migration.reached, left=left))
+            _write_reports(to, migration, "wb")
+            if shutil.which("git"):
+                git(to, "commit", "--quiet", "--all", "--amend", "--no-edit")
     except BaseException as error:
         shutil.rmtree(beside, ignore_errors=True)
         if isinstance(error, OSError):
@@ -75,7 +79,6 @@ def stage(deployment: Deployment, to: str, *, carry_state: bool = False) -> Stag
         os.path.join(to, REPORT),
         os.path.join(to, FACTS),
         migration,
-        tuple(str(each) for each in taken if each.why),
     )
 
 
@@ -116,8 +119,8 @@ def _write(root: str, translation: Translation, deployment: Deployment, carry_st
             + "\n".join(map(str, unequal))
         )
     migration = account(deployment, translation, staged, carry_state)
-    made = {REPORT: reports.as_markdown(migration), FACTS: reports.as_json(migration), ".gitignore": f"/{LOG_DIR}/\n"}
-    _write_files(root, {name: text.encode() for name, text in made.items()})
+    _write_reports(root, migration)
+    _write_files(root, {".gitignore": f"/{LOG_DIR}/\n".encode()})
     mask = os.umask(0)
     os.umask(mask)
     os.chmod(root, 0o777 & ~mask)
@@ -128,9 +131,14 @@ def _write(root: str, translation: Translation, deployment: Deployment, carry_st
     return migration
 
 
-def _write_files(root: str, files: Mapping[str, bytes]) -> None:
+def _write_reports(root: str, migration: Migration, mode: Literal["xb", "wb"] = "xb") -> None:
+    made = {REPORT: reports.as_markdown(migration), FACTS: reports.as_json(migration)}
+    _write_files(root, {name: text.encode() for name, text in made.items()}, mode)
+
+
+def _write_files(root: str, files: Mapping[str, bytes], mode: Literal["xb", "wb"] = "xb") -> None:
     for name, content in files.items():
         path = os.path.join(root, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "xb") as file:
+        with open(path, mode) as file:
             file.write(content)

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from loops.config.model import Config
 from loops.known.all import KNOWN
 from loops.known.model import Known
-from loops.places import State
+from loops.places import State as StatePlaces
 from loops.runner.home import login_source
+from loops.supervisor.state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,25 @@ def take_over(config: Config, conversations: Iterable[tuple[str, str]]) -> tuple
         OSError: a private home cannot be written.
     """
     return tuple(_taken(config, conversations, back=False))
+
+
+def after(config: Config, state: State, conversations: Iterable[tuple[str, str]]) -> tuple[Taken, ...]:
+    """Say of each of *conversations*, handed to the journal whose *state* this is, what became of it; take its files along.
+
+    Raises:
+        OSError: a private home cannot be written.
+    """
+    asked = tuple(conversations)
+    went = tuple(each for each in asked if each in {(a.name, a.conversation) for a in state.agents.values()})
+    stay = (Taken(name, id, _why_not(config, name)) for name, id in asked if (name, id) not in went)
+    return (*stay, *take_over(config, went))
+
+
+def _why_not(config: Config, name: str) -> str:
+    agent = config.agents.get(name)
+    if agent is None:
+        return f"it stays behind: the staged project has no {name}"
+    return f"it stays behind: {name} is a {agent.kind.value}, which begins afresh each time"
 
 
 def take_back(config: Config, conversations: Iterable[tuple[str, str]]) -> tuple[Taken, ...]:
@@ -67,7 +87,7 @@ def _taken(config: Config, conversations: Iterable[tuple[str, str]], *, back: bo
 def _places(config: Config, name: str, known: Known) -> tuple[str, str]:
     """The directory of the user's conversations, and that of the agent's."""
     directory = known.conversations[0]
-    return login_source(known, directory), os.path.join(State(config.log_dir).homes, name, directory)
+    return login_source(known, directory), os.path.join(StatePlaces(config.log_dir).homes, name, directory)
 
 
 def _copied(source: str, target: str, known: Known, id: str) -> str:

@@ -22,12 +22,22 @@ LOG_DIR = Place("loop", "", "log_dir")
 CONVERSATION = "conversation"
 
 
-def compare(live: Deployment, staged: Deployment, rules: Sequence[Rule], today: date) -> Comparison:
-    """Return what is the same, what may differ, and what must not.  *today*: which *rules* have expired."""
+def compare(
+    live: Deployment, staged: Deployment, rules: Sequence[Rule], today: date, *, carried_later: bool = False
+) -> Comparison:
+    """Return what is the same, what may differ, and what must not.
+
+    Args:
+        live: one side.
+        staged: the other.
+        rules: which differences are accepted.
+        today: which of the rules have expired.
+        carried_later: how far each side is may differ: a cutover carries it over when the live side has ended.
+    """
     if (live.form is Form.STATUS) is (staged.form is Form.STATUS):
-        pair = _Pair(live, staged)
+        pair = _Pair(live, staged, carried_later)
     else:  # what a captured status shows of the one is compared with what it would show of the other
-        pair = _Pair(as_status(live, staged), as_status(staged, live))
+        pair = _Pair(as_status(live, staged), as_status(staged, live), carried_later)
     findings, gaps = pair.classed()
     seen = pair.live.keys() | pair.staged.keys()
     unseen = (*_unseen(live, seen, "staged"), *_unseen(staged, seen, "live"))
@@ -56,8 +66,9 @@ def _unseen(whole: Deployment, seen: Set[Place], other: str) -> Iterator[Gap]:
 class _Pair:
     """The facts of both sides."""
 
-    def __init__(self, live: Deployment, staged: Deployment) -> None:
+    def __init__(self, live: Deployment, staged: Deployment, carried_later: bool) -> None:
         self._live, self._staged = live, staged
+        self._carried_later = carried_later
         self.live, self.staged = facts(live), facts(staged)
         self._wholes = wholes(self.live, self.staged)
 
@@ -104,6 +115,8 @@ class _Pair:
         return ""
 
     def _not_carried(self, place: Place, live: str | None, staged: str | None) -> str:
+        if self._carried_later:
+            return "the cutover carries it over when the live side has ended"
         for side, value, deployment in (("live", live, self._live), ("staged", staged, self._staged)):
             if value not in (None, "no"):
                 continue
