@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from fleet_scratch import FleetScratch
 
-pytestmark = pytest.mark.xdist_group("fleet")
 COUNT = 50
 NAMES = [f"p{number:02d}" for number in range(COUNT)]
 BROKEN, REMOTE, TMUX, JOURNAL, STOPPED = "p03", "p17", "p29", "p31", "p37"
@@ -51,7 +50,7 @@ def _clone_of(fleet: FleetScratch, directory: Path, url: str) -> None:
         subprocess.run(["git", *words], env=fleet.environment, check=True)
 
 
-def test_a_broken_config_and_a_dead_remote_stop_nobody_else(fleet: FleetScratch) -> None:
+def a_broken_config_and_a_dead_remote_stop_nobody_else(fleet: FleetScratch) -> None:
     said = fleet.loops("fleet", "up", code=1)
 
     alive = fleet.wait_alive(2, *(name for name in NAMES if name != BROKEN))
@@ -66,7 +65,7 @@ def test_a_broken_config_and_a_dead_remote_stop_nobody_else(fleet: FleetScratch)
     assert {line["pid"] for name, line in status.items() if name != BROKEN} == {fleet.crew}
 
 
-def test_up_again_changes_nothing(fleet: FleetScratch) -> None:
+def up_again_changes_nothing(fleet: FleetScratch) -> None:
     before, crew = fleet.alive(), fleet.crew
 
     said = fleet.loops("fleet", "up", code=1)
@@ -76,7 +75,7 @@ def test_up_again_changes_nothing(fleet: FleetScratch) -> None:
     assert fleet.crew == crew
 
 
-def test_the_broken_project_comes_by_itself_when_it_is_mended(fleet: FleetScratch) -> None:
+def the_broken_project_comes_by_itself_when_it_is_mended(fleet: FleetScratch) -> None:
     before = fleet.alive(*OTHERS)
 
     fleet.project(BROKEN)
@@ -85,7 +84,7 @@ def test_the_broken_project_comes_by_itself_when_it_is_mended(fleet: FleetScratc
     assert fleet.alive(*OTHERS) == before
 
 
-def test_a_killed_tmux_server_is_rebuilt_and_no_other_is_touched(fleet: FleetScratch) -> None:
+def a_killed_tmux_server_is_rebuilt_and_no_other_is_touched(fleet: FleetScratch) -> None:
     killed, other = fleet.until(lambda: fleet.tmux_server(TMUX), "it has views"), OTHERS[0]
     untouched = fleet.until(lambda: fleet.tmux_server(other), "the other one has views")
     before = fleet.alive()
@@ -97,7 +96,7 @@ def test_a_killed_tmux_server_is_rebuilt_and_no_other_is_touched(fleet: FleetScr
     assert fleet.tmux_server(other) == untouched
 
 
-def test_a_killed_shared_supervisor_comes_back_once_and_no_agent_notices(fleet: FleetScratch) -> None:
+def a_killed_shared_supervisor_comes_back_once_and_no_agent_notices(fleet: FleetScratch) -> None:
     before, crew = fleet.wait_alive(), fleet.crew
 
     os.kill(crew, signal.SIGKILL)
@@ -108,7 +107,7 @@ def test_a_killed_shared_supervisor_comes_back_once_and_no_agent_notices(fleet: 
     assert len([line for line in fleet.processes().values() if line.startswith("sleep 6000")]) == 2 * COUNT
 
 
-def test_a_project_without_its_journal_is_let_go_and_taken_again(fleet: FleetScratch) -> None:
+def a_project_without_its_journal_is_let_go_and_taken_again(fleet: FleetScratch) -> None:
     before = fleet.wait_alive()
     journal = fleet.root / JOURNAL / ".loops" / "state" / "journal"
     aside = journal.with_name("aside")
@@ -127,7 +126,7 @@ def test_a_project_without_its_journal_is_let_go_and_taken_again(fleet: FleetScr
     assert fleet.alive(*OTHERS) == {name: before[name] for name in OTHERS}
 
 
-def test_a_stopped_holder_keeps_nobody_waiting(fleet: FleetScratch) -> None:
+def a_stopped_holder_keeps_nobody_waiting(fleet: FleetScratch) -> None:
     before, crew = fleet.wait_alive(), fleet.crew
     holder = int(Path(fleet.runtime(STOPPED).root, "holder.lock").read_text())
     os.kill(holder, signal.SIGSTOP)
@@ -143,7 +142,7 @@ def test_a_stopped_holder_keeps_nobody_waiting(fleet: FleetScratch) -> None:
     assert fleet.wait_alive(2, STOPPED)[STOPPED] == before[STOPPED]
 
 
-def test_down_in_one_project_ends_that_one_and_up_brings_it_back_into_the_same_process(fleet: FleetScratch) -> None:
+def down_in_one_project_ends_that_one_and_up_brings_it_back_into_the_same_process(fleet: FleetScratch) -> None:
     before, crew, name = fleet.wait_alive(), fleet.crew, OTHERS[1]
     rest = [each for each in NAMES if each != name]
 
@@ -157,7 +156,7 @@ def test_down_in_one_project_ends_that_one_and_up_brings_it_back_into_the_same_p
     assert fleet.alive(*rest) == {each: before[each] for each in rest}
 
 
-def test_what_is_put_down_stays_down_when_the_shared_supervisor_is_killed(fleet: FleetScratch) -> None:
+def what_is_put_down_stays_down_when_the_shared_supervisor_is_killed(fleet: FleetScratch) -> None:
     crew, name = fleet.crew, OTHERS[2]
     fleet.loops("fleet", "down", name)
 
@@ -169,7 +168,7 @@ def test_what_is_put_down_stays_down_when_the_shared_supervisor_is_killed(fleet:
     fleet.wait_alive(2, name)
 
 
-def test_projects_that_are_added_disabled_enabled_and_removed_count_at_once(fleet: FleetScratch) -> None:
+def projects_that_are_added_disabled_enabled_and_removed_count_at_once(fleet: FleetScratch) -> None:
     before, crew = fleet.wait_alive(), fleet.crew
     fleet.project("late")
 
@@ -194,7 +193,7 @@ def _own_supervisor(fleet: FleetScratch, name: str) -> int:
     return int(done["pid"]) if done.get("shared") is False else 0
 
 
-def test_down_ends_all_and_is_done_when_all_are_down(fleet: FleetScratch, silent: socket.socket) -> None:
+def down_ends_all_and_is_done_when_all_are_down(fleet: FleetScratch, silent: socket.socket) -> None:
     silent.close()  # the fetches of the supervisors that were killed wait for it still
 
     first = fleet.loops("fleet", "down")
@@ -203,3 +202,20 @@ def test_down_ends_all_and_is_done_when_all_are_down(fleet: FleetScratch, silent
     assert "50 of 50 projects" in first.out
     fleet.until(lambda: not fleet.processes(), f"nothing is left: {fleet.processes()}")
     assert again.out.count("is down already") == COUNT
+
+
+def test_what_fails_in_one_of_fifty_projects_is_nobody_elses_concern(
+    fleet: FleetScratch, silent: socket.socket
+) -> None:
+    """One test, for each part goes on where the one before it left the fleet, and fifty projects are brought up once."""
+    a_broken_config_and_a_dead_remote_stop_nobody_else(fleet)
+    up_again_changes_nothing(fleet)
+    the_broken_project_comes_by_itself_when_it_is_mended(fleet)
+    a_killed_tmux_server_is_rebuilt_and_no_other_is_touched(fleet)
+    a_killed_shared_supervisor_comes_back_once_and_no_agent_notices(fleet)
+    a_project_without_its_journal_is_let_go_and_taken_again(fleet)
+    a_stopped_holder_keeps_nobody_waiting(fleet)
+    down_in_one_project_ends_that_one_and_up_brings_it_back_into_the_same_process(fleet)
+    what_is_put_down_stays_down_when_the_shared_supervisor_is_killed(fleet)
+    projects_that_are_added_disabled_enabled_and_removed_count_at_once(fleet)
+    down_ends_all_and_is_done_when_all_are_down(fleet, silent)
