@@ -161,10 +161,8 @@ def test_both_forms_describe_eight_agents_and_services_and_two_backends(live: Li
         assert (live.source / ".loop-model-mailu").read_text().strip() == OPUS
 
 
+@pytest.mark.parametrize("live", ["launchers"], indirect=True)  # the earlier engine keeps its index
 def test_a_start_without_resume_phase_would_begin_the_plan_again(live: Live):
-    if live.form == ENGINE:
-        pytest.skip("the earlier engine keeps its index")
-
     assert live.settings["RESUME_PHASE"] == "1"
     assert 'os.environ.get("RESUME_PHASE", "0")' in (live.source / "launch.py").read_text()
 
