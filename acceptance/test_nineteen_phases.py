@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -231,13 +232,18 @@ def _is_over(scratch: Scratch) -> bool:
 
 
 def _real_models(scratch: Scratch) -> dict[tuple[str, str], str]:
-    """By (phase, agent): the model in the command line of the process that runs now."""
+    """By (phase, agent): the model in the command line of the process that runs now.
+
+    A process that has ended, or that is in the middle of its exec, has neither word nor variable yet: it is looked at
+    again the next time.
+    """
     found = {}
     for row in scratch.rows:
         if row["kind"] == "loop" and row["pid"]:
-            with suppress(OSError, ValueError):
+            with suppress(OSError):
                 words = Path(f"/proc/{row['pid']}/cmdline").read_bytes().decode().split("\0")
                 environment = Path(f"/proc/{row['pid']}/environ").read_bytes().decode().split("\0")
-                phase = next(e.partition("=")[2] for e in environment if e.startswith("LOOPS_PHASE="))
-                found[phase, row["name"]] = words[words.index("--model") + 1]
+                models = [word for before, word in pairwise(words) if before == "--model"]
+                phases = [e.partition("=")[2] for e in environment if e.startswith("LOOPS_PHASE=")]
+                found |= {(phase, row["name"]): model for phase in phases for model in models}
     return found
