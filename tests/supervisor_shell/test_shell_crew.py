@@ -11,8 +11,9 @@ from typing import cast
 
 import pytest
 from loops.supervisor.crew import Crew, Ending, Stuck
+from loops.supervisor.parts import Shared
 from loops.supervisor.reactor import Reactor
-from loops.supervisor.run import Shared, Supervisor
+from loops.supervisor.run import Supervisor
 from shell_project import ShellProject
 
 

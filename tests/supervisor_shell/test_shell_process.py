@@ -237,13 +237,13 @@ def test_a_holder_that_is_stopped_keeps_nobody_waiting_for_ever(project: ShellPr
 def test_a_tick_whose_time_has_passed_is_not_repeated_without_end(project: ShellProject) -> None:
     project.write("one")
     script = (
-        "import sys; from loops.supervisor import crew, run\n"
-        "run.due = lambda state, name: 1.0\n"
-        "begin, tick, ticks = run.Supervisor.begin, run.Supervisor._tick, []\n"
+        "import sys; from loops.supervisor import crew, deciding, run\n"
+        "deciding.due = lambda state, name: 1.0\n"
+        "begin, tick, ticks = run.Supervisor.begin, deciding.Deciding._tick, []\n"
         "def begin_and_leave_later(s, ready):\n"
         "    s._reactor.at('over', s._clock.now() + 2.5, s.leave); begin(s, ready)\n"
         "run.Supervisor.begin = begin_and_leave_later\n"
-        "run.Supervisor._tick = lambda s, name: (ticks.append(name), tick(s, name))\n"
+        "deciding.Deciding._tick = lambda s, name: (ticks.append(name), tick(s, name))\n"
         "crew.run_alone(sys.argv[1], up=True); print(len(ticks))"
     )
     argv = [sys.executable, "-c", script, str(project.config_path)]

@@ -147,6 +147,20 @@ def last_good(path: str) -> Config | None:
     return config if config.path == path else None
 
 
+def compiled_or_last_good(path: str) -> tuple[Config, ConfigError | None]:
+    """The configuration to begin with: of a bad file the last good one, and what is wrong with it now.
+
+    A supervisor that is started again in the middle of an edit must not leave its agents alone.
+    """
+    try:
+        return compiled(path), None
+    except ConfigError as error:
+        known = last_good(path)
+        if known is None:
+            raise
+        return known, error
+
+
 def _cache_path(config_path: str) -> str:
     """Where the compiled configuration lies: beside the sockets, for log_dir is only known once it has been read."""
     return os.path.join(Runtime(config_path).root, "config.json")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from loops.sessions.view import Failed, ServerGone, TmuxMissing, View
 from loops.supervisor.clock import Clock
 from loops.supervisor.reactor import Reactor
+from loops.supervisor.state import Life, State
 
 DELAY = 0.05
 """Seconds in which changes of the sessions are gathered."""
@@ -77,3 +78,15 @@ class Showing:
         if reason != self._complaint:
             self._complaint = reason
             self._say(reason)
+
+
+def views(state: State) -> dict[str, str] | None:
+    """The tmux views that there should be, from tmux name to session; None: no configuration has been read yet."""
+    config = state.config
+    if config is None:
+        return None
+    return {
+        config.agents[name].session: name
+        for name, agent in state.agents.items()
+        if name in config.agents and agent.incarnation and (agent.shown or agent.life not in (Life.OFF, Life.ENDED))
+    }

@@ -30,7 +30,8 @@ from loops.supervisor.control import Control
 from loops.supervisor.crew import LONGEST_TURN, Crew, Ending, Stuck
 from loops.supervisor.inotify import Inotify
 from loops.supervisor.membership import CrewPlace
-from loops.supervisor.run import Shared, Supervisor
+from loops.supervisor.parts import Shared
+from loops.supervisor.run import Supervisor
 
 RESUME = Wish()
 """Go on as the journal left the project."""
