@@ -261,7 +261,7 @@ def test_every_rule_is_used_and_every_used_rule_is_in_words():
     used: set[str] = set()
     deciding = (
         *("lives", "attention", "carrying", "holds", "conversations", "budgets", "nudging", "notices", "progress"),
-        *("reboots", "scheduling", "step", "tasks", "decide"),
+        *("reboots", "scheduling", "step", "tasks", "decide", "fates"),
     )
     for module in deciding:
         with open(os.path.join(folder, f"{module}.py"), encoding="utf-8") as file:

@@ -13,7 +13,7 @@ from loops.journal import Record
 from loops.protocol.moment import span, wall
 from loops.supervisor import events as ev
 from loops.supervisor import reboots
-from loops.supervisor.lives import status_text
+from loops.supervisor.fates import status_text
 from loops.supervisor.remedies import REMEDIES
 from loops.supervisor.rules import RULES
 

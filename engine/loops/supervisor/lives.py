@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from enum import Enum
 
 from loops.agents.registry import STRUCTURED, names_its_conversations
-from loops.config.model import Backend, Backoff, Delivery, Kind, NoticeKind
-from loops.supervisor import approvals
+from loops.config.model import Backend, Delivery, Kind, NoticeKind
+from loops.supervisor import approvals, fates
 from loops.supervisor import events as ev
 from loops.supervisor.action import End, Start
 from loops.supervisor.observation import Blinded, Confined, Exited, Spawned, SpawnRefused
 from loops.supervisor.state import AgentState, Asked, Life, NudgeKind
 from loops.supervisor.step import Step
-
-PARKED_RETRY = 3600.0
-"""Seconds between tries of a parked agent: a week's work must not be lost to an hour of a full disk."""
 
 
 class Want(Enum):
@@ -218,8 +214,8 @@ def end(
     """
     agent = step.agent(name)
     seconds = step.config.watchdog.stop_grace if grace is None else grace
-    failures = failures_after(step, agent, step.at - agent.since) if failed else 0
-    delay = _pause(step, agent, failures)
+    failures = fates.failures_after(step, agent, step.at - agent.since) if failed else 0
+    delay = fates.pause(step, agent, failures)
     step.emit(ev.SessionEnding(name, step.at, agent.incarnation, again, fresh, seconds, why, rule, delay, failures))
     step.act(End(name, agent.incarnation, seconds))
 
@@ -271,7 +267,7 @@ def spawn_refused(step: Step, seen: SpawnRefused) -> None:
     backoff = step.config.watchdog.restart_backoff
     failures = agent.failures + 1
     parked = failures >= backoff.park_after
-    delay = PARKED_RETRY if parked else max(backoff.first, _delay(backoff, failures + 1, agent))
+    delay = fates.PARKED_RETRY if parked else max(backoff.first, fates.delay(backoff, failures + 1, agent))
     step.emit(ev.SessionFailed(seen.agent, step.at, seen.incarnation, seen.reason, delay, parked))
     if failures == backoff.park_after:
         said = f"{seen.agent} cannot be started: {seen.reason}"
@@ -290,8 +286,8 @@ def exited(step: Step, seen: Exited, *, lost: str = "", lost_at: float = 0.0) ->
         return
     step.touch(seen.agent)
     lived = max(0.0, step.at - agent.running_since)
-    fate = _fate(step, agent, seen, lived, lost)
-    if agent.resuming and fate.rule in ("heal", "unwatched") and agent.hold is None and lived < _healthy(step):
+    fate = fates.fate(step, agent, seen, lived, lost)
+    if agent.resuming and fate.rule in ("heal", "unwatched") and agent.hold is None and lived < fates.healthy(step):
         why = f"the resumed session ended before its first turn: {fate.why}"
         step.emit(ev.ConversationDropped(seen.agent, step.at, agent.conversation, why, "resume-failed"))
     approvals.close(step, seen.agent, "ended")
@@ -314,88 +310,3 @@ def exited(step: Step, seen: Exited, *, lost: str = "", lost_at: float = 0.0) ->
     if fate.notice:
         kind = NoticeKind.CRASH_LOOP if fate.parked else NoticeKind.TASK_FAILED
         step.notice(kind, f"{seen.agent}@{seen.incarnation}", fate.notice, fate.said)
-
-
-@dataclass(frozen=True, slots=True)
-class _Fate:
-    """What becomes of an ended session.  ``delay`` in seconds until the restart; < 0: none."""
-
-    delay: float
-    why: str
-    rule: str
-    failures: int = 0
-    parked: bool = False
-    notice: str = ""
-    said: str | None = None
-    """What the log gets instead of the notice; None: the same."""
-
-
-def _fate(step: Step, agent: AgentState, seen: Exited, lived: float, lost: str) -> _Fate:
-    spec = step.spec(agent.name)
-    if agent.life is Life.ENDING:
-        if not agent.again:
-            return _Fate(-1.0, agent.why, "not-wanted")
-        most = step.config.watchdog.restart_backoff.park_after
-        parked = agent.failures >= most
-        notice, said = _crash_loop(agent, "it has to be ended", agent.why) if agent.failures == most else ("", None)
-        return _Fate(max(0.0, agent.restart_at - step.at), agent.why, "wanted", agent.failures, parked, notice, said)
-    if lost:  # with its holder, or in a reboot: no fault of the agent, whatever it is
-        return _Fate(0.0, lost, "lost", agent.failures)
-    how = status_text(seen.code, seen.signal)
-    if spec is not None and spec.kind is Kind.TASK:
-        if agent.again:
-            return _Fate(0.0, "it was asked for once more while it ran", "wanted")
-        notice = "" if seen.code == 0 else f"task {agent.name} ended badly: {how}"
-        return _Fate(-1.0, f"the task ended: {how}", "clean-task", notice=notice)
-    if spec is None or not spec.watch.heals:
-        return _Fate(-1.0, how, "unwatched")
-    backoff = step.config.watchdog.restart_backoff
-    failures = failures_after(step, agent, lived)
-    delay = _pause(step, agent, failures)
-    if failures < backoff.park_after:
-        return _Fate(delay, how, "heal", failures)
-    notice, said = _crash_loop(agent, how, how) if failures == backoff.park_after else ("", None)
-    why = f"{failures} quick ends in a row, the last: {how}"
-    return _Fate(delay, why, "crash-loop", failures, True, notice, said)
-
-
-def _crash_loop(agent: AgentState, how: str, why: str) -> tuple[str, str | None]:
-    """The notice and the log's line; *why* may hold what an agent said."""
-    again = "it is tried again once an hour"
-    return f"{agent.name} is in a crash loop: {how}; {again}", f"{agent.name} is in a crash loop: {why}; {again}"
-
-
-def failures_after(step: Step, agent: AgentState, lived: float) -> int:
-    """How many failures in a row it is, now that the session failed after *lived* seconds."""
-    return 1 if lived >= _healthy(step) else agent.failures + 1
-
-
-def _healthy(step: Step) -> float:
-    return step.config.watchdog.restart_backoff.healthy_after
-
-
-def _pause(step: Step, agent: AgentState, failures: int) -> float:
-    """Seconds to wait before the restart after this many failures in a row."""
-    backoff = step.config.watchdog.restart_backoff
-    return PARKED_RETRY if failures >= backoff.park_after else _delay(backoff, failures, agent)
-
-
-def _delay(backoff: Backoff, failures: int, agent: AgentState) -> float:
-    """Seconds to wait before the restart after this many failures in a row: 0 the first time.
-
-    The jitter comes from a digest, not from a random number: a replay must decide the same.
-    """
-    if failures <= 1:
-        return 0.0
-    full = min(backoff.max, backoff.first * backoff.factor ** min(failures - 2, 64))
-    spread = int.from_bytes(hashlib.sha256(f"{agent.name}/{agent.incarnation}".encode()).digest()[:4], "big") / 2**32
-    return full * (1.0 - backoff.jitter * spread)
-
-
-def status_text(code: int | None, signal: int | None) -> str:
-    """Say how a process ended, in words."""
-    if code is not None:
-        return f"exit {code}"
-    if signal is not None:
-        return f"killed by signal {signal}"
-    return "ended, nobody could say how"

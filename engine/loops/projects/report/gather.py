@@ -31,8 +31,8 @@ from loops.projects.report.verdicts import judged
 from loops.projects.report.words import SILENT, group
 from loops.supervisor import events as ev
 from loops.supervisor.explain import sentence
+from loops.supervisor.fates import status_text
 from loops.supervisor.fold_usage import used
-from loops.supervisor.lives import status_text
 from loops.supervisor.spending import Meter, spent_of
 from loops.supervisor.state import Usage
 
