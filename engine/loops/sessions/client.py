@@ -8,7 +8,6 @@ Nothing here waits, except `HolderClient.connect` and `HolderClient.tail`, which
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import os
 import select
@@ -17,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 from loops.errors import SessionError
 from loops.sessions import wire
@@ -39,6 +37,7 @@ from loops.sessions.events import (
     Tail,
     Written,
 )
+from loops.sessions.records import Records, as_record
 from loops.sessions.terminal import raise_descriptor_limit
 
 __all__ = [
@@ -61,8 +60,6 @@ __all__ = [
     "Written",
 ]
 
-REMEMBERED_WRITES = 64
-
 
 class HolderClient:
     """One supervisor's connection to the holder at *path*; *epoch* grows with every start of a supervisor."""
@@ -72,9 +69,7 @@ class HolderClient:
         self._path = path
         self._epoch = epoch
         self._sock: socket.socket | None = None
-        self._held: dict[str, Held] = {}
-        self._descriptors: dict[str, tuple[int, int]] = {}
-        self._orders: dict[tuple[str, int], SpawnOrder] = {}
+        self._records = Records()
         self._outgoing: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._events: deque[Event] = deque()
         self._tag = 0
@@ -112,8 +107,8 @@ class HolderClient:
         sock.setblocking(False)
         self._sock = sock
         self._poll.register(sock.fileno(), select.EPOLLIN)
-        self._give([held for name, held in self._held.items() if held.alive and name not in theirs])
-        return tuple(self._held.values())
+        self._give([held for held in self._records.living() if held.name not in theirs])
+        return tuple(self._records.held.values())
 
     def _adopt(self, sock: socket.socket, deadline: float) -> set[str]:
         names: set[str] = set()
@@ -128,27 +123,21 @@ class HolderClient:
             if head["op"] == "welcome":
                 return names
             for record in head["sessions"]:
-                held = _held(record)
-                names.add(held.name)
-                self._let_go(held.name)
-                self._held[held.name] = held
-                if held.alive:
-                    self._descriptors[held.name] = (descriptors.pop(0), descriptors.pop(0))
+                names.add(self._records.adopt(record, descriptors))
 
     def _give(self, orphans: Sequence[Held]) -> None:
         size = wire.MAX_DESCRIPTORS // 2
         for start in range(0, len(orphans), size):
             batch = orphans[start : start + size]
-            descriptors = [number for held in batch for number in self._descriptors[held.name]]
-            self._send(wire.pack("give", sessions=[_record(held) for held in batch]), tuple(descriptors))
+            descriptors = [number for held in batch for number in self._records.descriptors(held.name)]
+            self._send(wire.pack("give", sessions=[as_record(held) for held in batch]), tuple(descriptors))
 
     def close(self) -> None:
         """Let go of everything, once.  The sessions and the holder go on."""
         if self._poll.closed:
             return
         self._drop()
-        for name in tuple(self._descriptors):
-            self._let_go(name)
+        self._records.close()
         self._poll.close()
         os.close(self._bell)
 
@@ -158,7 +147,7 @@ class HolderClient:
         """Answered by `Spawned` or `SpawnFailed`."""
         head = {field: getattr(order, field) for field in SpawnOrder.__slots__}
         head["env"] = dict(order.env)
-        self._orders[order.name, order.incarnation] = order
+        self._records.ordered(order)
         self._send(wire.pack("spawn", **head))
 
     def write(self, name: str, incarnation: int, id: str, data: bytes, *, guard: bool) -> None:
@@ -176,14 +165,12 @@ class HolderClient:
 
     def watch(self, name: str, quiet: float) -> None:
         """Ask for `Activity` and `Quiet` at the edges of *quiet* seconds of silence of this incarnation; 0 ends it."""
-        self._change(name, quiet=quiet)
+        self._records.change(name, quiet=quiet)
         self._send(wire.pack("watch", name=name, quiet=quiet))
 
     def forget(self, name: str) -> None:
         """Drop the record of a dead session, and its viewers.  A living one is kept."""
-        held = self._held.get(name)
-        if held is not None and not held.alive:
-            del self._held[name]
+        self._records.forget(name)
         self._send(wire.pack("forget", name=name))
 
     def quit(self, *, abandon: bool = False) -> None:
@@ -209,7 +196,7 @@ class HolderClient:
         Raises:
             SessionError: there is no such session, or no answer in time.
         """
-        if name not in self._held:
+        if name not in self._records.held:
             raise SessionError(f"{name}: there is no such session; `loops status` lists them")
         tag = self.ask_tail(name)
         deadline = time.monotonic() + timeout
@@ -244,11 +231,11 @@ class HolderClient:
 
     def sessions(self) -> Mapping[str, Held]:
         """Every session that is held, the dead until they are forgotten."""
-        return MappingProxyType(self._held)
+        return MappingProxyType(self._records.held)
 
     def pidfd(self, name: str) -> int:
         """The pidfd of a living session, ours: not to be closed.  KeyError: it does not live."""
-        return self._descriptors[name][1]
+        return self._records.descriptors(name)[1]
 
     def _ring(self) -> None:
         if self._events:
@@ -272,78 +259,12 @@ class HolderClient:
                 self._lose()
                 return
             head, data, descriptors = message
-            event = self._understand(head, data, descriptors)
+            event = self._records.understand(head, data, descriptors)
             wire.close(descriptors)
             if event is not None:
                 self._events.append(event)
             if isinstance(event, Superseded):
                 self._drop()
-
-    def _understand(self, head: dict[str, Any], data: bytes, descriptors: list[int]) -> Event | None:
-        op = head["op"]
-        if op == "exit":
-            return self._ended(head)
-        if op == "spawned":
-            return self._begun(head, descriptors)
-        if op == "spawn-failed":
-            self._orders.pop((head["name"], head["incarnation"]), None)
-            return SpawnFailed(head["name"], head["incarnation"], head["errno"], head["reason"])
-        if op == "written":
-            held = self._held.get(head["name"])
-            if held is not None and head["id"] not in held.written:
-                self._change(held.name, written=(*held.written, head["id"])[-REMEMBERED_WRITES:])
-            return Written(head["name"], head["id"], head["repeated"])
-        if op == "not-written":
-            return NotWritten(head["name"], head["id"], head["reason"])
-        if op == "activity":
-            self._change(head["name"], total=head["total"], last_output=head["at"])
-            return Activity(head["name"], head["total"], head["at"])
-        if op == "quiet":
-            self._change(head["name"], total=head["total"])
-            return Quiet(head["name"], head["total"], head["at"])
-        if op == "human":
-            self._change(head["name"], human=head["open"])
-            return HumanLine(head["name"], head["open"])
-        if op == "tail":
-            self._change(head["name"], total=head["total"])
-            return Tail(head["name"], head["tag"], head["total"], data)
-        if op == "refused":
-            return Refused(head["reason"])
-        if op == "superseded":
-            return Superseded(head["epoch"])
-        if op == "ending":
-            for held in [held for held in self._held.values() if held.alive]:
-                self._let_go(held.name)
-                del self._held[held.name]
-            return HolderEnds()
-        return None  # a newer holder says more than we know
-
-    def _begun(self, head: dict[str, Any], descriptors: list[int]) -> Event:
-        name, incarnation = head["name"], head["incarnation"]
-        order = self._orders.pop((name, incarnation), None)
-        self._let_go(name)
-        self._descriptors[name] = (descriptors.pop(0), descriptors.pop(0))
-        earlier = self._held.get(name)
-        if order is not None and (earlier is None or earlier.incarnation != incarnation):
-            self._held[name] = _held(
-                {**{field: getattr(order, field) for field in _ORDERED}, **head, "last_output": _clock()}
-            )
-        return Spawned(name, incarnation, head["pid"], head["start_time"])
-
-    def _ended(self, head: dict[str, Any]) -> Event | None:
-        name, incarnation = head["name"], head["incarnation"]
-        held = self._held.get(name)
-        self._orders.pop((name, incarnation), None)
-        if held is None or held.incarnation != incarnation or not held.alive:
-            return None  # told already, by the record that was adopted
-        self._let_go(name)
-        self._change(name, alive=False, code=head["code"], signal=head["signal"], core=head["core"], human=False)
-        return Exited(name, incarnation, head["pid"], head["code"], head["signal"], head["core"])
-
-    def _change(self, name: str, **facts: Any) -> None:
-        held = self._held.get(name)
-        if held is not None:
-            self._held[name] = dataclasses.replace(held, **facts)
 
     # ---- sending --------------------------------------------------------------------------------------------------
 
@@ -374,38 +295,8 @@ class HolderClient:
 
     def _drop(self) -> None:
         self._outgoing.clear()
-        self._orders.clear()
+        self._records.unanswered()
         if self._sock is not None:
             self._poll.unregister(self._sock.fileno())
             self._sock.close()
             self._sock = None
-
-    def _let_go(self, name: str) -> None:
-        wire.close(self._descriptors.pop(name, ()))
-
-
-_ORDERED = ("rows", "cols", "log_path", "log_bytes", "log_keep")
-_UNSAID: dict[str, Any] = {
-    "alive": True,
-    "code": None,
-    "signal": None,
-    "core": False,
-    "total": 0,
-    "written": (),
-    "human": False,
-    "quiet": 0.0,
-}
-
-
-def _held(record: Mapping[str, Any]) -> Held:
-    facts = {**_UNSAID, **record}
-    facts["written"] = tuple(facts["written"])
-    return Held(**{field: facts[field] for field in Held.__slots__})
-
-
-def _record(held: Held) -> dict[str, Any]:
-    return {field: getattr(held, field) for field in Held.__slots__}
-
-
-def _clock() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
