@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from config_samples import FIXTURES, Shipped, Write
 from loops import config
-from loops.config.build import seconds
 from loops.config.model import (
     Backoff,
     Budget,
@@ -22,6 +21,7 @@ from loops.config.model import (
     Watch,
     Watchdog,
 )
+from loops.config.table import seconds
 
 ROOT = str(FIXTURES)
 

@@ -6,7 +6,6 @@ Nothing here can fail: `contract` and `rules` have let the document pass.
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,10 +37,9 @@ from loops.config.model import (
     Watch,
     Watchdog,
 )
-from loops.config.problems import DocPath, Value
+from loops.config.problems import DocPath
+from loops.config.table import Table
 from loops.secrets import credentials
-
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,59 +56,11 @@ def build(document: Mapping[str, Any], path: str, digest: str) -> Built:
     return Built(builder.config(path, digest), builder.sources)
 
 
-def seconds(value: float | str) -> float:
-    """Read a duration of the file: a number of seconds, or a text such as ``90s``, ``15m``, ``24h``, ``2d``."""
-    return float(value[:-1]) * _UNITS[value[-1]] if isinstance(value, str) else float(value)
-
-
-class _Table:
-    """One table of the document.  What is read from it is noted in ``sources`` under the table's row key."""
-
-    def __init__(self, values: Mapping[str, Any], path: DocPath, row: str, sources: dict[str, DocPath]) -> None:
-        self._values, self._path, self._row, self._sources = values, path, row, sources
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._values
-
-    def get(self, key: str, default: Value, row: str = "") -> Value:
-        """Return the value of *key*; *row* is the name of the fact when it differs from the key."""
-        if key not in self._values:
-            return default
-        self._sources[f"{self._row}.{row or key}"] = (*self._path, key)
-        return self._values[key]
-
-    def time(self, key: str, default: float) -> float:
-        return seconds(self.get(key, default))
-
-    def texts(self, key: str, default: Sequence[str] = ()) -> tuple[str, ...]:
-        return tuple(self.get(key, default))
-
-    def words(self, key: str, default: Sequence[str] = ()) -> tuple[str, ...]:
-        """A list, or a text that is split as a shell would."""
-        value = self.get(key, default)
-        return tuple(shlex.split(value) if isinstance(value, str) else value)
-
-    def table(self, key: str, row: str = "") -> _Table:
-        return _Table(
-            self._values.get(key, {}), (*self._path, key), f"{self._row}.{row or key}".lstrip("."), self._sources
-        )
-
-    def tables(self, key: str, row: str, named: str) -> list[_Table]:
-        """The tables of a list; the value of *named* ends the row key of each."""
-        return [
-            _Table(values, (*self._path, key, index), f"{row}.{values[named]}", self._sources)
-            for index, values in enumerate(self._values.get(key, ()))
-        ]
-
-    def names(self) -> list[str]:
-        return list(self._values)
-
-
 class _Builder:
     def __init__(self, document: Mapping[str, Any], root: str) -> None:
         self.sources: dict[str, DocPath] = {}
         self._root = root
-        self._top = _Table(document, (), "", self.sources)
+        self._top = Table(document, (), "", self.sources)
         self._defaults = self._top.table("defaults")
         self._prefix: str = self._defaults.get("session_prefix", "")
         self._notes: list[str] = []
@@ -133,11 +83,11 @@ class _Builder:
             notes=tuple(self._notes),
         )
 
-    def _path(self, table: _Table, key: str, default: str = "") -> str:
+    def _path(self, table: Table, key: str, default: str = "") -> str:
         given: str = table.get(key, default)
         return os.path.normpath(os.path.join(self._root, given)) if given else ""
 
-    def _inherited(self, table: _Table, row: str, key: str, default: str) -> str:
+    def _inherited(self, table: Table, row: str, key: str, default: str) -> str:
         """The value of an agent or a service, else that of [defaults]."""
         if key in table or key not in self._defaults:
             own: str = table.get(key, default)
@@ -166,7 +116,7 @@ class _Builder:
             token_granularity=Granularity(table.get("token_granularity", usual.token_granularity.value)),
         )
 
-    def _backoff(self, table: _Table) -> Backoff:
+    def _backoff(self, table: Table) -> Backoff:
         usual = Backoff()
         return Backoff(
             first=table.time("first", usual.first),
@@ -177,7 +127,7 @@ class _Builder:
             park_after=int(table.get("park_after", usual.park_after)),
         )
 
-    def _budget(self, owner: _Table) -> Budget:
+    def _budget(self, owner: Table) -> Budget:
         table = owner.table("budget")
         return Budget(
             tokens=int(table.get("tokens", 0)),
@@ -189,11 +139,11 @@ class _Builder:
         tables = self._top.table("prices")
         return {name: self._price(tables.table(name)) for name in tables.names()}
 
-    def _price(self, table: _Table) -> Price:
+    def _price(self, table: Table) -> Price:
         fresh = float(table.get("input", 0.0))
         return Price(fresh, float(table.get("cached", fresh)), float(table.get("output", 0.0)))
 
-    def _notify(self, table: _Table) -> Notify:
+    def _notify(self, table: Table) -> Notify:
         usual = Notify()
         kinds = table.texts("events", [kind.value for kind in usual.events])
         found = Notify(
@@ -235,7 +185,7 @@ class _Builder:
         used = dict.fromkeys(agent.backend for agent in agents if agent.backend not in described)
         return described | {name: BUILT_IN[name] for name in used}
 
-    def _backend(self, name: str, table: _Table) -> Backend:
+    def _backend(self, name: str, table: Table) -> Backend:
         usual = BUILT_IN.get(name, Backend(name=name))
         delivery = Delivery(table.get("prompt_delivery", usual.prompt_delivery.value))
         if delivery is Delivery.EXEC:
@@ -274,16 +224,16 @@ class _Builder:
             env=dict(table.get("env", usual.env)),
         )
 
-    def _home(self, table: _Table) -> dict[str, str] | None:
+    def _home(self, table: Table) -> dict[str, str] | None:
         if "home" not in table:
             return None
         files = table.table("home")
         return {place: self._secret(files.get(place, "")) for place in files.names()}
 
-    def _paths(self, table: _Table, key: str) -> tuple[str, ...]:
+    def _paths(self, table: Table, key: str) -> tuple[str, ...]:
         return tuple(os.path.normpath(os.path.join(self._root, path)) for path in table.texts(key))
 
-    def _agent(self, table: _Table) -> Agent:
+    def _agent(self, table: Table) -> Agent:
         name: str = table.get("name", "")
         row = f"agent.{name}"
         wake = table.table("wake")
@@ -315,7 +265,7 @@ class _Builder:
             credentials=dict(table.get("credentials", {})),
         )
 
-    def _service(self, table: _Table) -> Agent:
+    def _service(self, table: Table) -> Agent:
         name: str = table.get("name", "")
         command: str | list[str] = table.get("command", [])
         watch = Watch(self._inherited(table, f"service.{name}", "watch", "none"))
@@ -343,7 +293,7 @@ class _Builder:
             phases=tuple(self._phase(phase) for phase in table.tables("phases", "loop.phases", "id")),
         )
 
-    def _done(self, loop: _Table) -> Done:
+    def _done(self, loop: Table) -> Done:
         table, usual = loop.table("done"), Done()
         return Done(
             marker=table.get("marker", loop.get("done_marker", usual.marker, row="done.marker")),
@@ -351,7 +301,7 @@ class _Builder:
             verdicts=Verdicts(table.get("verdicts", usual.verdicts.value)),
         )
 
-    def _handoff(self, table: _Table, agents: Sequence[Agent]) -> Handoff:
+    def _handoff(self, table: Table, agents: Sequence[Agent]) -> Handoff:
         def who(key: str) -> tuple[str, ...]:
             if key in table:
                 named: str | list[str] = table.get(key, [])
@@ -370,7 +320,7 @@ class _Builder:
             adversary=who("adversary"),
         )
 
-    def _phase(self, table: _Table) -> Phase:
+    def _phase(self, table: Table) -> Phase:
         phase_id: str = table.get("id", "")
         items: list[str | Mapping[str, Any]] = table.get("items", [])
         return Phase(
