@@ -21,7 +21,7 @@ from loops.runner.order import RunOrder, encode
 
 PROGRAM = Path(loops.__file__).parent / "runner" / "program.py"
 STANDIN = Path(__file__).parent / "standin_claude.py"
-DEADLINE = 20.0
+DEADLINE = 60.0
 """Seconds after which something that should happen did not."""
 CONVERSATION = "22222222-2222-4333-8444-001795247420"
 
