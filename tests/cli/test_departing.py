@@ -25,7 +25,7 @@ def start_check(scratch: Scratch) -> int:
     until(lambda: client.read() and "check:1" in client.sessions())
     pid = client.sessions()["check:1"].pid
     client.close()
-    until(lambda: sum("sleep 600" in words for words in scratch.processes().values()) == 2)
+    until(lambda: sum(words == "sleep 600 " for words in scratch.processes().values()) == 2)
     return pid
 
 

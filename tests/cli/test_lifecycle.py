@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from cli_scratch import Scratch, gone, until
+from cli_scratch import PATIENCE, Scratch, gone, until
 
 
 def test_up_starts_what_is_enabled_and_says_so(scratch: Scratch) -> None:
@@ -202,7 +202,7 @@ def test_a_takeover_replaces_the_supervisor_and_no_agent_notices(scratch: Scratc
         assert status["pid"] == watchdog.pid
         assert scratch.pids() == sessions
         assert scratch.loops("down").code == 0
-        assert watchdog.wait(10) == 0
+        assert watchdog.wait(PATIENCE) == 0
     finally:
         watchdog.kill()
         watchdog.wait()
