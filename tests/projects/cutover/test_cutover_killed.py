@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -45,9 +46,9 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 def conduct(root: Path, way: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, which may be killed."""
+    """In a process of its own, which may be killed; the command that killed it has come to its end as well."""
     source = str(Path(loops.__file__).parents[1])
-    return subprocess.run(
+    conducted = subprocess.run(
         [sys.executable, toy_side.__file__, str(root), way],
         env={**os.environ, "PYTHONPATH": source},
         capture_output=True,
@@ -55,6 +56,9 @@ def conduct(root: Path, way: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
+    while alive(root, "orphan"):
+        time.sleep(0.01)
+    return conducted
 
 
 def course(root: Path) -> Course:
