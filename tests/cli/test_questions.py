@@ -145,9 +145,8 @@ def test_colours_are_for_terminals_that_want_them(
     scratch: Scratch, words: list[str], env: dict[str, str], coloured: bool
 ) -> None:
     scratch.loops("up")
-    shown = pexpect.run(
-        " ".join([*LOOPS, *words]), cwd=str(scratch.root), env={**scratch.env, **env}, withexitstatus=False
-    )
+    command = " ".join([*LOOPS, *words])
+    shown = pexpect.run(command, cwd=str(scratch.root), env={**scratch.env, **env}, timeout=PATIENCE)
 
     assert (b"\x1b[3" in shown or b"\x1b[1;3" in shown) is coloured
     assert b"builder" in shown or b"python" in shown
@@ -157,7 +156,8 @@ def test_colours_are_for_terminals_that_want_them(
 def test_problems_stand_out_on_a_terminal(scratch: Scratch) -> None:
     scratch.write('[defaults]\nsesion_prefix = "x-"\nlog_dir = ".loops"\n')
 
-    shown = pexpect.run(" ".join([*LOOPS, "validate"]), cwd=str(scratch.root), env={**scratch.env, "TERM": "xterm"})
+    command, env = " ".join([*LOOPS, "validate"]), {**scratch.env, "TERM": "xterm"}
+    shown = pexpect.run(command, cwd=str(scratch.root), env=env, timeout=PATIENCE)
 
     assert b"\x1b[1m" in shown
     assert b"sesion_prefix" in shown
