@@ -18,7 +18,7 @@ from loops.agents.demo_agent.sample import CHECK
 
 PROGRAM = Path(__file__).parents[2] / "engine/loops/agents/demo_agent/__main__.py"
 STUB = Path(__file__).parent / "stub_loops.py"
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 def until(fact: Callable[[], bool], what: str) -> None:
@@ -30,8 +30,8 @@ def until(fact: Callable[[], bool], what: str) -> None:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """Read a file of JSON lines; a missing file is empty."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Read a file of JSON lines; a missing file is empty, a line that is still being written is left out."""
+    return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
 
 
 class Project:

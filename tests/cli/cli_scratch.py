@@ -21,7 +21,7 @@ import loops
 from loops.places import Runtime
 from loops.supervisor.control import ask
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 GLANCE = 0.02
 SOURCES = str(Path(loops.__file__).resolve().parents[1])
 LOOPS = [sys.executable, "-m", "loops"]

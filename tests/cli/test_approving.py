@@ -43,7 +43,7 @@ dir = "."
 def asking(tmp_path: Path) -> Iterator[Scratch]:
     """A project whose agent asks for an approval in its first turn."""
     scratch = Scratch(tmp_path, PROJECT)
-    play(scratch, [{"mode": "approval", "seconds": 60, "after": 1}])
+    play(scratch, [{"mode": "approval", "seconds": 600, "after": 1}])
     yield scratch
     scratch.teardown()
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import time
 
 import pytest
 from cli_scratch import Scratch, gone, until
@@ -25,7 +28,7 @@ def start_check(scratch: Scratch) -> int:
     until(lambda: client.read() and "check:1" in client.sessions())
     pid = client.sessions()["check:1"].pid
     client.close()
-    until(lambda: sum("sleep 600" in words for words in scratch.processes().values()) == 2)
+    until(lambda: sum(words == "sleep 600 " for words in scratch.processes().values()) == 2)
     return pid
 
 
@@ -47,6 +50,22 @@ def test_what_does_not_end_in_time_is_named_with_its_pid(scratch: Scratch) -> No
 
     emergency.stop(scratch.runtime, None, 20.0)
     assert not scratch.processes()
+
+
+def test_a_process_that_one_look_does_not_show_is_killed_all_the_same(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = f"{os.path.basename(scratch.runtime.root)}/builder/1"
+    in_its_exec = [True]
+    look = emergency._marked
+    monkeypatch.setattr(emergency, "_marked", lambda start: [] if in_its_exec and in_its_exec.pop() else look(start))
+
+    with subprocess.Popen(["sleep", "600"], env={**scratch.env, MARKER: mark}) as child:
+        try:
+            assert emergency.kill_sessions(scratch.runtime, time.monotonic() + 60.0) == ("builder",)
+            assert child.wait() == -signal.SIGKILL
+        finally:
+            child.kill()
 
 
 def test_a_lock_file_names_its_owner_only_while_that_has_it_open(scratch: Scratch) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 import pytest
-from cli_scratch import Scratch, gone, until
+from cli_scratch import PATIENCE, Scratch, gone, until
 
 
 def test_up_starts_what_is_enabled_and_says_so(scratch: Scratch) -> None:
@@ -79,7 +79,7 @@ def test_up_says_why_the_supervisor_does_not_come_and_leaves_nothing(scratch: Sc
 def test_down_returns_when_every_process_of_the_project_is_gone(scratch: Scratch) -> None:
     for _ in range(3):
         scratch.loops("up")
-        assert len(scratch.processes()) >= 4
+        until(lambda: len(scratch.processes()) >= 4)  # one in the middle of its exec shows nothing of itself
 
         said = scratch.loops("down")
 
@@ -202,7 +202,7 @@ def test_a_takeover_replaces_the_supervisor_and_no_agent_notices(scratch: Scratc
         assert status["pid"] == watchdog.pid
         assert scratch.pids() == sessions
         assert scratch.loops("down").code == 0
-        assert watchdog.wait(10) == 0
+        assert watchdog.wait(PATIENCE) == 0
     finally:
         watchdog.kill()
         watchdog.wait()

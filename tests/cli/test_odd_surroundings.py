@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from cli_scratch import LOOPS, Scratch
+from cli_scratch import LOOPS, PATIENCE, Scratch
 
 
 def shell(scratch: Scratch, command: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -141,7 +141,7 @@ def test_an_interrupt_is_code_130_and_silent(scratch: Scratch) -> None:
 
     following.send_signal(2)
 
-    assert following.communicate(timeout=10) == (b"", b"")
+    assert following.communicate(timeout=PATIENCE) == (b"", b"")
     assert following.returncode == 130
 
 

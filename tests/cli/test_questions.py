@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from cli_scratch import LOOPS, PHASES, Scratch, gone, until
+from cli_scratch import LOOPS, PATIENCE, PHASES, Scratch, gone, until
 
 # ---- status ------------------------------------------------------------------------------------------------------------
 
@@ -116,7 +116,7 @@ def test_a_watched_status_is_printed_again_when_it_changes(scratch: Scratch) -> 
             states.append(json.loads(watching.stdout.readline())["agents"][0]["state"])
     finally:
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(10) == 130
+        assert watching.wait(PATIENCE) == 130
         watching.stdout.close()
 
     assert states[0] == "RUNNING"
@@ -124,7 +124,8 @@ def test_a_watched_status_is_printed_again_when_it_changes(scratch: Scratch) -> 
 
 def test_a_watched_status_leaves_the_terminal_as_it_was(scratch: Scratch) -> None:
     env = {**scratch.env, "TERM": "xterm-256color"}
-    screen = pexpect.spawn(LOOPS[0], [*LOOPS[1:], "status", "--watch"], cwd=str(scratch.root), env=env, timeout=20)
+    words = [*LOOPS[1:], "status", "--watch"]
+    screen = pexpect.spawn(LOOPS[0], words, cwd=str(scratch.root), env=env, timeout=PATIENCE)
     screen.expect("builder")
     screen.sendintr()
     screen.expect(pexpect.EOF)
@@ -144,9 +145,8 @@ def test_colours_are_for_terminals_that_want_them(
     scratch: Scratch, words: list[str], env: dict[str, str], coloured: bool
 ) -> None:
     scratch.loops("up")
-    shown = pexpect.run(
-        " ".join([*LOOPS, *words]), cwd=str(scratch.root), env={**scratch.env, **env}, withexitstatus=False
-    )
+    command = " ".join([*LOOPS, *words])
+    shown = pexpect.run(command, cwd=str(scratch.root), env={**scratch.env, **env}, timeout=PATIENCE)
 
     assert (b"\x1b[3" in shown or b"\x1b[1;3" in shown) is coloured
     assert b"builder" in shown or b"python" in shown
@@ -156,7 +156,8 @@ def test_colours_are_for_terminals_that_want_them(
 def test_problems_stand_out_on_a_terminal(scratch: Scratch) -> None:
     scratch.write('[defaults]\nsesion_prefix = "x-"\nlog_dir = ".loops"\n')
 
-    shown = pexpect.run(" ".join([*LOOPS, "validate"]), cwd=str(scratch.root), env={**scratch.env, "TERM": "xterm"})
+    command, env = " ".join([*LOOPS, "validate"]), {**scratch.env, "TERM": "xterm"}
+    shown = pexpect.run(command, cwd=str(scratch.root), env=env, timeout=PATIENCE)
 
     assert b"\x1b[1m" in shown
     assert b"sesion_prefix" in shown
@@ -211,7 +212,7 @@ def test_logs_follows_over_a_rotation_and_holds_half_a_line_for_its_rest(scratch
         assert following.stdout.readline() == b"first of the new\n"
     finally:
         following.send_signal(signal.SIGINT)
-        assert following.wait(10) == 130
+        assert following.wait(PATIENCE) == 130
         following.stdout.close()
 
 
@@ -226,7 +227,7 @@ def test_the_supervisors_own_log_can_be_read(scratch: Scratch) -> None:
 def test_attach_is_the_sessions_terminal_until_it_is_left(scratch: Scratch) -> None:
     scratch.loops("up")
     command = " ".join([*LOOPS, "attach", "ticker"])
-    screen = pexpect.spawn(command, cwd=str(scratch.root), env={**scratch.env, "TERM": "xterm"}, timeout=20)
+    screen = pexpect.spawn(command, cwd=str(scratch.root), env={**scratch.env, "TERM": "xterm"}, timeout=PATIENCE)
     screen.expect("ready")
     screen.send("\x1c\x1c")
     screen.expect(pexpect.EOF)

@@ -46,7 +46,7 @@ def said(done: Done, code: int) -> Done:
 def views(scratch: Scratch) -> list[str]:
     """The tmux sessions of the project."""
     command = ["tmux", "-S", scratch.runtime.tmux_socket, "list-sessions", "-F", "#{session_name}"]
-    ran = subprocess.run(command, env=scratch.env, capture_output=True, text=True, timeout=20, check=False)
+    ran = subprocess.run(command, env=scratch.env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     return ran.stdout.split()
 
 

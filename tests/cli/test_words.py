@@ -252,7 +252,7 @@ def test_completions_can_be_sourced_and_know_the_verbs(
     script.write_text(capsys.readouterr().out)
 
     asked = subprocess.run(
-        [shell, "-c", ASK[shell].format(script=script)], capture_output=True, text=True, timeout=30, check=False
+        [shell, "-c", ASK[shell].format(script=script)], capture_output=True, text=True, timeout=60, check=False
     )
 
     assert asked.returncode == 0, asked.stderr

@@ -21,7 +21,7 @@ from loops.runner.order import RunOrder, encode
 
 PROGRAM = Path(loops.__file__).parent / "runner" / "program.py"
 STANDIN = Path(__file__).parent / "standin_claude.py"
-DEADLINE = 20.0
+DEADLINE = 60.0
 """Seconds after which something that should happen did not."""
 CONVERSATION = "22222222-2222-4333-8444-001795247420"
 
@@ -172,7 +172,11 @@ class Seat:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGKILL)
                 self.process.wait()
-            for descriptor in (self.master, self.waker, self.wake):
+            if self.waker >= 0:
+                os.close(self.waker)
+            if self.drainer.is_alive():  # it reads no more: the numbers may be somebody else's files in a moment
+                self.drainer.join(DEADLINE)
+            for descriptor in (self.master, self.wake):
                 if descriptor >= 0:
                     os.close(descriptor)
             self.process = None

@@ -19,7 +19,7 @@ from loops.runner.hook_socket import MOST_WAITING, HookSocket, Left, Payload, li
 from loops.runner.order import RunOrder
 from loops.runner.record import Record
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 CLAUDE, CODEX, PI = KNOWN["claude"], KNOWN["codex"], KNOWN["pi"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -35,7 +36,7 @@ def started(link: HttpLink, tmp_path, answers: str = "") -> HttpLink:
 
 def until(link: HttpLink, done: Callable[[list[Received]], bool]) -> list[Received]:
     lines: list[Received] = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not done(lines):
         assert time.monotonic() < deadline, lines
         poll = select.poll()
@@ -64,6 +65,7 @@ def test_each_run_has_a_password_of_its_own(link, tmp_path):
 
 
 def test_a_killed_server_ends_the_link_with_its_signal_and_nothing_is_left_open(link, tmp_path):
+    gc.collect()  # what an earlier test of this process forgot to close is not to be missed below
     before = set(os.listdir("/proc/self/fd"))
     until(started(link, tmp_path), lambda lines: any(stream == "out" for stream, _ in lines))
     os.kill(link.pid, signal.SIGKILL)

@@ -63,8 +63,7 @@ def test_an_interrupt_ends_the_turn_and_the_conversation_goes_on(seat: Make) -> 
     one.type("\x03\x03\x03")
     one.sees("interrupted: Ctrl-C in the pane")
     one.paste("say still here")
-    one.signalled("turn.started", 2)
-    one.signalled("turn.completed", 1)
+    one.signalled("turn.completed", 2)  # the one that was interrupted is over as well
     assert one.received() == ["hang", "say still here"]
     assert len(one.events("warning")) == 1
 
@@ -77,7 +76,7 @@ def test_ctrl_c_without_a_turn_ends_nothing(seat: Make) -> None:
 
 
 def test_a_model_that_says_nothing_is_interrupted_and_the_provider_is_to_blame(seat: Make) -> None:
-    one = seat(kickoff="hang", silent_after=0.2).start()
+    one = seat(kickoff="hang", silent_after=1.0).start()
     assert one.signalled("turn.failed")["class"] == "provider_unavailable"
     one.sees("nothing was heard")
     one.paste("say still here")
@@ -85,6 +84,6 @@ def test_a_model_that_says_nothing_is_interrupted_and_the_provider_is_to_blame(s
 
 
 def test_a_tool_may_be_silent_for_long(seat: Make) -> None:
-    one = seat(kickoff="tool sleep 0.6; say done", silent_after=0.2).start()
+    one = seat(kickoff="tool sleep 2; say done", silent_after=1.0).start()
     one.signalled("turn.completed")
     assert one.signals("loop.suspected") == []

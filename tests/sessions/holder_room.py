@@ -20,7 +20,7 @@ from loops.sessions import tree, wire
 from loops.sessions.client import Event, HolderClient, SpawnOrder
 from loops.sessions.launch import ensure_holder
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds after which something that should happen did not: far beyond what it takes on a busy machine."""
 
 AnEvent = TypeVar("AnEvent")

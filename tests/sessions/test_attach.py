@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from holder_room import eventually, python
+from holder_room import PATIENCE, eventually, python
 from view_project import RELAY, Project, end, project
 
 ECHO = (
@@ -39,7 +39,7 @@ def held() -> Iterator[Project]:
 
 
 def person(held: Project, name: str, *words: str, rows: int = 30, cols: int = 90) -> pexpect.spawn:
-    return pexpect.spawn(RELAY[0], [*RELAY[1:], held.socket, name, *words], dimensions=(rows, cols), timeout=10)
+    return pexpect.spawn(RELAY[0], [*RELAY[1:], held.socket, name, *words], dimensions=(rows, cols), timeout=PATIENCE)
 
 
 def test_keys_reach_the_session_and_its_output_the_person(held: Project) -> None:
@@ -90,7 +90,7 @@ def test_a_signal_ends_the_relay_and_puts_the_terminal_back(held: Project, numbe
         shown += os.read(master, 4096)
     assert termios.tcgetattr(slave) != before
     relay.send_signal(number)
-    assert relay.wait(10) == 128 + number
+    assert relay.wait(PATIENCE) == 128 + number
     assert termios.tcgetattr(slave) == before
     assert b"Traceback" not in os.read(master, 65536)
     os.close(master)
@@ -156,7 +156,7 @@ def test_a_wrong_name_is_an_error_for_a_person_and_a_reason_to_wait_for_a_view(h
 
 
 def test_without_a_holder_a_person_is_told_and_no_traceback_shown(tmp_path: Path) -> None:
-    done = subprocess.run([*RELAY, str(tmp_path / "none.sock"), "a"], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([*RELAY, str(tmp_path / "none.sock"), "a"], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 6
     assert "no holder runs" in done.stderr
     assert "Traceback" not in done.stderr
@@ -168,7 +168,7 @@ def test_into_a_pipe_goes_plain_text(held: Project) -> None:
     assert relay.stdout is not None
     assert relay.stdout.readline() == b"red line\n"
     relay.terminate()
-    relay.communicate(timeout=10)
+    relay.communicate(timeout=PATIENCE)
 
 
 def test_a_reader_in_a_pipe_changes_nobodys_size(held: Project) -> None:
@@ -184,7 +184,7 @@ def test_a_reader_in_a_pipe_changes_nobodys_size(held: Project) -> None:
     second.expect_exact("size 32x102")
     assert b"size 0x0" not in held.logged("a")
     relay.terminate()
-    relay.communicate(timeout=10)
+    relay.communicate(timeout=PATIENCE)
 
 
 def test_the_end_of_the_pipes_reader_ends_the_relay_quietly(held: Project) -> None:
@@ -196,7 +196,7 @@ def test_the_end_of_the_pipes_reader_ends_the_relay_quietly(held: Project) -> No
     assert relay.stderr is not None
     relay.stdout.readline()
     relay.stdout.close()
-    assert relay.wait(10) == 0
+    assert relay.wait(PATIENCE) == 0
     assert relay.stderr.read() == b""
     relay.stderr.close()
 
@@ -210,7 +210,7 @@ def test_the_end_of_the_terminal_ends_the_relay(held: Project) -> None:
     while b"ready" not in shown:
         shown += os.read(master, 4096)
     os.close(master)
-    assert relay.wait(10) == 0
+    assert relay.wait(PATIENCE) == 0
     assert b"Traceback" not in relay.communicate()[1]
 
 

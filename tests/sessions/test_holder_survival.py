@@ -113,18 +113,23 @@ def test_the_exact_status_of_a_process_that_is_not_ours_is_known() -> None:
     if not hasattr(os, "pidfd_open"):
         pytest.skip("no pidfd")
     reading, writing = os.pipe()
+    gate, opener = os.pipe()
     middle = os.fork()
     if middle == 0:
-        child = os.posix_spawn("/bin/sh", ["sh", "-c", "sleep 0.1; exit 23"], {})
+        child = os.posix_spawn(
+            "/bin/sh", ["sh", "-c", "read line; exit 23"], {}, file_actions=[(os.POSIX_SPAWN_DUP2, gate, 0)]
+        )
         os.write(writing, b"%d" % child)
         os.waitpid(child, 0)
         os._exit(0)
     child = int(os.read(reading, 32))
     pidfd = os.pidfd_open(child)
     started = terminal.start_time(child)
+    os.write(opener, b"\n")  # it is to end only now, when it is known
     os.waitpid(middle, 0)
     ended = terminal.ended_elsewhere(pidfd, child, started)
-    os.close(pidfd)
+    for descriptor in (pidfd, reading, writing, gate, opener):
+        os.close(descriptor)
     release = tuple(int(part) for part in os.uname().release.split(".")[:2])
     assert ended.code == (23 if release >= (6, 15) else None)
 

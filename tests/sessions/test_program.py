@@ -19,7 +19,8 @@ ENGINE = Path(loops.__file__).parent
 def engine(tmp_path: Path) -> Path:
     for part in program.PARTS:
         if (ENGINE / part).is_dir():
-            shutil.copytree(ENGINE / part, tmp_path / part)
+            # Other processes write their caches into the same tree at this moment.
+            shutil.copytree(ENGINE / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ENGINE / part, tmp_path / part)
     return tmp_path

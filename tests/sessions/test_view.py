@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from holder_room import eventually, python
+from holder_room import PATIENCE, eventually, python
 from loops.sessions.tmux import LISTING, panes
 from loops.sessions.view import Failed, Ready, ServerGone, TmuxMissing, View, ViewEvent
 from view_project import RELAY, Project, end, project
@@ -51,7 +51,7 @@ def parked(held: Project) -> Iterator[View]:
     made.close()
 
 
-def next_event(view: View, seconds: float = 10.0) -> ViewEvent:
+def next_event(view: View, seconds: float = PATIENCE) -> ViewEvent:
     """Wait as the supervisor does: for the descriptor, and for what is due."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -70,14 +70,14 @@ def ensure(view: View, wanted: dict[str, str]) -> ViewEvent:
 
 def tmux(view: View, *words: str) -> str:
     argv = [TMUX, "-u", "-S", view._socket, *words]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=10, check=True).stdout
+    return subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
 
 
 def attached(view: View, name: str) -> pexpect.spawn:
     environment = {**os.environ, "TERM": "xterm-256color", "LANG": "C.UTF-8"}
     environment.pop("TMUX", None)
     argv = ["-u", "-S", view._socket, "attach", "-t", name]
-    return pexpect.spawn(TMUX, argv, dimensions=(30, 100), timeout=10, env=environment)
+    return pexpect.spawn(TMUX, argv, dimensions=(30, 100), timeout=PATIENCE, env=environment)
 
 
 def echo(held: Project, *names: str) -> None:
@@ -173,7 +173,7 @@ def test_a_server_that_cannot_be_reached_any_more_is_not_left_behind(held: Proje
     assert ensure(other, {"p-a": "a"}) == Ready()
     assert ensure(view, {"p-a": "a"}) == Ready()
     assert view.server_pid == other.server_pid
-    assert select.select([lost], [], [], 10)[0]
+    assert select.select([lost], [], [], PATIENCE)[0]
     os.close(lost)
     other.close()
 
@@ -228,7 +228,7 @@ def test_closing_ends_even_a_stopped_server(held: Project) -> None:
     watch = os.pidfd_open(server)
     os.kill(server, signal.SIGSTOP)
     view.close(within=0.2)
-    assert select.select([watch], [], [], 10)[0]
+    assert select.select([watch], [], [], PATIENCE)[0]
     os.close(watch)
 
 

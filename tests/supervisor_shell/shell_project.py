@@ -21,7 +21,7 @@ from loops.supervisor.control import ask
 from loops.supervisor.events import Event
 from loops.supervisor.ledger import history
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 SOURCE_ROOT = str(Path(loops.__file__).resolve().parents[1])
 T = TypeVar("T")
 AnEvent = TypeVar("AnEvent", bound=Event)
@@ -102,8 +102,11 @@ class ShellProject:
         return {}
 
     def wait_running(self, *names: str) -> dict[str, int]:
-        self.until(lambda: set(names) <= set(self.pids()), f"{names} run")
-        return {name: pid for name, pid in self.pids().items() if name in names}
+        def running() -> dict[str, int]:
+            pids = self.pids()
+            return {name: pids[name] for name in names} if set(names) <= set(pids) else {}
+
+        return self.until(running, f"{names} run")
 
     @property
     def holder(self) -> int:

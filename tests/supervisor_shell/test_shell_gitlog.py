@@ -70,7 +70,11 @@ paths = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(first=subjects, second=subjects, files=paths, more=paths)
 def test_subjects_and_paths_come_back_exactly(
     clone: Path, first: str, second: str, files: list[str], more: list[str]

@@ -46,9 +46,10 @@ def test_a_supervisor_killed_between_sending_and_outcome_never_sends_it_again(pr
     project.wait_running("one")
     project.ask("notify")
     project.until(lambda: got(project), "it arrives")
+    pid = project.root / "pid"
+    sender = int(project.until(lambda: pid.exists() and pid.read_text(), "its sender is known"))
     first.kill()
     first.wait()
-    sender = int(project.until(lambda: (project.root / "pid").read_text(), "its sender is known"))
     assert alive(sender), "the sending outlives the supervisor"
     (project.root / "go").touch()
     project.until(lambda: len(got(project)) > 1, "the successor tells of itself")

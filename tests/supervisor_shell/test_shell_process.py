@@ -241,7 +241,7 @@ def test_a_tick_whose_time_has_passed_is_not_repeated_without_end(project: Shell
         "deciding.due = lambda state, name: 1.0\n"
         "begin, tick, ticks = run.Supervisor.begin, deciding.Deciding._tick, []\n"
         "def begin_and_leave_later(s, ready):\n"
-        "    s._reactor.at('over', s._clock.now() + 2.5, s.leave); begin(s, ready)\n"
+        "    begin(s, ready); s._reactor.at('over', s._clock.now() + 2.5, s.leave)\n"
         "run.Supervisor.begin = begin_and_leave_later\n"
         "deciding.Deciding._tick = lambda s, name: (ticks.append(name), tick(s, name))\n"
         "crew.run_alone(sys.argv[1], up=True); print(len(ticks))"

@@ -21,7 +21,7 @@ from loops.supervisor.observation import Pushed
 from loops.supervisor.reactor import Reactor
 from loops.supervisor.repository import Repository, Subject
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 ENVIRONMENT = {
     **git_environment(),
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -443,6 +443,7 @@ def test_a_remote_that_hangs_is_given_up_and_the_pushes_of_our_clones_are_seen_m
     world.until(lambda: world.said)
     assert "took too long" in world.said[0]
     git(builder, "remote", "set-url", "origin", str(world.remote))
+    monkeypatch.undo()
     world.said.clear()
     world.fetch()
     assert world.said == []

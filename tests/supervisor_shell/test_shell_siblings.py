@@ -243,8 +243,8 @@ def test_the_end_of_all_sessions_waits_a_grace_and_then_kills_what_hides(tmp_pat
         import os, signal, subprocess, sys, time
         from loops.sessions import closing, holder, tree
         holder.be_subreaper()
-        deaf = "trap '' TERM; (trap '' TERM; setsid sh -c 'trap \\"\\" TERM; while :; do sleep 1; done' &); "
-        deaf += "touch ready; while :; do sleep 1; done"
+        deaf = "trap '' TERM; (trap '' TERM; setsid sh -c 'trap \\"\\" TERM; while :; do sleep 600; done' &); "
+        deaf += "touch ready; while :; do sleep 600; done"
         child = subprocess.Popen(["sh", "-c", deaf])
         subprocess.Popen(["sleep", "600"])
         while not os.path.exists("ready") or len(tree.descendants(os.getpid())) < 5:

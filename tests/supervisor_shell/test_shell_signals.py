@@ -22,7 +22,7 @@ def all_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
         offset = end
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.binary(max_size=20)))
 def test_lines_come_once_each_however_they_are_cut_when_written(tmp_path: Path, pieces: list[bytes]) -> None:
     path = tmp_path / "a.1.jsonl"

@@ -127,6 +127,7 @@ def kill_sessions(runtime: Runtime, deadline: float) -> tuple[str, ...]:
     """
     spared = {os.getpid(), processes.holder(runtime)}
     names: dict[str, None] = {}
+    calm = 0  # one look alone can miss who is in the middle of its exec, and shows no environment
     while True:
         found: set[tree.Process] = set()
         for process, mark in _marked(_mark(runtime)):
@@ -134,9 +135,10 @@ def kill_sessions(runtime: Runtime, deadline: float) -> tuple[str, ...]:
                 names.setdefault(mark.split("/")[1])
                 found.add(process)
                 found.update(each for each in tree.descendants(process.pid) if each.pid not in spared)
-        if not found:
+        calm = 0 if found else calm + 1
+        if calm == tree.CALM_LOOKS:
             return tuple(names)
-        if time.monotonic() >= deadline:
+        if found and time.monotonic() >= deadline:
             pids = ", ".join(str(process.pid) for process in sorted(found))
             raise SessionError(f"processes {pids} of {', '.join(names)} do not end even when killed")
         # Frozen first, all of them: what is running could fork between the look and the kill.

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -45,9 +46,9 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 def conduct(root: Path, way: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, which may be killed."""
+    """In a process of its own, which may be killed; the command that killed it has come to its end as well."""
     source = str(Path(loops.__file__).parents[1])
-    return subprocess.run(
+    conducted = subprocess.run(
         [sys.executable, toy_side.__file__, str(root), way],
         env={**os.environ, "PYTHONPATH": source},
         capture_output=True,
@@ -55,6 +56,9 @@ def conduct(root: Path, way: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
+    while alive(root, "orphan"):
+        time.sleep(0.01)
+    return conducted
 
 
 def course(root: Path) -> Course:
@@ -130,7 +134,7 @@ def test_a_daemon_that_keeps_the_output_open_does_not_keep_the_command_open(tmp_
 
 
 def test_a_command_that_does_not_end_is_ended_and_has_no_exit_code(tmp_path: Path) -> None:
-    outcome = machine(tmp_path).run(Command(("sh", "-c", "echo begun; sleep 300"), timeout=1.0))
+    outcome = machine(tmp_path).run(Command(("sh", "-c", "echo begun; sleep 300"), timeout=3.0))
 
     assert outcome.code is None
     assert "begun" in outcome.output

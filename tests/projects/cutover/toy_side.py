@@ -115,6 +115,7 @@ def fatal(root: Path, key: str) -> None:
     flag = root / f"kill-{key}"
     if flag.exists():
         flag.unlink()
+        (root / "orphan.pid").write_text(str(os.getpid()))
         os.kill(os.getppid(), signal.SIGKILL)
 
 

@@ -77,7 +77,7 @@ def test_nobody_is_told_from_somebody_who_does_not_answer(room: Room) -> None:
     dead = room.listen("dead")
     dead.close()
 
-    told = ask_all([good, room.path("stuck"), room.path("dead"), room.path("none")], {"verb": "summary"}, 0.5)
+    told = ask_all([good, room.path("stuck"), room.path("dead"), room.path("none")], {"verb": "summary"}, 3.0)
 
     assert told == {
         good: {"ok": True},

@@ -23,6 +23,7 @@ from loops.projects.untouched.touch import Cause, Change, Thing
 from loops.projects.untouched.witnesses import witnessed
 
 PATIENCE = 60.0
+MARK = f"mark-{os.getpid()}"  # no process of another run of these tests has it
 SLEEP = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)"]
 
 
@@ -170,12 +171,13 @@ def test_a_socket_that_was_never_there_starts_nothing_and_makes_no_file(short: P
 
 
 def _tmux_servers(path: str) -> list[int]:
-    return [pid for pid in procfs.pids() if path in procfs.words(pid) and "tmux" in procfs.words(pid)[0]]
+    found = {pid: procfs.words(pid) for pid in procfs.pids()}
+    return [pid for pid, words in found.items() if path in words and "tmux" in words[0]]
 
 
 def test_a_server_that_is_stopped_is_said_to_be_unseen_and_does_not_hang(tmux: Tmux, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(terminals, "WITHIN", 0.5)
     before = tmux.look()
+    monkeypatch.setattr(terminals, "WITHIN", 0.5)
     pid = before.servers[0].pid
     os.kill(pid, 19)
     try:
@@ -232,23 +234,23 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
 
 def test_processes_are_found_by_a_pattern_and_told_without_secrets(start: Callable[..., subprocess.Popen[str]]):
-    process = start("--api-key", "hunter2", "--token=hunter2", "sk-ant-api03-" + "A" * 40, "mark-one")
+    process = start("--api-key", "hunter2", "--token=hunter2", "sk-ant-api03-" + "A" * 40, f"{MARK}-one")
 
-    (seen,) = processes.look(Scope(patterns=("mark-one$",)))
+    (seen,) = processes.look(Scope(patterns=(f"{MARK}-one$",)))
 
     assert (seen.pid, seen.uid, seen.cwd) == (process.pid, os.getuid(), os.getcwd())
     assert "hunter2" not in seen.command
     assert "AAAA" not in seen.command
-    assert seen.command.endswith("mark-one")
+    assert seen.command.endswith(f"{MARK}-one")
 
 
 def test_a_restarted_process_is_one_difference_and_a_new_one_another(start: Callable[..., subprocess.Popen[str]]):
-    first = start("mark-two")
-    before = take(Scope(patterns=("mark-two",)))
+    first = start(f"{MARK}-two")
+    before = take(Scope(patterns=(f"{MARK}-two",)))
     first.kill()
     first.wait()
-    start("mark-two")
-    start("mark-two", "new")
+    start(f"{MARK}-two")
+    start(f"{MARK}-two", "new")
 
     touches = compare(before, take(before.scope), known())
 
@@ -257,8 +259,8 @@ def test_a_restarted_process_is_one_difference_and_a_new_one_another(start: Call
 
 
 def test_a_process_of_a_session_of_loops_is_ours_and_beside(start: Callable[..., subprocess.Popen[str]]):
-    before = take(Scope(patterns=("mark-three",)))
-    start("mark-three", LOOPS_SESSION="p1/builder/1")
+    before = take(Scope(patterns=(f"{MARK}-three",)))
+    start(f"{MARK}-three", LOOPS_SESSION="p1/builder/1")
 
     (touch,) = compare(before, take(before.scope), known())
 
@@ -409,9 +411,12 @@ def test_a_file_that_a_process_of_loops_writes_is_ours(tmp_path: Path):
     path = tmp_path / "plan.md"
     path.write_text("one")
     before = take(Scope(roots=(str(tmp_path),)))
-    command = f"exec 3>{path}; echo two >&3; echo; exec sleep 600"
     writer = subprocess.Popen(
-        ["sh", "-c", command], stdout=subprocess.PIPE, text=True, env={**os.environ, "LOOPS_SESSION": "p1/builder/1"}
+        ["sh", "-c", f"exec 3>{path}; echo two >&3; echo; read _"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LOOPS_SESSION": "p1/builder/1"},
     )
     try:
         assert writer.stdout is not None
@@ -432,7 +437,8 @@ def test_a_file_that_a_process_of_loops_only_reads_is_not_ours_for_that(tmp_path
     before = take(Scope(roots=(str(tmp_path),)))
     path.write_text("other")
     reader = subprocess.Popen(
-        ["sh", "-c", f"exec 3<{path}; echo; exec sleep 600"],
+        ["sh", "-c", f"exec 3<{path}; echo; read _"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "LOOPS_SESSION": "p1/builder/1"},
     )
