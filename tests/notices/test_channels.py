@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from listener import Listener
+from loops.config.addresses import shown
 from loops.config.model import Notify
 from loops.notices import by_command, call
 from loops.notices.channel import channels, send_all
@@ -22,7 +23,7 @@ MESSAGE = Message("notice-1", "reboot", "demo: reboot", "the machine rebooted", 
 
 
 def send(notify: Notify, root: Path, message: Message = MESSAGE, seconds: float = 30.0) -> tuple[Outcome, ...]:
-    return send_all(list(channels(notify, str(root), os.environ)), message, seconds)
+    return send_all(list(channels(notify, str(root), os.environ, str(root / "agents.toml"))), message, seconds)
 
 
 def private(path: Path, text: str, mode: int = 0o600) -> str:
@@ -108,6 +109,42 @@ def test_addresses_come_from_private_files_one_a_line(server: Listener, tmp_path
     assert [each.channel for each in outcomes] == ["url_files 1 line 2 (json)", "url_files 1 line 4 (json)"]
     assert {each.fate for each in outcomes} == {Fate.DELIVERED}
     assert {post.path.rstrip("/") for post in server.posts} == {"/one", "/two"}
+
+
+def test_of_an_address_that_holds_a_key_the_file_alone_has_all(server: Listener, tmp_path: Path) -> None:
+    pytest.importorskip("apprise", reason="apprise is not installed")
+    hidden = Notify(urls=(f"json://{server.host}/one", shown(f"json://user:{KEY}@{server.host}/two")))
+    (tmp_path / "agents.toml").write_text(
+        f'[notify]\nurls = ["json://{server.host}/one", "json://user:{KEY}@{server.host}/two"]\n'
+    )
+    outcomes = send(hidden, tmp_path)
+    assert KEY not in str(hidden)
+    assert outcomes == (Outcome("urls 1 (json)", Fate.DELIVERED), Outcome("urls 2 (json)", Fate.DELIVERED))
+    assert {post.path.rstrip("/") for post in server.posts} == {"/one", "/two"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        f'urls = "discord://{KEY}',
+        'notify = "no table"',
+        "[notify]\nurls = 7",
+        "[notify]\nurls = [7]",
+        f'[notify]\nurls = ["tgram://{KEY}"]',
+        f'[notify]\nurls = []\n# "discord://{KEY}"',
+    ],
+    ids=["no file", "no TOML", "no table", "no list", "no address", "another service", "no longer there"],
+)
+def test_an_address_that_the_file_no_longer_has_is_a_failure_that_shows_no_key(
+    tmp_path: Path, text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "agents.toml").write_text(text)
+    (outcome,) = send(Notify(urls=(shown(f"discord://{KEY}"),)), tmp_path)
+    assert (outcome.channel, outcome.fate) == ("urls 1 (discord)", Fate.FAILED)
+    assert "is not to be found in" in outcome.why
+    assert KEY not in outcome.why
 
 
 @pytest.mark.parametrize(("answer", "fate"), [(500, Fate.FAILED), ("drop", Fate.UNKNOWN)])
@@ -270,8 +307,11 @@ def test_an_order_and_its_outcomes_come_back_as_they_were(tmp_path: Path) -> Non
     ways = Notify(
         urls=("json://x",), url_files=("/f",), ntfy="http://n/t", ntfy_token_file="credential:t", command=("c",)
     )
-    order = Order(MESSAGE, ways, str(tmp_path), ("command",))
+    order = Order(MESSAGE, ways, str(tmp_path), ("command",), "/p/agents.toml")
     assert Order.decode(order.encode()) == order
+    older = json.loads(order.encode())
+    del older["config"]
+    assert Order.decode(json.dumps(older).encode()) == replace(order, config="")
     outcomes = (Outcome("a", Fate.DELIVERED), Outcome("b", Fate.UNKNOWN, "why"))
     assert decode_outcomes(encode_outcomes(outcomes).encode()) == outcomes
 
