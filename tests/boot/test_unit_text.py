@@ -251,6 +251,7 @@ EXPOSED = {"loops-demo-holder.service": 3.7, "loops-demo.service": 3.7, "loops-d
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     service = replace(WEEKLY, command=sys.executable, user="daemon", group="daemon")  # all three exist
+    service = replace(service, said=("memory-max 8G", "credential a=/root/a", "credential b=/root/b"))
     for name, unit in units.render(service, SOURCE).items():
         (tmp_path / name).write_text(units.text(unit))
     return tmp_path

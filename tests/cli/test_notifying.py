@@ -102,3 +102,7 @@ def test_a_key_among_the_urls_is_worth_a_warning_that_does_not_show_it(scratch: 
     done = scratch.loops("validate")
     assert "url_files" in done.out
     assert "hunter2" not in done.out
+    sent = scratch.loops("notify", "test")
+    assert "urls 1 (discord)" in sent.out
+    assert "not to be found" not in sent.out
+    assert "hunter2" not in sent.out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 from pathlib import Path
 
@@ -179,15 +180,92 @@ def test_uninstall_finds_the_name_that_was_given(machine: Machine) -> None:
     assert os.listdir(machine.units) == []
 
 
-def test_installing_again_keeps_the_name_and_says_which_credential_is_lost(machine: Machine) -> None:
+SAID = (
+    *("--name", "mine", "--credential", "key=/etc/key", "--credential", "more=/etc/more", "--writable", "/srv/git"),
+    *("--path", "/opt/tools/bin:/usr/bin:/bin", "--memory-high", "2G", "--memory-max", "3G"),
+    *("--tasks-max", "200", "--cpu-weight", "20"),
+)
+
+
+def written(machine: Machine) -> dict[str, str]:
+    return {name: (machine.units / name).read_text() for name in os.listdir(machine.units)}
+
+
+def test_installing_again_keeps_all_that_was_said_and_says_so(machine: Machine) -> None:
     words = ("service", "install", "--user")
-    assert machine.loops(*words, "--name", "mine", "--credential", "key=/etc/key").code == 0
+    assert machine.loops(*words, *SAID).code == 0
+    before = written(machine)
+
     done = machine.loops(*words)
+
     assert done.code == 0, done.err
-    assert "install again with --credential key=FILE" in done.out
-    assert "loops-mine.service" in os.listdir(machine.units)
-    assert len(os.listdir(machine.units)) == 3
-    assert "--credential" not in machine.loops(*words).out
+    assert "still so where it is not said anew: --path /opt/tools/bin:/usr/bin:/bin --memory-high 2G" in done.out
+    assert "no longer gets" not in done.out
+    assert written(machine) == before
+    printed = machine.loops("service", "print", "--user", "--json").facts["units"]
+    assert printed == before
+
+
+def test_what_is_said_anew_takes_the_place_of_what_was_said_or_adds_to_it(machine: Machine) -> None:
+    words = ("service", "install", "--user")
+    assert machine.loops(*words, *SAID).code == 0
+    again = ("--memory-max", "4G", "--credential", "key=/etc/new", "--credential", "third=/etc/third")
+
+    assert machine.loops(*words, *again).code == 0
+    assert machine.loops(*words, "--dry-run", "--json").facts["kept"].split() == [
+        *("--path", "/opt/tools/bin:/usr/bin:/bin", "--memory-high", "2G", "--memory-max", "4G"),
+        *("--tasks-max", "200", "--cpu-weight", "20", "--credential", "key=/etc/new", "--credential", "more=/etc/more"),
+        *("--credential", "third=/etc/third", "--writable", "/srv/git"),
+    ]
+
+    units_of = written(machine)
+    assert "\nMemoryHigh=2G\nMemoryMax=4G\n" in units_of["loops-mine-holder.service"]
+    loaded = "LoadCredential=key:/etc/new\nLoadCredential=more:/etc/more\nLoadCredential=third:/etc/third\n"
+    assert loaded in units_of["loops-mine.service"]
+
+
+def test_what_is_forgotten_is_as_if_it_had_never_been_said_but_the_name(machine: Machine) -> None:
+    words = ("service", "install", "--user")
+    assert machine.loops(*words, "--name", "mine").code == 0
+    plain = written(machine)
+    assert machine.loops(*words, *SAID).code == 0
+    assert written(machine) != plain
+
+    done = machine.loops(*words, "--forget")
+
+    assert done.code == 0, done.err
+    assert "to keep it, install again with --credential key=FILE" in done.out
+    assert written(machine) == plain
+    assert "still so" not in machine.loops(*words).out
+
+
+def test_what_nobody_said_follows_the_defaults_of_the_engine_that_installs(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("service", "install", "--user")
+    assert machine.loops(*words, "--memory-max", "3G").code == 0
+    tables = {**service.units.load().tables}
+    tables["defaults"] = {**tables["defaults"], "tasks-max": "77", "memory-max": "50%"}
+    monkeypatch.setattr(service.units, "load", lambda: service.units.Source(tables))
+
+    assert machine.loops(*words).code == 0
+
+    holder = written(machine)[f"loops-{machine.name}-holder.service"]
+    assert "\nTasksMax=77\n" in holder
+    assert "\nMemoryMax=3G\n" in holder
+
+
+def test_whose_agents_they_are_is_kept(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    other = next(each for each in pwd.getpwall() if each.pw_uid not in (0, os.stat(machine.scratch.root).st_uid))
+    monkeypatch.setattr(installed, "personal_directory", lambda: "/nonexistent")
+    assert machine.loops("service", "install", "--run-as", other.pw_name).code == 0
+
+    done = machine.loops("service", "install")
+
+    assert done.code == 0, done.err
+    unit = Path(installed.SYSTEM, f"loops-{machine.name}.service").read_text()
+    assert f"\nUser={other.pw_name}\n" in unit
 
 
 def test_a_project_is_one_service_and_no_second_one_beside_it(

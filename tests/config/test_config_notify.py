@@ -79,9 +79,12 @@ def test_each_value_and_its_line_can_be_shown(write: Write) -> None:
         "JSON://hunter2@host",
     ],
 )
-def test_a_key_among_the_urls_is_noted_without_being_shown(write: Write, url: str) -> None:
+def test_a_key_among_the_urls_is_noted_without_being_shown_and_stays_in_the_file(write: Write, url: str) -> None:
     path = write(f'{HEAD}[notify]\nurls = ["{url}"]\n')
-    (note,) = config.load(path).notes
+    loaded = config.load(path)
+    (note,) = loaded.notes
+    assert loaded.notify.channels
+    assert "hunter2" not in json.dumps(config.encode(loaded))  # which is what the journal and the cache keep
     assert "url_files" in note
     assert "hunter2" not in note
     (shown,) = [row.value for row in config.rows_with_origin(path) if row.key == "notify.urls"]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from listener import Listener
+from loops.config.addresses import shown
 from loops.config.model import Notify
 from loops.notices import by_command, call
 from loops.notices.channel import channels, send_all
@@ -23,7 +24,7 @@ MESSAGE = Message("notice-1", "reboot", "demo: reboot", "the machine rebooted", 
 
 
 def send(notify: Notify, root: Path, message: Message = MESSAGE, seconds: float = 30.0) -> tuple[Outcome, ...]:
-    return send_all(list(channels(notify, str(root), os.environ)), message, seconds)
+    return send_all(list(channels(notify, str(root), os.environ, str(root / "agents.toml"))), message, seconds)
 
 
 def private(path: Path, text: str, mode: int = 0o600) -> str:
@@ -109,6 +110,42 @@ def test_addresses_come_from_private_files_one_a_line(server: Listener, tmp_path
     assert [each.channel for each in outcomes] == ["url_files 1 line 2 (json)", "url_files 1 line 4 (json)"]
     assert {each.fate for each in outcomes} == {Fate.DELIVERED}
     assert {post.path.rstrip("/") for post in server.posts} == {"/one", "/two"}
+
+
+def test_of_an_address_that_holds_a_key_the_file_alone_has_all(server: Listener, tmp_path: Path) -> None:
+    pytest.importorskip("apprise", reason="apprise is not installed")
+    hidden = Notify(urls=(f"json://{server.host}/one", shown(f"json://user:{KEY}@{server.host}/two")))
+    (tmp_path / "agents.toml").write_text(
+        f'[notify]\nurls = ["json://{server.host}/one", "json://user:{KEY}@{server.host}/two"]\n'
+    )
+    outcomes = send(hidden, tmp_path)
+    assert KEY not in str(hidden)
+    assert outcomes == (Outcome("urls 1 (json)", Fate.DELIVERED), Outcome("urls 2 (json)", Fate.DELIVERED))
+    assert {post.path.rstrip("/") for post in server.posts} == {"/one", "/two"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        f'urls = "discord://{KEY}',
+        'notify = "no table"',
+        "[notify]\nurls = 7",
+        "[notify]\nurls = [7]",
+        f'[notify]\nurls = ["tgram://{KEY}"]',
+        f'[notify]\nurls = []\n# "discord://{KEY}"',
+    ],
+    ids=["no file", "no TOML", "no table", "no list", "no address", "another service", "no longer there"],
+)
+def test_an_address_that_the_file_no_longer_has_is_a_failure_that_shows_no_key(
+    tmp_path: Path, text: str | None
+) -> None:
+    if text is not None:
+        (tmp_path / "agents.toml").write_text(text)
+    (outcome,) = send(Notify(urls=(shown(f"discord://{KEY}"),)), tmp_path)
+    assert (outcome.channel, outcome.fate) == ("urls 1 (discord)", Fate.FAILED)
+    assert "is not to be found in" in outcome.why
+    assert KEY not in outcome.why
 
 
 @pytest.mark.parametrize(("answer", "fate"), [(500, Fate.FAILED), ("drop", Fate.UNKNOWN)])
@@ -200,24 +237,24 @@ def test_a_command_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
     assert (outcome.fate, outcome.why) == (Fate.FAILED, "program cannot be run: No such file or directory")
 
 
+def gone(stat: Path) -> bool:
+    try:
+        return " Z " in stat.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def test_a_command_that_does_not_end_is_killed_with_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(by_command, "PATIENCE", 3.0)
     (outcome,) = send(Notify(command=("sh", "-c", "sleep 600 & echo $! > pid; wait")), tmp_path)
     assert outcome.fate is Fate.UNKNOWN
-    pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 60
-    while _lives(pid):  # a signal that was sent has not arrived yet
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+    stat = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
+    deadline = time.monotonic() + 60.0
+    while not gone(stat):  # it is killed, and dies when it is its turn
+        assert time.monotonic() < deadline, "it lives on"
+        time.sleep(0.02)
 
 
 def test_a_command_that_reads_nothing_is_no_trouble(tmp_path: Path) -> None:
@@ -281,8 +318,11 @@ def test_an_order_and_its_outcomes_come_back_as_they_were(tmp_path: Path) -> Non
     ways = Notify(
         urls=("json://x",), url_files=("/f",), ntfy="http://n/t", ntfy_token_file="credential:t", command=("c",)
     )
-    order = Order(MESSAGE, ways, str(tmp_path), ("command",))
+    order = Order(MESSAGE, ways, str(tmp_path), ("command",), "/p/agents.toml")
     assert Order.decode(order.encode()) == order
+    older = json.loads(order.encode())
+    del older["config"]
+    assert Order.decode(json.dumps(older).encode()) == replace(order, config="")
     outcomes = (Outcome("a", Fate.DELIVERED), Outcome("b", Fate.UNKNOWN, "why"))
     assert decode_outcomes(encode_outcomes(outcomes).encode()) == outcomes
 

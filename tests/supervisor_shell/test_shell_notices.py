@@ -92,11 +92,12 @@ def test_no_key_is_in_any_file_of_the_project(project: ShellProject) -> None:
     urls = project.root / "urls"
     urls.write_text(f"json://user:{KEY}@127.0.0.1:1/{KEY}\nnosuchservice://{KEY}\n")
     urls.chmod(0o600)
-    notifying(project, f"echo {KEY[:3]}; exit 1", more='url_files = ["urls"]\n')
+    notifying(project, f"echo {KEY[:3]}; exit 1", more=f'url_files = ["urls"]\nurls = ["nosuchservice://{KEY}"]\n')
     process = project.start("--up")
     project.wait_running("one")
     project.ask("notify")
-    project.until(lambda: project.events(ev.NoticeFailed), "it fails everywhere")
+    (failure,) = project.until(lambda: project.events(ev.NoticeFailed), "it fails everywhere")
+    assert "not to be found" not in dict(failure.failed)["urls 1 (nosuchservice)"]  # the sender found it in agents.toml
     said = project.leave(process)
     assert KEY not in said
     roots = (project.root / ".loops", Path(project.runtime_root))

@@ -35,6 +35,8 @@ class Installed:
     """No timers: the supervisor keeps the schedules."""
     credentials: tuple[str, ...] = ()
     """The names of those that the supervisor gets."""
+    said: tuple[str, ...] = ()
+    """What was said at its installation, as `loops.boot.said` reads it."""
 
     @property
     def systemctl(self) -> tuple[str, ...]:
@@ -70,9 +72,11 @@ def find(config_path: str) -> Installed | None:
         for name, content in ours.items():
             if "watchdog --no-holder" in content:
                 own_calendar = "LOOPS_SCHEDULES=systemd" not in content
-                loaded = units.parse(content)["Service"].get("LoadCredential", ())
+                unit = units.parse(content)
+                loaded = unit["Service"].get("LoadCredential", ())
                 credentials = tuple(each.partition(":")[0] for each in loaded if each)
-                return Installed(name, personal, _calendars(ours, name), own_calendar, credentials)
+                said = tuple(unit["Unit"].get(units.SAID_KEY, ()))
+                return Installed(name, personal, _calendars(ours, name), own_calendar, credentials, said)
     return None
 
 

@@ -15,6 +15,8 @@ MARK = "# Made by `loops service install`, which writes it again; changes belong
 """The first line of a unit's file, by which it is known as ours."""
 OWNER_KEY = "X-Loops-Config"
 """The key, ignored by systemd, that names the agents.toml to which a unit belongs."""
+SAID_KEY = "X-Loops-Said"
+"""The key, ignored by systemd, of what was said at the installation (see `loops.boot.said`)."""
 NAME = re.compile(r"[a-z][a-z0-9-]*")
 """What a project may be called: a part of its units' names."""
 _AWKWARD = re.compile(r"""[\s"'\\%$;@]""")
@@ -73,6 +75,8 @@ class Service:
     writable: tuple[str, ...] = ()
     """Places beside ``root`` and ``home`` that agents write, as ``ReadWritePaths=`` takes them: "-" in front, may be missing."""
     schedules: tuple[Schedule, ...] = ()
+    said: tuple[str, ...] = ()
+    """What the operator said of all this, to be read at the next installation."""
 
     @property
     def root(self) -> str:
@@ -131,7 +135,10 @@ def render(service: Service, source: Source) -> dict[str, Unit]:
         units[f"{stem}.timer"] = _unit(source, "timer", more, personal=service.personal)
     for name in (holder_unit(service.name), supervisor_unit(service.name)):
         if service.search_path:
-            units[name] = _with(units[name], "Environment", (f"PATH={service.search_path}",))
+            units[name] = _with(units[name], "Service", "Environment", (f"PATH={service.search_path}",))
+    if service.said:
+        supervisor = supervisor_unit(service.name)
+        units[supervisor] = _with(units[supervisor], "Unit", SAID_KEY, service.said)
     return units
 
 
@@ -269,9 +276,9 @@ def _filled(value: str, words: Mapping[str, str | tuple[str, ...]]) -> tuple[str
     return (_PLACEHOLDER.sub(lambda found: str(words[found[1]]), value),)
 
 
-def _with(unit: Unit, key: str, values: tuple[str, ...]) -> Unit:
-    service = unit["Service"]
-    return {**unit, "Service": {**service, key: (*values, *service.get(key, ()))}}
+def _with(unit: Unit, section: str, key: str, values: tuple[str, ...]) -> Unit:
+    known = unit[section]
+    return {**unit, section: {**known, key: (*values, *known.get(key, ()))}}
 
 
 def owner(content: str) -> str:

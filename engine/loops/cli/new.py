@@ -11,6 +11,7 @@ from functools import partial
 from loops.cli.answer import Answer
 from loops.errors import UsageError
 from loops.projects import new as making
+from loops.projects.new_ending import answered
 from loops.projects.new_engine import Kind
 from loops.projects.scaffold import AGENTS, Template
 
@@ -33,7 +34,9 @@ def new(args: argparse.Namespace) -> Answer:
         url=args.engine_url,
     )
     if args.register is None:
-        return _told(order, making.create(order), "")
+        with answered():
+            made = making.create(order)
+        return _told(order, made, "")
     from loops.places import find_fleet
     from loops.projects import new_registration
 
@@ -41,7 +44,8 @@ def new(args: argparse.Namespace) -> Answer:
     if not fleet.endswith(".toml") and not os.path.lexists(fleet):
         raise UsageError(f"--register {args.register}: is not there; a new fleet is made where the name ends in .toml")
     order = replace(order, neighbours=new_registration.neighbours_in(fleet))
-    made = making.create(order, partial(new_registration.register, fleet))
+    with answered():
+        made = making.create(order, partial(new_registration.register, fleet))
     return _told(order, made, fleet)
 
 

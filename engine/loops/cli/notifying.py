@@ -65,7 +65,7 @@ def _directly(project: Project) -> tuple[str, list[Cells]]:
         raise LoopsError(NO_CHANNEL)
     now = time.time()
     notice = Notice("test", NoticeKind.TEST, TEST, now)
-    order = Order(message(config, (notice,), 0, 0.0, now), config.notify, config.root)
+    order = Order(message(config, (notice,), 0, 0.0, now), config.notify, config.root, config=config.path)
     try:
         ran = subprocess.run(
             call.COMMAND, input=order.encode(), capture_output=True, timeout=call.PATIENCE, cwd="/", check=False

@@ -9,9 +9,11 @@ import pwd
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 
 from loops.boot import installed, service, units
 from loops.boot import prepare as preparing
+from loops.boot import said as saying
 from loops.cli.answer import Answer
 from loops.cli.project import Project, of
 from loops.config.model import Config
@@ -38,9 +40,11 @@ def install(args: argparse.Namespace) -> Answer:
     project = of(args)
     wanted = _service(args, project)
     plan = service.to_install(wanted, _directory(args), units.load())
-    facts = {"name": wanted.name, "unit": units.supervisor_unit(wanted.name), "steps": plan.lines()}
+    kept = saying.words(_said_before(args, project))
+    facts = {"name": wanted.name, "unit": units.supervisor_unit(wanted.name), "kept": kept, "steps": plan.lines()}
+    told = [*plan.lines(), *([f"said before, and still so where it is not said anew: {kept}"] if kept else [])]
     if args.dry_run:
-        return Answer({**facts, "done": False}, plan.lines())
+        return Answer({**facts, "done": False}, told)
     _need_rights(args, "install")
     known = installed.find(project.config_path)
     if known is None:
@@ -49,7 +53,7 @@ def install(args: argparse.Namespace) -> Answer:
         _refuse_another(known, wanted)
     service.apply(plan)
     unit = installed.Installed(units.supervisor_unit(wanted.name), wanted.personal)
-    return Answer({**facts, "done": True}, [*plan.lines(), "", *_hints(wanted, unit), *_lost(known, wanted)])
+    return Answer({**facts, "done": True}, [*told, "", *_hints(wanted, unit), *_lost(known, wanted)])
 
 
 def uninstall(args: argparse.Namespace) -> Answer:
@@ -97,8 +101,10 @@ def prepare(args: argparse.Namespace) -> Answer:
 def _service(args: argparse.Namespace, project: Project) -> units.Service:
     config = project.config()  # one that is not valid is no service
     source = units.load()
-    who = _user(args, project.config_path)
     defaults = source.defaults
+    said = saying.merged(_said_before(args, project), _said_now(args))
+    once = {option: values[-1] for option, values in said.items()}
+    who = _user(args.user, once.get("run-as", ""), project.config_path)
     return units.Service(
         name=args.name or _name_of_installed(project, args.user) or _default_name(config),
         command=_command(),
@@ -107,17 +113,33 @@ def _service(args: argparse.Namespace, project: Project) -> units.Service:
         group=grp.getgrgid(who.pw_gid).gr_name,
         home=who.pw_dir,
         limits=units.Limits(
-            args.memory_high or defaults.memory_high,
-            args.memory_max or defaults.memory_max,
-            args.tasks_max or defaults.tasks_max,
-            args.cpu_weight or defaults.cpu_weight,
+            once.get("memory-high", defaults.memory_high),
+            once.get("memory-max", defaults.memory_max),
+            once.get("tasks-max", defaults.tasks_max),
+            once.get("cpu-weight", defaults.cpu_weight),
         ),
         personal=args.user,
-        search_path=args.path or _search_path(who.pw_dir),
-        credentials=tuple(_credential(each) for each in args.credential),
-        writable=_writable(args, config, who.pw_dir),
+        search_path=once.get("path") or _search_path(who.pw_dir),
+        credentials=tuple(each.replace("=", ":", 1) for each in said.get("credential", ())),
+        writable=_writable(said.get("writable", ()), config, who.pw_dir),
         schedules=_schedules(config),
+        said=saying.lines(said),
     )
+
+
+def _said_now(args: argparse.Namespace) -> saying.Said:
+    given = vars(args)
+    once = {option: (given[option.replace("-", "_")],) for option in saying.ONCE if given[option.replace("-", "_")]}
+    return {
+        **once,
+        "credential": tuple(map(_credential, args.credential)),
+        "writable": tuple(map(os.path.abspath, args.writable)),
+    }
+
+
+def _said_before(args: argparse.Namespace, project: Project) -> saying.Said:
+    known = None if args.forget else installed.find(project.config_path)
+    return saying.read(known.said) if known is not None and known.personal == args.user else {}
 
 
 def _schedules(config: Config) -> tuple[units.Schedule, ...]:
@@ -125,9 +147,8 @@ def _schedules(config: Config) -> tuple[units.Schedule, ...]:
     return tuple(units.Schedule(agent.name, agent.schedule) for agent in config.agents.values() if agent.schedule)
 
 
-def _writable(args: argparse.Namespace, config: Config, home: str) -> tuple[str, ...]:
+def _writable(given: Sequence[str], config: Config, home: str) -> tuple[str, ...]:
     """What lies outside of the project and of the home, and is written all the same."""
-    given = [os.path.abspath(each) for each in args.writable]
     inside = [os.path.dirname(config.path) + os.sep, home.rstrip("/") + os.sep]
     needed = [config.log_dir, *(agent.dir for agent in config.agents.values())]
     outside = [each for each in needed if not any(f"{each}{os.sep}".startswith(place) for place in inside)]
@@ -149,16 +170,16 @@ def _project_name(unit: installed.Installed) -> str:
     return unit.name.removeprefix("loops-").removesuffix(".service")
 
 
-def _user(args: argparse.Namespace, config_path: str) -> pwd.struct_passwd:
+def _user(personal: bool, run_as: str, config_path: str) -> pwd.struct_passwd:
     try:
-        if args.user:
-            if args.run_as:
+        if personal:
+            if run_as:
                 raise UsageError("--run-as is for the system's service manager; --user means yourself")
             return pwd.getpwuid(os.getuid())
-        return pwd.getpwnam(args.run_as) if args.run_as else pwd.getpwuid(os.stat(config_path).st_uid)
+        return pwd.getpwnam(run_as) if run_as else pwd.getpwuid(os.stat(config_path).st_uid)
     except KeyError as error:
         raise UsageError(
-            f"there is no user {args.run_as or 'to whom agents.toml belongs'}: name one with --run-as"
+            f"there is no user {run_as or 'to whom agents.toml belongs'}: name one with --run-as"
         ) from error
 
 
@@ -181,7 +202,7 @@ def _credential(word: str) -> str:
     name, found, path = word.partition("=")
     if not found or not name or "/" in name or ":" in name:
         raise UsageError(f"--credential {word!r}: write NAME=FILE, such as anthropic=/root/anthropic-key")
-    return f"{name}:{os.path.abspath(path)}"
+    return f"{name}={os.path.abspath(path)}"
 
 
 # ---- what is in the way ------------------------------------------------------------------------------------------------
@@ -241,7 +262,7 @@ def _refuse_another(known: installed.Installed, wanted: units.Service) -> None:
 
 
 def _lost(known: installed.Installed | None, wanted: units.Service) -> list[str]:
-    """What was said at the last installation and not again: without it an agent may not start, days later."""
+    """What the supervisor had and has no more: without it an agent may not start, days later."""
     now = {each.partition(":")[0] for each in wanted.credentials}
     return [
         f"! the supervisor no longer gets the credential {name}: to keep it, install again with --credential {name}=FILE"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+_HIDDEN = "[a key, not shown]"
 PUBLIC = frozenset({"json", "jsons", "xml", "xmls", "form", "forms", "syslog", "dbus", "glib", "gnome"})
 """Schemes whose address is a place and not a key, unless a name or a password stands in it."""
 
@@ -21,4 +22,9 @@ def holds_key(url: str) -> bool:
 
 def shown(url: str) -> str:
     """*url* for somebody's eyes: of one that holds a key no more than its scheme."""
-    return f"{scheme(url)}://[a key, not shown]" if holds_key(url) else url
+    return f"{scheme(url)}://{_HIDDEN}" if holds_key(url) else url
+
+
+def is_hidden(url: str) -> bool:
+    """Whether *url* is what `shown` left of one that holds a key."""
+    return url.endswith(f"://{_HIDDEN}")

@@ -147,7 +147,9 @@ class _Builder:
         usual = Notify()
         kinds = table.texts("events", [kind.value for kind in usual.events])
         found = Notify(
-            urls=table.texts("urls"),
+            urls=tuple(
+                map(addresses.shown, table.texts("urls"))
+            ),  # the rest stays in the file: all of this is journaled
             url_files=tuple(self._secret(name) for name in table.texts("url_files")),
             ntfy=table.get("ntfy", usual.ntfy),
             ntfy_token_file=self._secret(table.get("ntfy_token_file", "")),
@@ -159,10 +161,10 @@ class _Builder:
         if "notify" in self._top and not found.channels:
             self._notes.append("notify names no urls, url_files, ntfy or command: nothing is sent")
         for number, url in enumerate(found.urls, 1):
-            if addresses.holds_key(url):
+            if addresses.is_hidden(url):
                 self._notes.append(
                     f"notify.urls: number {number} ({addresses.scheme(url)}) holds a key, which everybody who reads "
-                    "agents.toml or the journal sees: move it to a file of its own and name that in url_files"
+                    "agents.toml sees: move it to a file of its own and name that in url_files"
                 )
         return found
 

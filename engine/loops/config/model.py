@@ -163,7 +163,7 @@ class Notify:
     """
 
     urls: tuple[str, ...] = ()
-    """Addresses in apprise's form."""
+    """Addresses in apprise's form; of those that hold a key no more than may be shown (`loops.config.addresses`)."""
     url_files: tuple[str, ...] = ()
     """Files that hold such addresses, one a line."""
     ntfy: str = ""

@@ -6,10 +6,9 @@ Overrides by flag and environment hold for one call.  They are not part of the c
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 
-from loops.config import addresses
 from loops.config.backends import BUILT_IN
 from loops.config.model import Agent, Backend, Config, Kind, Phase
 from loops.config.problems import Value, nearest
@@ -178,7 +177,7 @@ def _values(config: Config) -> Iterator[tuple[str, object]]:
     yield "defaults.session_prefix", config.session_prefix
     yield "defaults.log_dir", config.log_dir
     yield from _facts("watchdog", config.watchdog)
-    yield from _facts("notify", replace(config.notify, urls=tuple(map(addresses.shown, config.notify.urls))))
+    yield from _facts("notify", config.notify)
     for backend in config.backends.values():
         yield from _facts(f"backend.{backend.name}", backend, but=("name",))
     for agent in config.agents.values():

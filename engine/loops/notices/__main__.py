@@ -16,7 +16,8 @@ PATIENCE = 45.0
 def main() -> int:
     """Do it.  Exit code 0 even where nothing was delivered: the answer says so."""
     order = Order.decode(sys.stdin.buffer.read())
-    ways = [way for way in channels(order.notify, order.root, os.environ) if way.name not in order.settled]
+    every = channels(order.notify, order.root, os.environ, order.config)
+    ways = [way for way in every if way.name not in order.settled]
     outcomes = send_all(ways, order.message, PATIENCE)
     with suppress(BrokenPipeError):  # the supervisor has gone meanwhile: it asked for a delivery, and had it
         os.write(1, encode_outcomes(outcomes).encode())

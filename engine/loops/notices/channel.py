@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Protocol
 
-from loops.config.addresses import scheme
+from loops.config.addresses import is_hidden, scheme, shown
 from loops.config.model import Notify
 from loops.errors import LoopsError
 from loops.notices import by_apprise, by_command, by_ntfy, keyfile
@@ -34,16 +35,43 @@ class Unusable:
         return Fate.FAILED, self.why
 
 
-def channels(notify: Notify, root: str, env: Mapping[str, str]) -> Iterator[Channel]:
-    """Yield every channel that *notify* names; *root* is the project's directory."""
+def channels(notify: Notify, root: str, env: Mapping[str, str], config: str) -> Iterator[Channel]:
+    """Yield every channel that *notify* names.
+
+    *root* is the project's directory, *config* the path of agents.toml, which alone has what is hidden.
+    """
+    whole = _in_file(config) if any(map(is_hidden, notify.urls)) else []
     for number, url in enumerate(notify.urls, 1):
-        yield by_apprise.Service(f"urls {number} ({scheme(url)})", url)
+        yield _service(f"urls {number} ({scheme(url)})", url, whole[number - 1 : number], config)
     for number, name in enumerate(notify.url_files, 1):
         yield from _of_file(f"url_files {number}", name)
     if notify.ntfy:
         yield _ntfy(notify)
     if notify.command:
         yield by_command.Command(notify.command, root, env)
+
+
+def _service(name: str, url: str, whole: list[object], config: str) -> Channel:
+    """The channel of *url*; where that is hidden, of what stands in its place in the file, if that is still the same."""
+    if not is_hidden(url):
+        return by_apprise.Service(name, url)
+    for each in whole:
+        if isinstance(each, str) and shown(each) == url:
+            return by_apprise.Service(name, each)
+    return Unusable(
+        name, f"its address is not to be found in {config}; `loops validate` says what is wrong with that file"
+    )
+
+
+def _in_file(config: str) -> list[object]:
+    """The addresses as the file has them now; none when it cannot be read."""
+    from loops.config.toml_file import read_toml
+
+    with suppress(LoopsError):  # its words could show a key
+        table = read_toml(config, name="agents.toml", absent="").document.get("notify")
+        urls = table.get("urls") if isinstance(table, dict) else None
+        return urls if isinstance(urls, list) else []
+    return []
 
 
 def _of_file(name: str, path: str) -> Iterator[Channel]:

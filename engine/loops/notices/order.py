@@ -1,6 +1,6 @@
 """What the sending process gets on its standard input, and what it answers: one JSON object each.
 
-Addresses and tokens pass through here and nowhere else: no argument, no variable, no log.
+No token passes through here, and of an address no key: the sending process reads them where they are.
 """
 
 from __future__ import annotations
@@ -29,12 +29,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A message and its ways.  ``root``: the project's directory; ``settled``: channels that do not get it."""
+    """A message and its ways.  ``root``: the project's directory; ``settled``: channels that do not get it.
+
+    ``config``: the agents.toml that names the ways; empty: no address of them is hidden.
+    """
 
     message: Message
     notify: Notify
     root: str
     settled: tuple[str, ...] = ()
+    config: str = ""
 
     def encode(self) -> bytes:
         """Return it for the sending process's standard input."""
@@ -46,8 +50,8 @@ class Order:
             "ntfy_token_file": ways.ntfy_token_file,
             "command": ways.command,
         }
-        document = {"message": asdict(self.message), "notify": channels, "root": self.root, "settled": self.settled}
-        return json.dumps(document).encode()
+        more = {"root": self.root, "settled": self.settled, "config": self.config}
+        return json.dumps({"message": asdict(self.message), "notify": channels, **more}).encode()
 
     @staticmethod
     def decode(raw: bytes) -> Order:
@@ -61,7 +65,8 @@ class Order:
             ntfy_token_file=ways["ntfy_token_file"],
             command=tuple(ways["command"]),
         )
-        return Order(Message(**document["message"]), notify, document["root"], tuple(document["settled"]))
+        config = document.get("config", "")  # a supervisor that was started before an upgrade sends none
+        return Order(Message(**document["message"]), notify, document["root"], tuple(document["settled"]), config)
 
 
 class Fate(Enum):

@@ -21,7 +21,7 @@ def notify(config: Config, env: Mapping[str, str]) -> Iterator[Finding]:
         return
     found = [
         fail(CHECK, f"{channel.name}: {channel.why}", "mend it; `loops notify test` lets the service itself try")
-        for channel in channels(ways, config.root, env)
+        for channel in channels(ways, config.root, env, config.path)
         if isinstance(channel, Unusable)
     ]
     if (ways.urls or ways.url_files) and find_spec("apprise") is None:

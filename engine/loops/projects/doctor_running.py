@@ -51,9 +51,7 @@ def _service(config: Config) -> Iterator[Finding]:
     for name in [] if unit.own_calendar else sorted({*wanted, *unit.calendars}):
         if wanted.get(name) != unit.calendars.get(name):
             text = f"agents.toml says {wanted.get(name) or 'nothing'}, and its timer {unit.calendars.get(name) or 'is missing'}"
-            yield fail(
-                f"schedule of {name}", text, "`loops service install` again, with the same words (NixOS: rebuild)"
-            )
+            yield fail(f"schedule of {name}", text, "`loops service install` again (NixOS: rebuild)")
 
 
 def _supervisor(runtime: Runtime, pid: int) -> Finding:

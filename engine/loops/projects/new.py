@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,7 +17,7 @@ from loops import config as configuration
 from loops.boot.git import git, git_or_none
 from loops.errors import ConfigError, LoopsError, UsageError
 from loops.places import CONFIG_NAME
-from loops.projects import new_engine, scaffold
+from loops.projects import new_ending, new_engine, scaffold
 from loops.projects.fleet.engines import Engine
 from loops.projects.new_engine import Kind, Pin
 from loops.projects.new_names import Neighbour, around, check_name, collision, free_prefix
@@ -69,13 +68,14 @@ def create(order: Order, last: Callable[[Made], object] = lambda made: None) -> 
     check_name(order.name)
     parent = os.path.abspath(order.parent)
     root = os.path.join(parent, order.name)
+    new_ending.sweep(parent, order.name)
     if os.path.lexists(root):
         raise UsageError(f"{root}: is there already, and is not written over; choose another name or --dir")
     prefix = _free(order, parent)
     texts = scaffold.first_files(prefix, order.template, order.backend)
     url = new_engine.engine_url(order.url) if order.engine is not Kind.NONE else ""
     try:
-        with _made(parent), _workshop(parent, order.name) as shop:
+        with _made(parent), new_ending.workshop(parent, order.name) as shop:
             draft = os.path.join(shop, order.name)
             os.mkdir(draft)
             git(draft, "init", "--quiet", "--initial-branch=main")
@@ -231,28 +231,27 @@ def _made(directory: str) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _workshop(parent: str, name: str) -> Iterator[str]:
-    """A hidden directory in *parent* that is gone afterwards, whatever happens."""
-    shop = tempfile.mkdtemp(prefix=f".{name}.new-", dir=parent)
-    try:
-        yield shop
-    finally:
-        shutil.rmtree(shop, ignore_errors=True)
-
-
 def _place(draft: str, root: str, last: Callable[[], object]) -> None:
     """Move the draft to *root*, which must not be there; move it back when *last* fails."""
+    placed = False
+    try:
+        with new_ending.held():
+            _move(draft, root)
+            placed = True
+        last()
+    except BaseException:
+        if placed:
+            os.rename(root, draft)
+        raise
+
+
+def _move(draft: str, root: str) -> None:
     try:
         os.mkdir(root)  # the claim on the name: a rename alone would take the place of somebody's empty directory
     except FileExistsError:
         raise UsageError(f"{root}: is there by now, and is not written over; choose another name") from None
     try:
         os.rename(draft, root)
-        last()
-    except BaseException:
-        if os.path.isdir(draft):
-            os.rmdir(root)
-        else:
-            os.rename(root, draft)
+    except OSError:
+        os.rmdir(root)
         raise

@@ -1,23 +1,23 @@
 """``loops claim`` and ``loops verdict``: write the canonical form into the agent's own clone, commit it and push it.
 
-All or nothing: what fails leaves the work tree, the branch and the remote as they were.  Nothing is ever forced.
+All or nothing: what fails leaves the work tree, the branch and the remote as they were.  Nothing is ever forced.  One that
+was killed is typed again with the same words, and goes on with what it left.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from loops.config.model import Handoff, Phase
 from loops.errors import ProtocolError
-from loops.protocol import writers
+from loops.protocol import repeated, writers
 from loops.protocol.clone import Clone, GitError
 from loops.protocol.documents import is_document, names
+from loops.protocol.repeated import Writing
 from loops.protocol.review import Result, parse_review, veto_reason
 from loops.protocol.writers import ItemVerdict
 
@@ -50,17 +50,21 @@ def claim(
     """
     when = time.time() if now is None else now
     check_writer(agent, handoff.builder, names(phase).status, "the Builder")
-    block = writers.claim_block(label, dict(fields), when)
+    writers.claim_block(label, dict(fields), when)
     clone = _ready(directory, handoff)
     document = place_of(clone, handoff, names(phase).status)
-    others = [path for _, path in clone.changes() if path != document]
+    others = [path for _, path in clone.changes() if path not in (document, _draft(document))]
     if others:
         raise ProtocolError(
             f"{clone.root}: {listed(others)} not committed, but a claim speaks of what is pushed; "
             "commit or ignore these files, then claim again"
         )
     subject = writers.claim_subject(handoff.claim, phase.id, label, fields["WHAT"])
-    return _publish(clone, handoff, document, lambda text: writers.with_claim(text, label, block), subject)
+
+    def edit(text: str, committed: str, at: float) -> str:
+        return writers.with_claim(text, label, writers.claim_block(label, dict(fields), at))  # in place of its own, too
+
+    return _publish(clone, handoff, document, Writing(edit, lambda at: subject), when)
 
 
 def verdict(
@@ -88,24 +92,33 @@ def verdict(
     twice = {one.item for one in items if sum(other.item == one.item for other in items) > 1}
     if twice:
         raise ProtocolError(f"{', '.join(sorted(twice))}: named twice in one verdict")
-    blocks = [writers.verdict_block(one, when) for one in items]
-    if veto:
-        blocks.append(writers.veto_block(veto, when))
+    _given(items, veto, when)
     clone = _ready(directory, handoff)
     document = place_of(clone, handoff, names(phase).review)
     _only_untracked(clone, document)
-    subject = writers.verdict_subject(handoff.review, phase.id, items, when, veto=veto, withdraw=withdraw)
 
-    def edit(text: str) -> str:
-        parts = [writers.veto_withdrawal(_standing_veto(text, document), when)] if withdraw else []
-        filed = writers.finding_blocks(text, phase.id, findings, when)
-        for block in (*parts, *blocks, *filed):
+    def subject(at: float) -> str:
+        return writers.verdict_subject(handoff.review, phase.id, items, at, veto=veto, withdraw=withdraw)
+
+    def write(text: str, at: float) -> str:
+        parts = [writers.veto_withdrawal(_standing_veto(text, document), at)] if withdraw else []
+        filed = writers.finding_blocks(text, phase.id, findings, at)
+        for block in (*parts, *_given(items, veto, at), *filed):
             text = writers.appended(text, block)
         return text
 
+    def edit(text: str, committed: str, at: float) -> str:
+        return write(repeated.without(text, committed, write), at)
+
     judged = clone.head()
     passes = any(one.result is Result.PASS for one in items)
-    return _publish(clone, handoff, document, edit, subject, judged if passes else "")
+    return _publish(clone, handoff, document, Writing(edit, subject), when, judged if passes else "")
+
+
+def _given(items: Sequence[ItemVerdict], veto: str, when: float) -> list[str]:
+    """The blocks of the verdicts and of the veto.  Raises ProtocolError: one of them would be read as something else."""
+    vetoes = [writers.veto_block(veto, when)] if veto else []
+    return [*(writers.verdict_block(one, when) for one in items), *vetoes]
 
 
 def _standing_veto(text: str, document: str) -> str:
@@ -173,29 +186,35 @@ def listed(paths: Sequence[str]) -> str:
 
 
 def _publish(
-    clone: Clone, handoff: Handoff, document: str, edit: Callable[[str], str], subject: str, judged: str = ""
+    clone: Clone, handoff: Handoff, document: str, writing: Writing, when: float, judged: str = ""
 ) -> Published:
     """Edit, commit, rebase onto the remote branch, push; *judged*: the commit a PASS was given on."""
     upstream = f"refs/remotes/{handoff.remote}/{handoff.branch}"
+    begun = repeated.unpushed(clone, document, writing, upstream)  # before the fetch, which may tell that it arrived
     fetch(clone, handoff)
+    if begun and repeated.contained(clone, "HEAD", upstream):
+        return Published(clone.head(), begun, document)
     _still_judged(clone, handoff, judged, upstream)
+    subject = begun or writing.subject(when)
     with _undone_on_failure(clone, document):
-        path = Path(clone.root, document)
-        text = path.read_text("utf-8") if path.exists() else ""
-        _replace(path, edit(text))
-        clone.commit(subject, (document,))
+        if not begun:
+            path = Path(clone.root, document)
+            text = path.read_text("utf-8") if path.exists() else ""
+            _replace(path, writing.edit(text, repeated.text_of(clone, "HEAD", document), when))
+            clone.commit(subject, (document,))
         for _ in range(_PUSHES):
             if clone.commit_of(upstream):
                 _rebase(clone, upstream)
+            sha = clone.head()  # now: nothing shall come between the push and the answer
             try:
                 clone.run("push", "--quiet", handoff.remote, f"HEAD:refs/heads/{handoff.branch}", network=True)
             except GitError as error:
                 refused = error
             else:
-                return Published(clone.head(), subject, document)
+                return Published(sha, subject, document)
             fetch(clone, handoff)
             _still_judged(clone, handoff, judged, upstream)
-            if clone.commit_of(upstream) and _contains(clone, upstream):
+            if repeated.contained(clone, upstream, "HEAD"):  # then it failed for another reason than a race
                 break
         raise ProtocolError(f"{clone.root}: the push was rejected and everything was taken back: {refused}")
 
@@ -235,11 +254,6 @@ def _rebase(clone: Clone, upstream: str) -> None:
         ) from error
 
 
-def _contains(clone: Clone, upstream: str) -> bool:
-    """Whether ours already contains the remote's tip: then the push failed for another reason than a race."""
-    return clone.run("merge-base", "HEAD", upstream) == clone.commit_of(upstream)
-
-
 @contextmanager
 def _undone_on_failure(clone: Clone, document: str) -> Iterator[None]:
     """Put the branch and the document back when the body fails, be it by an interrupt."""
@@ -265,15 +279,20 @@ def _undone_on_failure(clone: Clone, document: str) -> Iterator[None]:
         raise
 
 
+def _draft(document: str) -> str:
+    """Where the document's new text is written first: always the same place, so that a killed command leaves one at most."""
+    return str(Path(document).with_name(f".{Path(document).name}.draft"))
+
+
 def _replace(path: Path, text: str) -> None:
     """Write the whole file or nothing of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    draft = Path(_draft(str(path)))
+    draft.unlink(missing_ok=True)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with draft.open("x", encoding="utf-8") as stream:  # never through a link
             stream.write(text)
-        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        os.replace(name, path)
+        draft.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        draft.replace(path)
     except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+        draft.unlink(missing_ok=True)
         raise

@@ -40,7 +40,7 @@ class Announcer:
         config = self._state().config
         assert config is not None, "a notice exists only after a configuration"
         told = message(config, act.notices, act.lost, self._clock.wall() - self._clock.now(), self._clock.now())
-        order = Order(told, config.notify, config.root, act.notices[0].settled)
+        order = Order(told, config.notify, config.root, act.notices[0].settled, config.path)
         then = partial(self._tried, tuple(notice.id for notice in act.notices))
         # It outlives us: a notice that is half sent is better sent whole.
         self._errands.run(call.COMMAND, then, input=order.encode(), timeout=call.PATIENCE, outlives=True)

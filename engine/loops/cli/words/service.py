@@ -43,6 +43,12 @@ def _units(parser: argparse.ArgumentParser) -> None:
         ("cpu-weight", "their share of a busy machine; the supervisor has 100"),
     ):
         parser.add_argument(f"--{name}", default="", metavar="N", help=what)
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="start from nothing: else what was said at the last installation still holds where it is not said anew, and "
+        "further --credential and --writable are added",
+    )
 
 
 def _prepare(parser: argparse.ArgumentParser) -> None:
