@@ -208,6 +208,8 @@ class Opencode(Reader):
         session = _SESSION.match(path)
         facts = self.named(session[1]) if session and text(document, "method") == "POST" else []
         if path.endswith(("/prompt_async", "/message")) and text(document, "method") == "POST":
+            if "messageID" in body:
+                return facts  # the prompt of this turn, which the server has let lie
             said = block_text(body.get("parts"))
             self._busy = False
             began = [self.turn.begin(said), Fact("message.user", {"text": said})]
