@@ -50,3 +50,11 @@ def test_a_prompt_that_was_let_lie_and_prompted_again_is_one_turn_with_one_messa
     assert sent(normaliser, PROMPT, {**GO_ON, "messageID": "msg_2"}) == []
     assert status(normaliser, "busy") == []
     assert kinds(status(normaliser, "idle")) == ["turn.completed"]
+
+
+def test_a_turn_that_the_server_never_began_with_ends_when_it_is_broken_off():
+    normaliser = after_a_refused_turn()
+    sent(normaliser, PROMPT, GO_ON)
+    sent(normaliser, f"/session/{OURS}/abort")
+    (ended,) = status(normaliser, "idle")
+    assert (ended.type, ended.data["stop_reason"]) == ("turn.completed", "cancelled")

@@ -152,7 +152,7 @@ class Opencode(Reader):
         return [scheduled, *self.state("retrying")]
 
     def _idle(self) -> Facts:
-        if not self._busy:
+        if not self._busy and not self.turn.interrupted:
             return []  # of the turn before, which the next one has overtaken
         self._busy = False
         return self.turn.end()
