@@ -25,6 +25,9 @@ from scratch import KICKOFF, PATIENCE, SOURCE_ROOT, Message, Outcome, PlannedPha
 
 T = TypeVar("T")
 
+LONGEST = 180.0
+"""Seconds, at least, after which a real agent did not do what it should: opencode starts for half a minute when busy."""
+
 NUDGE = re.compile(r"\[nudge (\w+)\]")
 KEY = "mock-key-0123456789abcdefghij"
 """Made up; of the length of a real one, for some command lines look at its end."""
@@ -215,7 +218,7 @@ class RealProject(Scratch):
 
     # ---- the command line, in the room -----------------------------------------------------------------------------
 
-    def loops(self, *words: str, code: int = 0, timeout: float = PATIENCE, **environment: str) -> Outcome:
+    def loops(self, *words: str, code: int = 0, timeout: float = LONGEST, **environment: str) -> Outcome:
         """Run ``loops WORDS`` in the room; it must end with *code*."""
         done = self.room.run(
             self.command(*words),
@@ -243,7 +246,7 @@ class RealProject(Scratch):
         return [path for run in sorted(runs, key=lambda run: int(run.name)) if (path := run / name).exists()]
 
     def wait_for(self, condition: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
-        """As for every scratch project, but an agent in a crash loop ends the waiting: nothing more will come."""
+        """As for every scratch project, but longer, and an agent in a crash loop ends it: nothing more will come."""
 
         def found() -> T:
             result = condition()
@@ -253,7 +256,7 @@ class RealProject(Scratch):
                 assert not parked, f"in a crash loop: {', '.join(parked)}; waited for: {what}\n{self.story()}"
             return result
 
-        return super().wait_for(found, what, seconds)
+        return super().wait_for(found, what, max(seconds, LONGEST))
 
     def wait_normalized(self, agent: str, kind: str, seconds: float = PATIENCE, **data: Any) -> dict[str, Any]:
         """Wait for a normalized event of *kind* whose data holds *data*; return the first."""
@@ -284,13 +287,15 @@ class RealProject(Scratch):
         return {pid: line for pid, line in found.items() if pid not in (*self.provider.pids, *self.room.own)}
 
     def runner(self, agent: str) -> int:
-        """The pid of an agent's runner; 0: none."""
-        return int(self.agent(agent).get("pid") or 0)
+        """The pid of an agent's runner, when there is one: a busy supervisor may not answer at once."""
+        return self.wait_for(lambda: int(self.agent(agent).get("pid") or 0), f"a runner of {agent}")
 
     def program(self, agent: str) -> int:
-        """The pid of the agent's own program, which its runner started; 0: none."""
-        below = children(self.runner(agent))
-        return next((pid for pid in below if command_line(pid)), 0)
+        """The pid of the agent's own program, when its runner has started it."""
+        return self.wait_for(lambda: self._program(agent), f"a program of {agent}")
+
+    def _program(self, agent: str) -> int:
+        return next((pid for pid in children(self.runner(agent)) if command_line(pid)), 0)
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 

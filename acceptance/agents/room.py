@@ -132,12 +132,12 @@ class Room:
     # ---- its processes ---------------------------------------------------------------------------------------------
 
     def pids(self) -> dict[int, str]:
-        """Every living process in the room, with its command line, the keeper left out."""
-        found = {}
-        for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))):
-            if pid not in self.own and network_of(pid) == self.network and (line := command_line(pid)):
-                found[pid] = line
-        return found
+        """Every living process in the room, with its command line, the keeper left out.
+
+        In the middle of its exec a process has none.  A zombie is in no network any more.
+        """
+        pids = map(int, filter(str.isdecimal, os.listdir("/proc")))
+        return {pid: command_line(pid) for pid in pids if pid not in self.own and network_of(pid) == self.network}
 
     def close(self) -> None:
         """End whatever is in it."""
@@ -207,7 +207,7 @@ def network_of(pid: int) -> str:
 
 
 def command_line(pid: int) -> str:
-    """The words of a process; empty for one that is gone, a zombie, or of the kernel."""
+    """The words of a process; empty for one that is gone, a zombie, of the kernel, or in the middle of its exec."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
     except OSError:
@@ -217,8 +217,11 @@ def command_line(pid: int) -> str:
 def children(pid: int) -> list[int]:
     """The living children of a process."""
     found: list[int] = []
+    tasks: list[str] = []
     with suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
+        tasks = os.listdir(f"/proc/{pid}/task")
+    for task in tasks:
+        with suppress(OSError):  # a thread that has ended; the others have children as well
             found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
     return found
 
@@ -282,7 +285,7 @@ class Provider:
 
     def requests(self, path: str = "") -> list[dict[str, Any]]:
         """The model requests so far, to *path* or to any."""
-        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        lines = self._log.read_bytes().split(b"\n")[:-1] if self._log.exists() else []  # the last may be half written
         found = [json.loads(line) for line in lines]
         return [each for each in found if path in ("", each["path"])]
 

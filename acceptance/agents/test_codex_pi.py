@@ -112,7 +112,7 @@ def test_a_killed_agent_goes_on_in_its_conversation(new_real: NewReal, backend: 
 def test_a_killed_supervisor_is_missed_by_nobody(new_real: NewReal, backend: str) -> None:
     project = begin(new_real, backend, scenario="slow")
     project.wait_event(ev.TurnStarted, "the first turn")
-    before = project.supervisor
+    before = project.wait_for(lambda: project.supervisor, "a supervisor that answers")
     os.kill(before, signal.SIGKILL)
     project.wait_for(lambda: project.supervisor not in (0, before), "another supervisor")
     turns(project, 1)

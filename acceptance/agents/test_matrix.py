@@ -16,8 +16,9 @@ from loops.supervisor import events as ev
 from pinned import lack, pin
 from real_project import BACKENDS, Real, RealProject, Times
 
-PROMPT = 45.0
-"""Seconds from the beginning of the first turn to the state that it must bring: real times are 1 to 10, unloaded."""
+PROMPT = 90.0
+"""Seconds from the beginning of the first turn to the state that it must bring: real times are 1 to 10, unloaded, and
+four agents start side by side."""
 RECOVERY = 90.0
 HANG_AFTER = 45.0
 """A third of it without a word of the provider fails the turn; a busy machine must have started an agent by then."""
@@ -224,5 +225,4 @@ def _on_again(project: RealProject, row: Row, name: str, began: float) -> None:
     )
     if cell.hold:
         project.wait_event(ev.HoldEnded, f"the hold of {name} is over", lambda e: e.agent == name, PROMPT)
-    shown = project.agent(name)
-    assert shown["state"] == "RUNNING", shown
+    project.wait_for(lambda: project.agent(name).get("state") == "RUNNING", f"{name} RUNNING", PROMPT)

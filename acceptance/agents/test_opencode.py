@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,14 @@ PORT = re.compile(rb"listening on http://127\.0\.0\.1:(\d+)")
 
 def prompts(project: RealProject) -> list[str]:
     return [message.text.strip() for message in project.received("one")]
+
+
+def types(project: RealProject, text: str) -> None:
+    """Type a line into the agent's pane, as a person does."""
+    tmux = ["tmux", "-S", project.runtime.tmux_socket, "send-keys", "-t", f"={project.prefix}one:", text, "Enter"]
+    project.wait_for(
+        lambda: subprocess.run(tmux, capture_output=True, check=False).returncode == 0, "a pane to type in"
+    )
 
 
 def recorded(project: RealProject, name: str) -> list[Path]:
@@ -47,6 +56,19 @@ def test_a_nudge_is_a_message_that_waits_for_the_end_of_a_turn(new_real: NewReal
     turns(project, 2, SLOW)
     assert "look at the second file" in prompts(project)[1]
     assert any(turn.nudge == delivered.id for turn in project.events(ev.TurnStarted))
+
+
+def test_a_message_that_waited_for_a_turn_that_was_refused_is_taken_up_and_once(new_real: NewReal) -> None:
+    """Sent at the failure it meets a server that keeps it, and that the end of the refused turn lets it lie."""
+    project = begin(new_real, "opencode", scenario="e403")
+    project.wait_event(ev.TurnStarted, "the first turn")
+    types(project, "look at the second file")
+    assert [turn.failed for turn in turns(project, 2, SLOW)] == [True, True]
+    assert [text.splitlines()[-1] for text in prompts(project)] == [
+        "Write the greeting file.",
+        "look at the second file",
+    ]
+    assert len(project.provider.requests("opencode")) == 2
 
 
 def test_what_was_approved_is_done(new_real: NewReal) -> None:

@@ -136,7 +136,8 @@ def test_an_unknown_dialog_is_reported_and_no_key_is_pressed(new_real: NewReal):
 
     assert asked.id == ""
     assert "trust" in asked.text.lower() or "API key" in asked.text
-    assert project.agent("a")["state"] == "RUNNING" or "answer" in str(project.agent("a"))
+    shown = project.wait_for(lambda: project.agent("a"), "its row in the status")
+    assert shown["state"] == "RUNNING" or "answer" in str(shown)
     assert not project.events(ev.NudgeSending), project.story()
     written = json.loads((nobody / ".claude.json").read_text())
     trusted = written.get("projects", {}).get(str(project.clone("a")), {}).get("hasTrustDialogAccepted", False)

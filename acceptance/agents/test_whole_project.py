@@ -46,7 +46,6 @@ class Pair:
 
 
 def _kill(project: RealProject, pid: int, what: str) -> None:
-    assert pid, f"there is no {what} to kill\n{project.story()}"
     os.kill(pid, signal.SIGKILL)
     project.said.append(f"(killed {what}: {pid})\n")
 
@@ -85,7 +84,7 @@ def the_runner_of(agent: str, phase: str) -> Callable[[RealProject], None]:
 def the_supervisor(project: RealProject) -> None:
     """When the first claim is pushed: somebody has to tell the Adversary."""
     project.wait_event(ev.CommitSeen, "a claim", lambda e: e.kind == "claim", LONGEST)
-    _kill(project, project.supervisor, "the supervisor")
+    _kill(project, project.wait_for(lambda: project.supervisor, "one that answers"), "the supervisor")
 
 
 PAIRS = (

@@ -22,7 +22,7 @@ from pathlib import Path
 from disk import OWN_MOUNTS, Disk
 from root import base
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which something that should happen did not: far beyond what it takes on a busy machine."""
 GLANCE = 0.05
 """Seconds between two looks at something that gives no event."""
@@ -48,7 +48,10 @@ for left in /sys/fs/cgroup/loops-*-*-*; do
   fi
 done
 """
-_LEAVE = 'mount -t cgroup2 cgroup2 /sys/fs/cgroup; find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} +'
+_LEAVE = """
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+for try in 1 2 3 4 5; do find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} + && break; sleep 0.2; done
+"""
 
 
 def lack_of_containers() -> str:
@@ -114,7 +117,7 @@ class Container:
         """Boot it; return when default.target is reached.
 
         Raises:
-            MachineError: it ended before, or did not come so far in a minute.
+            MachineError: it ended before, or did not come so far in time.
         """
         assert self._nspawn is None, f"{self.name} runs already"
         words = ["systemd-nspawn", "--quiet", f"--directory={self.disk.root}", f"--machine={self.unique}", "--boot"]

@@ -135,8 +135,8 @@ class Deployed:
         return self.wait_for(found, f"another process for {unit}")
 
     def alive(self, *pids: int) -> list[int]:
-        """Those of *pids* that live in the machine."""
-        return [pid for pid in pids if self.machine.run(f"kill -0 {pid}").code == 0]
+        """Those of *pids* that live in the machine (a zombie does not)."""
+        return [pid for pid in pids if self.machine.run(f"grep -q '^State:.[^ZX]' /proc/{pid}/status").code == 0]
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
@@ -193,7 +193,8 @@ class Deployed:
     def received(self, agent: str) -> list[dict[str, Any]]:
         """The agent's own record of what reached it."""
         path = Path(self.places.received) / f"{agent}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []  # the last may be half written
+        return [json.loads(line) for line in lines]
 
     def ticks(self, name: str) -> list[int]:
         """What the counter *name* has counted."""

@@ -361,13 +361,16 @@ def test_a_path_is_told_at_run_time_what_to_play(server):
     assert json.loads(ask(server, "GET", "/control")[2])["paths"]["a"]["requests"] == 2
 
 
-def test_a_scenario_with_an_end_gives_way_to_the_next():
+def test_a_scenario_with_an_end_gives_way_to_the_next_so_long_after_it_was_met():
     now = [1000.0]
     stage = Stage("ok", lambda: now[0])
     stage.change({"path": "a", "scenario": "limit", "reset_in": 5, "then": "slow"})
+    now[0] = 1100.0  # an agent takes its time to start
     during = stage.seen("a")
-    now[0] = 1005.0
-    assert (during.scenario.name, stage.resets_at(during), stage.seen("a").scenario.name) == ("limit", 1005, "slow")
+    now[0] = 1104.0
+    assert stage.seen("a") == during
+    now[0] = 1105.0
+    assert (during.scenario.name, stage.resets_at(during), stage.seen("a").scenario.name) == ("limit", 1105, "slow")
 
 
 def test_a_change_counts_flaky_anew(server):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -111,12 +112,80 @@ def test_after_a_lost_connection_it_asks_for_what_was_missed():
     assert requests(opened().heard(CONNECTED)) == [("GET", path, None) for path in paths]
 
 
+def event(kind: str, **properties: Any) -> bytes:
+    return json.dumps({"type": kind, "properties": {"sessionID": SESSION, **properties}}).encode()
+
+
+def status(kind: str, session: str = SESSION) -> bytes:
+    return event("session.status", sessionID=session, status={"type": kind})
+
+
+def message(name: str, role: str, said: str) -> list[bytes]:
+    """What the server says of a message that it has kept."""
+    info = {"id": name, "role": role, "sessionID": SESSION}
+    part = {"id": f"prt_of_{name}", "messageID": name, "sessionID": SESSION, "type": "text", "text": said}
+    return [event("message.updated", info=info), event("message.part.updated", part=part)]
+
+
+def told(dialogue: OpencodeDialogue, *lines: bytes) -> list[Any]:
+    return requests([answer for line in lines for answer in dialogue.heard(line)])
+
+
+def prompted(said: str = "go on") -> OpencodeDialogue:
+    dialogue = opened()
+    dialogue.say(said)
+    return dialogue
+
+
+def test_a_prompt_that_the_server_keeps_and_lets_lie_is_prompted_again_once_where_it_lies():
+    """It came between the failure of a turn and the end of that turn's loop."""
+    dialogue = prompted()
+    kept = message("msg_2", "user", "go on")
+    body = {
+        "parts": [{"type": "text", "text": "go on", "id": "prt_of_msg_2"}],
+        "model": {"providerID": "mock", "modelID": "vendor/model"},
+        "messageID": "msg_2",
+    }
+    assert told(dialogue, *kept, status("idle")) == [("POST", f"/session/{SESSION}/prompt_async", body)]
+    assert told(dialogue, *kept, status("idle"), *kept, status("idle")) == []
+
+
+@pytest.mark.parametrize("kind", ["busy", "retry"])
+def test_a_prompt_that_the_server_works_on_is_not_repeated(kind: str):
+    kept = message("msg_2", "user", "go on")
+    assert told(prompted(), *kept, status(kind), status("idle"), *kept, status("idle")) == []
+
+
+def test_an_idle_of_the_turn_before_says_nothing_of_a_prompt_that_the_server_has_not_kept_yet():
+    dialogue = prompted()
+    assert told(dialogue, status("idle"), *message("msg_1", "user", "before"), status("idle")) == []
+    assert told(dialogue, *message("msg_2", "assistant", "go on"), status("idle")) == []
+    ((_, _, body),) = told(dialogue, *message("msg_3", "user", "go on"), status("idle"))
+    assert body["messageID"] == "msg_3"
+
+
+def test_what_a_subagent_does_says_nothing_of_a_prompt():
+    dialogue, kept = prompted(), message("msg_2", "user", "go on")
+    assert told(dialogue, *kept, status("idle", "ses_other"), status("busy", "ses_other")) == []
+    assert len(told(dialogue, status("idle"))) == 1
+
+
+def test_a_prompt_is_not_repeated_after_an_interrupt_nor_when_events_were_missed():
+    kept = message("msg_2", "user", "go on")
+    dialogue = prompted()
+    dialogue.interrupt()
+    assert told(dialogue, *kept, status("idle")) == []
+    dialogue = prompted()
+    dialogue.heard(CONNECTED)
+    assert told(dialogue, *kept, status("idle")) == []
+
+
 def test_a_question_is_sent_back():
     asked = {"type": "question.asked", "properties": {"id": "que_1", "sessionID": SESSION, "questions": []}}
     assert requests(opened().heard(json.dumps(asked).encode())) == [("POST", "/question/que_1/reject", None)]
 
 
-NAMES = ["response", "to", "status", "body", "id", "type", "properties"]
+NAMES = ["response", "to", "status", "body", "id", "type", "properties", "info", "part", "sessionID"]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),

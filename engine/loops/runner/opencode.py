@@ -3,6 +3,8 @@
 A sent line is ``{"method", "path", "body"}``; the answer is ``{"response": {"to", "status", "body"}}``
 (`loops.runner.http_link`).  A conversation that cannot be opened ends the dialogue: nothing is sent after it, `ready`
 stays False, and the answer's line tells the normaliser why.
+
+A prompt can be kept and yet not be taken up: `Prompt` knows, and prompts again.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 
 from loops.known.model import Known
 from loops.runner.jsonline import read, said, write
+from loops.runner.opencode_prompt import Prompt
 from loops.runner.order import RunOrder
 from loops.streams.reading import table, text
 
@@ -26,13 +29,15 @@ TRIES = 3
 class OpencodeDialogue:
     """One conversation (opencode: session), new or resumed; see `loops.runner.dialogue.Dialogue`."""
 
-    __slots__ = ("_closed", "_connected", "_conversation", "_order", "_tries")
+    __slots__ = ("_closed", "_connected", "_conversation", "_order", "_prompt", "_tries")
 
     def __init__(self, order: RunOrder, known: Known) -> None:
         """Drive the run that *order* describes; nothing was said yet."""
         self._order = order
         self._conversation = ""
         self._closed = self._connected = False
+        self._prompt: Prompt | None = None
+        """The last one, until the server works on it."""
         self._tries = 0
 
     # ---- what the runner asks for ------------------------------------------------------------------------------------
@@ -72,7 +77,7 @@ class OpencodeDialogue:
             return self._reconnected()
         if text(message, "type") == "question.asked":
             return self._questioned(table(message, "properties"))
-        return ()
+        return self._waited(text(message, "type"), table(message, "properties"))
 
     def say(self, text: str) -> Sequence[bytes]:
         """Prompt; what comes of it is told as events."""
@@ -82,7 +87,8 @@ class OpencodeDialogue:
             body["model"] = {"providerID": provider, "modelID": model}
         if self._order.effort:
             body["variant"] = self._order.effort
-        return [_request("POST", f"/session/{self._conversation}/prompt_async", body)]
+        self._prompt = Prompt(self._conversation, body)
+        return [self._prompted(body)]
 
     def answer(self, request: str, allow: bool, reason: str) -> Sequence[bytes]:
         """Allow once, or refuse with the reason."""
@@ -91,6 +97,7 @@ class OpencodeDialogue:
 
     def interrupt(self) -> Sequence[bytes]:
         """End the turn, that of its subagents with it."""
+        self._prompt = None
         return [_request("POST", f"/session/{self._conversation}/abort")] if self._conversation else ()
 
     # ---- what the server says ----------------------------------------------------------------------------------------
@@ -110,10 +117,21 @@ class OpencodeDialogue:
     def _reconnected(self) -> Sequence[bytes]:
         """Ask for what was missed: the newest messages, whether the turn still runs, and what waits for an approval."""
         before, self._connected = self._connected, True
+        self._prompt = None  # what became of it may be among what was missed
         if not before or not self._conversation:
             return ()
         newest = f"/session/{self._conversation}/message?limit={NEWEST}"
         return [_request("GET", path) for path in (newest, "/session/status", "/permission")]
+
+    def _waited(self, kind: str, properties: dict[str, Any]) -> Sequence[bytes]:
+        """Follow the prompt until the server works on it; prompt again, once, when it lets it lie."""
+        if self._prompt is None or not self._prompt.heard(kind, properties):
+            return ()
+        again, self._prompt = self._prompt.again(), None
+        return [] if again is None else [self._prompted(again)]
+
+    def _prompted(self, body: dict[str, Any]) -> bytes:
+        return _request("POST", f"/session/{self._conversation}/prompt_async", body)
 
     def _questioned(self, question: dict[str, Any]) -> Sequence[bytes]:
         """Send a question back that came in spite of the permissions: nobody is here to answer."""

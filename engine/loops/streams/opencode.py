@@ -152,7 +152,7 @@ class Opencode(Reader):
         return [scheduled, *self.state("retrying")]
 
     def _idle(self) -> Facts:
-        if not self._busy:
+        if not self._busy and not self.turn.interrupted:
             return []  # of the turn before, which the next one has overtaken
         self._busy = False
         return self.turn.end()
@@ -208,6 +208,8 @@ class Opencode(Reader):
         session = _SESSION.match(path)
         facts = self.named(session[1]) if session and text(document, "method") == "POST" else []
         if path.endswith(("/prompt_async", "/message")) and text(document, "method") == "POST":
+            if "messageID" in body:
+                return facts  # the prompt of this turn, which the server has let lie
             said = block_text(body.get("parts"))
             self._busy = False
             began = [self.turn.begin(said), Fact("message.user", {"text": said})]

@@ -8,6 +8,7 @@ or a bill: ``loops mock-llm --port 8099``, then point an agent at ``http://127.0
     POST .../v1/messages           Messages             (claude, opencode, pi)
     GET  .../v1/models             the list of models
     POST /control                  change what a path plays: {"path": "a", "scenario": "limit", "reset_in": 5}
+                                   (seconds, from the next request on)
     GET  /control                  what each path plays, and how many requests it has seen
 
 The first part of a path is its name.  A path that is called like a scenario plays that scenario, any other one plays

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loops.errors import UsageError
 from loops.projects.mock_llm.scenarios import SCENARIOS, Scenario, named
@@ -18,9 +18,13 @@ WINDOW = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """``ends_at``: epoch seconds at which the scenario gives way to ``then``; 0: it stays."""
+    """``ends_at``: epoch seconds at which the scenario gives way to ``then``; 0: it stays, or nobody has met it yet.
+
+    ``lasts``: seconds from the first request on, however long an agent took to start; None: it stays.
+    """
 
     scenario: Scenario
+    lasts: float | None = None
     ends_at: float = 0.0
     then: str = "ok"
 
@@ -51,8 +55,7 @@ class Stage:
             raise UsageError(f'control: "reset_in" must be a number of seconds, not {ends!r}')
         scenario, after = named(str(name)), named(str(then))
         with self._lock:
-            ends_at = 0.0 if ends is None else self._now() + ends
-            self._playing[path] = Playing(scenario, ends_at, after.name)
+            self._playing[path] = Playing(scenario, ends, then=after.name)
             for key in [key for key in self._refused if key[0] == path]:
                 del self._refused[key]
 
@@ -60,7 +63,10 @@ class Stage:
         """Count a request to *path*, and return what it plays."""
         with self._lock:
             self._requests[path] += 1
-            return self._current(path)
+            playing = self._current(path)
+            if playing.lasts is not None and not playing.ends_at:
+                playing = self._playing[path] = replace(playing, ends_at=self._now() + playing.lasts)
+            return playing
 
     def _current(self, path: str) -> Playing:
         playing = self._playing.get(path) or Playing(SCENARIOS.get(path, self._usual))
