@@ -149,11 +149,25 @@ class Told(Protocol):
         ...
 
 
+def json_lines(path: Path) -> list[Any]:
+    """What stands in a file to which others append while it is read: a line without its end is not there yet."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def contents(*roots: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below *roots*, where others work meanwhile: what goes away under our eyes is not there."""
+    for root in roots:
+        for directory, _, names in os.walk(root):
+            for path in (Path(directory, name) for name in names):
+                with suppress(OSError):
+                    if path.is_file() and not path.is_symlink():
+                        yield path, path.read_bytes()
+
+
 def read_received(log_dir: Path, agent: str) -> list[Message]:
     """What a scripted agent itself noted down."""
-    path = Path(StatePlaces(str(log_dir)).received) / f"{agent}.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    found = [json.loads(line) for line in lines]
+    found = json_lines(Path(StatePlaces(str(log_dir)).received) / f"{agent}.jsonl")
     return [Message(m["kind"], m["id"], m["text"], int(m["incarnation"])) for m in found]
 
 

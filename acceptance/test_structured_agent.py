@@ -17,7 +17,7 @@ from typing import Any
 import pexpect
 import pytest
 from loops.supervisor import events as ev
-from scratch import Scratch, alive
+from scratch import PATIENCE, Scratch, alive, json_lines
 from test_faults_of_surroundings import power_cut
 
 STANDIN = Path(__file__).parents[1] / "tests" / "runner" / "standin_claude.py"
@@ -57,8 +57,7 @@ class Agent:
         return self
 
     def _lines(self, name: str) -> list[Any]:
-        path = self.memory / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return json_lines(self.memory / name)
 
     @property
     def received(self) -> list[str]:
@@ -172,7 +171,9 @@ def test_what_a_person_types_becomes_a_turn_that_is_no_nudges(scratch: Scratch) 
     agent = Agent(scratch).up()
     agent.turns()
     words = scratch.command("attach", "solo")
-    seat = pexpect.spawn(words[0], words[1:], env=scratch.environment, cwd=scratch.root, dimensions=(30, 100))
+    seat = pexpect.spawn(
+        words[0], words[1:], env=scratch.environment, cwd=scratch.root, dimensions=(30, 100), timeout=PATIENCE
+    )
     try:
         seat.expect("hello")
         seat.send("say typed by hand")
