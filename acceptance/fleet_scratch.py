@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from loops.places import Runtime
 from loops.projects.fleet.asking import ask_all
 from loops.supervisor.membership import CrewPlace
-from scratch import GLANCE, SOURCE_ROOT, Outcome, start_time
+from scratch import GLANCE, LINGER, SOURCE_ROOT, Outcome, start_time
 
 PATIENCE = 120.0
 """Seconds after which something that should happen did not: fifty projects on a busy machine."""
@@ -221,7 +221,7 @@ class FleetScratch:
         try:
             if self.processes():
                 self.loops("fleet", "down")
-            deadline = time.monotonic() + 10.0
+            deadline = time.monotonic() + LINGER
             while (left := self.processes()) and time.monotonic() < deadline:
                 time.sleep(GLANCE)
         finally:

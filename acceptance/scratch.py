@@ -31,6 +31,8 @@ from loops.supervisor.ledger import history
 
 PATIENCE = 60.0
 """Seconds after which something that should happen did not: far beyond what it takes on a busy machine."""
+LINGER = 20.0
+"""Seconds that what was ended may take to go on a busy machine; what runs on by mistake would run longer."""
 GLANCE = 0.02
 """Seconds between two looks at something that gives no event."""
 SOURCE_ROOT = str(Path(loops.__file__).resolve().parents[1])
@@ -524,7 +526,7 @@ class Scratch:
 
     def _settled(self) -> dict[int, str]:
         """What is left when ended processes had their time to go."""
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + LINGER
         while (left := self.pids()) and time.monotonic() < deadline:
             time.sleep(GLANCE)
         return left

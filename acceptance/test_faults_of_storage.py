@@ -15,7 +15,7 @@ import pytest
 from loops.journal import verify
 from loops.sessions import wire
 from loops.supervisor import events as ev
-from scratch import PlannedPhase, Scratch, alive, service
+from scratch import LINGER, PlannedPhase, Scratch, alive, service
 from test_faults_of_processes import COUNTER, assert_one_unbroken_life, counting, wait_ticks
 
 MEGABYTE = 1 << 20
@@ -184,7 +184,7 @@ def test_class_10_a_flipped_bit_in_the_middle_is_refused_with_its_place(scratch:
     failed = scratch.loops("up", code=6)
     assert str(segment) in failed.err, failed.err
     assert re.search(r"byte \d+", failed.err), failed.err
-    scratch.wait_for(lambda: not scratch.pids(), "nothing left running of a project that cannot start", 10)
+    scratch.wait_for(lambda: not scratch.pids(), "nothing left running of a project that cannot start", LINGER)
 
     segment.write_bytes(whole)  # restored from a backup
     scratch.loops("up")
@@ -194,7 +194,7 @@ def test_class_10_a_flipped_bit_in_the_middle_is_refused_with_its_place(scratch:
 def test_class_10_a_broken_snapshot_is_reported_and_the_journal_replayed(scratch: Scratch) -> None:
     counting(scratch, "one")
     scratch.loops("down", "one")
-    scratch.wait_for(lambda: scratch.agent("one")["state"] == "stopped", "one down")
+    scratch.wait_for(lambda: scratch.agent("one").get("state") == "stopped", "one down")
     scratch.loops("down")
     snapshots = list(Path(scratch.journal_directory).glob("*snapshot*"))
     assert snapshots, os.listdir(scratch.journal_directory)

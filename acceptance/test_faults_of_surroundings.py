@@ -191,7 +191,7 @@ def test_class_15_what_cannot_be_started_says_why_backs_off_and_disturbs_nobody(
     }
 
     def parked() -> bool:
-        return all(scratch.agent(name)["state"] == "CRASH LOOP" for name in reasons)
+        return all(scratch.agent(name).get("state") == "CRASH LOOP" for name in reasons)
 
     scratch.wait_for(parked, "all that cannot start parked")
     for name, reason in reasons.items():
@@ -303,7 +303,14 @@ def test_class_19_a_herd_that_dies_at_once_is_back_and_nobody_is_there_twice(scr
     scratch.wait_for(
         lambda: all(new != pids[name] for name, new in scratch.wait_running(*names).items()), "all hundred back"
     )
-    lines = [line for line in scratch.pids().values() if line.startswith("sleep 9")]
-    assert sorted(lines) == [f"sleep 9{number:03d}" for number in range(100)]
-    assert all(row["restarts"] == 1 for row in scratch.rows if row["name"] in pids)
-    assert len(copies(scratch, "loops.supervisor")) == 1
+    wanted = [f"sleep 9{number:03d}" for number in range(100)]
+
+    def sleepers() -> list[str]:
+        """All hundred, once their shells have executed them."""
+        return sorted(line for line in scratch.pids().values() if line.startswith("sleep 9"))
+
+    scratch.wait_for(lambda: sleepers() == wanted, "each there once")
+    assert {row["name"]: row["restarts"] for row in scratch.rows if row["name"] in pids} == dict.fromkeys(names, 1)
+    # It forks for the views: a child shows its words until it is another program.
+    scratch.wait_for(lambda: len(copies(scratch, "loops.supervisor")) == 1, "one supervisor")
+    assert len(scratch.events(ev.SupervisorStarted)) == 1

@@ -422,6 +422,7 @@ def test_loops_boot_shows_the_record_with_and_without_a_supervisor(machine: Mach
     assert f"this boot ({'f' * 32}) is not recorded yet" in said
     machine.boot()
     scratch.wait_for(lambda: machine.rows, "the row")
+    wait_idle(scratch, "orchestrator")
     facts = json.loads(scratch.loops("boot", "--json").out)
     assert facts["boot"] == {"id": machine.boot_id, "known": machine.boot_id, "recorded": True}
     assert facts["file"] == str(machine.file)

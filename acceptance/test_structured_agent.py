@@ -93,7 +93,7 @@ def test_its_prompt_becomes_its_first_turn_and_the_pane_shows_it(scratch: Scratc
     assert agent.received == ["say good morning"]
     row = scratch.agent("solo")
     assert row["state"] == "RUNNING"
-    assert b"good morning" in scratch.log("solo")
+    scratch.wait_for(lambda: b"good morning" in scratch.log("solo"), "the pane's text in the log")
     known = scratch.events(ev.SessionStarting)[0]
     assert known.fresh_id == agent.conversation
 
@@ -196,7 +196,7 @@ def test_a_budget_ends_it_at_the_request_that_reaches_it_in_the_middle_of_its_tu
     assert (over.scope, over.measure) == ("agent", "tokens")
     assert "202 tokens and 101 in flight of 250" in over.why
     scratch.wait_event(ev.SessionEnded, "its end")
-    assert not alive(agent.starts[0]["pid"])
+    scratch.wait_for(lambda: not alive(agent.starts[0]["pid"]), "the end of the program too")
 
 
 def test_its_cost_is_known_when_its_turn_has_ended(scratch: Scratch) -> None:
