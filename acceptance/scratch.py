@@ -29,7 +29,7 @@ from loops.supervisor.control import ask
 from loops.supervisor.events import Event
 from loops.supervisor.ledger import history
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which something that should happen did not: far beyond what it takes on a busy machine."""
 LINGER = 20.0
 """Seconds that what was ended may take to go on a busy machine; what runs on by mistake would run longer."""
@@ -345,7 +345,7 @@ class Scratch:
 
     # ---- looking at it ---------------------------------------------------------------------------------------------
 
-    def status(self, timeout: float = 10.0) -> dict[str, Any] | None:
+    def status(self, timeout: float = 30.0) -> dict[str, Any] | None:
         """The supervisor's own status; None when none answers."""
         try:
             return ask(self.runtime.control_socket, {"verb": "status"}, timeout=timeout)

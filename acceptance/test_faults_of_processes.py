@@ -274,7 +274,7 @@ def test_class_6_a_hanging_turn_is_found_ended_and_resumed_and_a_slow_one_is_not
         {"role": "slow", "mode": "slow", "times": 1, "seconds": 1.5, "after": 1},
     ]
     scratch.create(
-        script={"rules": rules}, hang_after=3.0, more=persistent(scratch, "stuck") + persistent(scratch, "slow")
+        script={"rules": rules}, hang_after=6.0, more=persistent(scratch, "stuck") + persistent(scratch, "slow")
     )
     scratch.loops("up")
     ended = scratch.wait_event(ev.SessionEnding, "the end of the hang")
@@ -287,7 +287,7 @@ def test_class_6_a_hanging_turn_is_found_ended_and_resumed_and_a_slow_one_is_not
 
 def test_class_6_a_stopped_agent_is_found_and_replaced(scratch: Scratch) -> None:
     rules = [{"role": "busy", "mode": "slow", "times": 1, "seconds": 60.0, "after": 1}]
-    scratch.create(script={"rules": rules}, hang_after=2.0, more=persistent(scratch, "busy"))
+    scratch.create(script={"rules": rules}, hang_after=5.0, more=persistent(scratch, "busy"))
     scratch.loops("up")
     scratch.wait_event(ev.TurnStarted, "its turn")
     pid = scratch.wait_running("busy")["busy"]

@@ -109,7 +109,7 @@ def test_class_9_a_gigabyte_of_output_is_bounded_and_its_neighbour_does_not_noti
     scratch.loops("up")
     pids = scratch.wait_running("flood", "one")
     viewer = StuckViewer(scratch.runtime.holder_socket, "flood")
-    scratch.wait_for(lambda: _printed(scratch, pids["flood"]) == "over", "the end of the flood", 180)
+    scratch.wait_for(lambda: _printed(scratch, pids["flood"]) == "over", "the end of the flood", 600)
     viewer.sock.close()
 
     assert _peak_memory(scratch.holder) < 64 * MEGABYTE, f"holder: {_peak_memory(scratch.holder)} bytes"

@@ -21,7 +21,7 @@ import pytest
 
 ENGINE = Path(__file__).resolve().parents[1]
 WHO = {f"GIT_{role}_{what}": "x@example.invalid" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 AGENT = """
 [backend.stub]

@@ -154,12 +154,12 @@ def test_a_supervisor_that_is_killed_around_the_due_time_runs_the_task_exactly_o
     scheduled(scratch, "yearly")
     scratch.loops("up")
     scratch.wait_running("watcher")
-    schedule, due = once_in(6)
+    schedule, due = once_in(9)
     scratch.config_path.write_text(scratch.config_path.read_text().replace("yearly", schedule))
     scratch.wait_event(ev.TaskScheduled, "the due time", lambda e: e.due == due)
     time.sleep(max(0.0, due - time.time() - lead))
     killed = 0
-    while time.time() < due + 1.0:
+    while not killed or time.time() < due + 1.0:
         pid = scratch.supervisor
         if pid:
             os.kill(pid, signal.SIGKILL)
@@ -257,7 +257,7 @@ def views(scratch: Scratch) -> dict[str, str]:
 
 
 def test_a_run_is_begun_once_used_while_it_goes_on_and_stays_to_be_looked_at(scratch: Scratch) -> None:
-    scheduled(scratch, "weekly", pace=1.0)
+    scheduled(scratch, "weekly", pace=6.0)  # long enough for the next command to meet it
     scratch.loops("run", "upgrader", "only the lock file")
     scratch.wait_running("upgrader")
     assert "that run is used" in scratch.loops("run", "upgrader").out
@@ -273,6 +273,7 @@ def test_a_run_is_begun_once_used_while_it_goes_on_and_stays_to_be_looked_at(scr
     scratch.wait_for(lambda: "Wrote " in views(scratch).get("upgrader", ""), "the last screen, still")
     assert "Wrote " in scratch.loops("logs", "upgrader").out
 
+    (scratch.root / "script.json").write_text("{}")
     assert "upgrader is done" in scratch.loops("run", "upgrader", "--wait").out
     assert [e.incarnation for e in runs(scratch)] == [1, 2]
     assert "only the lock file" not in (scratch.root / "REPORT.md").read_text()

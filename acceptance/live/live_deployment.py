@@ -35,7 +35,7 @@ from scratch import json_lines
 from .live_plan import AT, OPUS, PLAN, SONNET
 
 FILES = Path(__file__).parent / "files"
-PATIENCE = 90.0
+PATIENCE = 240.0
 GLANCE = 0.05
 TICK = 0.3
 """Seconds between two looks of the live watchdog, whatever the configuration says: tests are in a hurry."""
