@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 from loops.places import Runtime
 from loops.projects.fleet.asking import ask_all
 from loops.supervisor.membership import CrewPlace
-from scratch import GLANCE, SOURCE_ROOT, Outcome, start_time
+from scratch import GLANCE, LINGER, SOURCE_ROOT, Outcome, start_time
 
-PATIENCE = 120.0
+PATIENCE = 240.0
 """Seconds after which something that should happen did not: fifty projects on a busy machine."""
 HEAD = """\
 [defaults]
@@ -144,7 +144,7 @@ class FleetScratch:
     @property
     def crew(self) -> int:
         """The pid of the shared supervisor that answers; 0: none."""
-        told = ask_all([self.place.control_socket], {"verb": "status"}, 10.0)[self.place.control_socket]
+        told = ask_all([self.place.control_socket], {"verb": "status"}, 30.0)[self.place.control_socket]
         return int(told["pid"]) if isinstance(told, dict) else 0
 
     def alive(self, *names: str) -> Alive:
@@ -221,7 +221,7 @@ class FleetScratch:
         try:
             if self.processes():
                 self.loops("fleet", "down")
-            deadline = time.monotonic() + 10.0
+            deadline = time.monotonic() + LINGER
             while (left := self.processes()) and time.monotonic() < deadline:
                 time.sleep(GLANCE)
         finally:

@@ -83,7 +83,7 @@ def status(runtime: Runtime) -> dict[str, Any]:
 
 def wait_running(runtime: Runtime) -> int:
     """Wait until the one session runs; return its pid."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for row in status(runtime).get("agents", ()):
             if row["name"] == "one" and row["state"] == "RUNNING":

@@ -29,8 +29,10 @@ from loops.supervisor.control import ask
 from loops.supervisor.events import Event
 from loops.supervisor.ledger import history
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 """Seconds after which something that should happen did not: far beyond what it takes on a busy machine."""
+LINGER = 20.0
+"""Seconds that what was ended may take to go on a busy machine; what runs on by mistake would run longer."""
 GLANCE = 0.02
 """Seconds between two looks at something that gives no event."""
 SOURCE_ROOT = str(Path(loops.__file__).resolve().parents[1])
@@ -149,11 +151,25 @@ class Told(Protocol):
         ...
 
 
+def json_lines(path: Path) -> list[Any]:
+    """What stands in a file to which others append while it is read: a line without its end is not there yet."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.split("\n")[:-1]]
+
+
+def contents(*roots: Path) -> Iterator[tuple[Path, bytes]]:
+    """Every file below *roots*, where others work meanwhile: what goes away under our eyes is not there."""
+    for root in roots:
+        for directory, _, names in os.walk(root):
+            for path in (Path(directory, name) for name in names):
+                with suppress(OSError):
+                    if path.is_file() and not path.is_symlink():
+                        yield path, path.read_bytes()
+
+
 def read_received(log_dir: Path, agent: str) -> list[Message]:
     """What a scripted agent itself noted down."""
-    path = Path(StatePlaces(str(log_dir)).received) / f"{agent}.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
-    found = [json.loads(line) for line in lines]
+    found = json_lines(Path(StatePlaces(str(log_dir)).received) / f"{agent}.jsonl")
     return [Message(m["kind"], m["id"], m["text"], int(m["incarnation"])) for m in found]
 
 
@@ -329,7 +345,7 @@ class Scratch:
 
     # ---- looking at it ---------------------------------------------------------------------------------------------
 
-    def status(self, timeout: float = 10.0) -> dict[str, Any] | None:
+    def status(self, timeout: float = 30.0) -> dict[str, Any] | None:
         """The supervisor's own status; None when none answers."""
         try:
             return ask(self.runtime.control_socket, {"verb": "status"}, timeout=timeout)
@@ -510,7 +526,7 @@ class Scratch:
 
     def _settled(self) -> dict[int, str]:
         """What is left when ended processes had their time to go."""
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + LINGER
         while (left := self.pids()) and time.monotonic() < deadline:
             time.sleep(GLANCE)
         return left

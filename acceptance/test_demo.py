@@ -7,15 +7,17 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pexpect
 import pytest
+from scratch import GLANCE, LINGER
 
 pytestmark = pytest.mark.heavy
 
-PATIENCE = 120
-"""Seconds after which the demo is held to be stuck (it takes about fifteen, and gives up by itself after sixty)."""
+PATIENCE = 400
+"""Seconds after which the demo is held to be stuck (it takes about fifteen, and gives up by itself after three minutes)."""
 
 
 @pytest.fixture
@@ -44,6 +46,13 @@ def processes_of(place: dict[str, str]) -> list[str]:
         if mark in environment + words and int(pid) != os.getpid():
             found.append(words.replace(b"\0", b" ").decode(errors="replace"))
     return found
+
+
+def assert_nothing_runs_on(place: dict[str, str]) -> None:
+    deadline = time.monotonic() + LINGER
+    while (left := processes_of(place)) and time.monotonic() < deadline:
+        time.sleep(GLANCE)
+    assert left == []
 
 
 def leftovers(place: dict[str, str], report: Path) -> list[str]:
@@ -94,7 +103,7 @@ def test_in_a_pipe_it_tells_its_story_line_by_line_and_leaves_only_the_report(
     assert not missing, f"not told: {missing}\n{done.stdout}"
     assert str(report) in done.stdout
     check_report(report)
-    assert processes_of(place) == []
+    assert_nothing_runs_on(place)
     assert leftovers(place, report) == []
 
 
@@ -115,7 +124,7 @@ def test_on_a_terminal_it_shows_a_live_view_and_ends_with_a_short_report(place: 
 
     assert child.exitstatus == 0
     check_report(report)
-    assert processes_of(place) == []
+    assert_nothing_runs_on(place)
     assert leftovers(place, report) == []
 
 
@@ -129,7 +138,7 @@ def test_interrupted_by_ctrl_c_it_takes_everything_down(place: dict[str, str], t
     child.close()
 
     assert child.exitstatus == 130
-    assert processes_of(place) == []
+    assert_nothing_runs_on(place)
     assert leftovers(place, tmp_path / "report.html") == []
 
 

@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from loops.journal import verify
 from loops.sessions import wire
 from loops.supervisor import events as ev
-from scratch import PlannedPhase, Scratch, alive, service
+from scratch import LINGER, PlannedPhase, Scratch, alive, service
 from test_faults_of_processes import COUNTER, assert_one_unbroken_life, counting, wait_ticks
 
 MEGABYTE = 1 << 20
@@ -50,8 +51,9 @@ def test_class_4_sessions_run_on_over_a_full_disk_and_everything_recovers_by_its
 
     def kill_one_more() -> bool:
         """Something new to journal, until the last block of the journal is full as well."""
-        if pid := scratch.agent("one")["pid"]:
-            os.kill(pid, signal.SIGKILL)
+        if pid := scratch.agent("one").get("pid"):
+            with suppress(ProcessLookupError):  # it has ended, and the supervisor does not know it yet
+                os.kill(pid, signal.SIGKILL)
         return FULL.search("".join(scratch.notes)) is not None
 
     scratch.wait_for(kill_one_more, "the full disk in the status")
@@ -107,7 +109,7 @@ def test_class_9_a_gigabyte_of_output_is_bounded_and_its_neighbour_does_not_noti
     scratch.loops("up")
     pids = scratch.wait_running("flood", "one")
     viewer = StuckViewer(scratch.runtime.holder_socket, "flood")
-    scratch.wait_for(lambda: _printed(scratch, pids["flood"]) == "over", "the end of the flood", 180)
+    scratch.wait_for(lambda: _printed(scratch, pids["flood"]) == "over", "the end of the flood", 600)
     viewer.sock.close()
 
     assert _peak_memory(scratch.holder) < 64 * MEGABYTE, f"holder: {_peak_memory(scratch.holder)} bytes"
@@ -122,8 +124,10 @@ def test_class_9_a_gigabyte_of_output_is_bounded_and_its_neighbour_does_not_noti
 def _printed(scratch: Scratch, pid: int) -> str:
     """Whether the flood is over: its shell has no child but the last sleep."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    lines = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children if Path(f"/proc/{child}").exists()]
-    return "over" if lines == [b"sleep\x001000\x00"] else ""
+    with suppress(OSError):  # one of them ends just now
+        lines = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
+        return "over" if lines == [b"sleep\x001000\x00"] else ""
+    return ""
 
 
 def _peak_memory(pid: int) -> int:
@@ -180,7 +184,7 @@ def test_class_10_a_flipped_bit_in_the_middle_is_refused_with_its_place(scratch:
     failed = scratch.loops("up", code=6)
     assert str(segment) in failed.err, failed.err
     assert re.search(r"byte \d+", failed.err), failed.err
-    scratch.wait_for(lambda: not scratch.pids(), "nothing left running of a project that cannot start", 10)
+    scratch.wait_for(lambda: not scratch.pids(), "nothing left running of a project that cannot start", LINGER)
 
     segment.write_bytes(whole)  # restored from a backup
     scratch.loops("up")
@@ -190,7 +194,7 @@ def test_class_10_a_flipped_bit_in_the_middle_is_refused_with_its_place(scratch:
 def test_class_10_a_broken_snapshot_is_reported_and_the_journal_replayed(scratch: Scratch) -> None:
     counting(scratch, "one")
     scratch.loops("down", "one")
-    scratch.wait_for(lambda: scratch.agent("one")["state"] == "stopped", "one down")
+    scratch.wait_for(lambda: scratch.agent("one").get("state") == "stopped", "one down")
     scratch.loops("down")
     snapshots = list(Path(scratch.journal_directory).glob("*snapshot*"))
     assert snapshots, os.listdir(scratch.journal_directory)

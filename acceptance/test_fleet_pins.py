@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ import pytest
 
 ENGINE = Path(__file__).resolve().parents[1]
 WHO = {f"GIT_{role}_{what}": "x@example.invalid" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 AGENT = """
 [backend.stub]
@@ -118,7 +119,9 @@ def test_a_pin_is_moved_and_moved_back_under_working_agents(home: Home):
     fleet = (home.root / "fleet.toml").read_bytes()
     home.loops("fleet", "validate")
     home.own("up")
-    working = home.pids()
+    deadline = time.monotonic() + PATIENCE
+    while not (working := home.pids())["worker"]:  # it is started, and not yet known to have begun
+        assert time.monotonic() < deadline, working
 
     looked = home.loops("fleet", "update", "shop", "--to", "v2", "--dry-run")
     assert home.git("rev-parse", "HEAD:engine") == home.git("rev-parse", "v1", cwd=engine)

@@ -18,7 +18,7 @@ import pexpect
 import pytest
 import sh
 from loops.supervisor.events import PhaseDone, SequenceCompleted, SessionEnded
-from scratch import PATIENCE, Scratch, alive, checked, start_time
+from scratch import LINGER, PATIENCE, Scratch, alive, checked, start_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,11 @@ def foreigners(tmp_path: Path, scratch: Scratch) -> Iterator[Foreigners]:
     try:
         yield Foreigners(tmux_socket, bystander.pid, files)
     finally:
-        os.kill(int(str(tmux("display-message", "-p", "#{pid}"))), signal.SIGTERM)
+        server = int(str(tmux("display-message", "-p", "#{pid}")))
+        os.kill(server, signal.SIGTERM)
         bystander.kill()
         bystander.wait()
+        scratch.wait_for(lambda: not alive(server), "the end of the foreign tmux server, which takes its socket away")
         shutil.rmtree(directory)
 
 
@@ -93,7 +95,7 @@ def test_a_scratch_project_lives_its_full_life_and_nothing_foreign_changes(
     assert [event.phase for event in scratch.events(PhaseDone)] == ["1", "2"]
 
     scratch.loops("down")
-    scratch.wait_for(lambda: not scratch.pids(), "no process left after down", 5)
+    scratch.wait_for(lambda: not scratch.pids(), "no process left after down", LINGER)
     assert scratch.tmux_server == 0
     assert "stopped" in scratch.loops("status").out
     assert foreigners.seen() == before

@@ -50,6 +50,8 @@ def started(scratch: Scratch) -> Path:
     (scratch.root / "agent.py").write_text(AGENT)
     (scratch.root / "one.md").write_text("Begin.\n")
     scratch.create(more=TABLE.format(python=repr(sys.executable), root=scratch.root))
+    # Who is told to end does so at once; how long the machine lets it wait for its turn is not what is asked here.
+    scratch.config_path.write_text(scratch.config_path.read_text().replace("stop_grace = 1\n", "stop_grace = 30\n"))
     scratch.loops("up")
     scratch.wait_for((work / "ready").exists, "the agent is ready")
     return work

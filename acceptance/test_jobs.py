@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from loops.protocol.session_journal import parse
 from loops.supervisor import events as ev
-from scratch import PATIENCE, Scratch, checked, persistent
+from scratch import LINGER, PATIENCE, Scratch, checked, persistent
 from test_faults_of_surroundings import DAY, SHIFTED_CLOCK
 
 # ---- the orchestrator --------------------------------------------------------------------------------------------------
@@ -136,8 +136,9 @@ def test_a_scheduled_task_is_run_each_time_and_its_end_stays_to_be_looked_at(scr
     scratch.loops("up")
     ended = await_run(scratch, 3)
     assert ended.code == 0
-    assert "Prepare the upgrades." in (scratch.root / "REPORT.md").read_text()
-    assert "next " in scratch.agent("upgrader")["doing"]
+    report = scratch.root / "REPORT.md"
+    scratch.wait_for(lambda: "Prepare the upgrades." in report.read_text(), "the report, between two writings")
+    scratch.wait_for(lambda: "next " in scratch.agent("upgrader").get("doing", ""), "the rest between two runs")
     assert "upgrader was due" in scratch.loops("explain", "upgrader").out
     scratch.loops("down", "upgrader")
     count = len(runs(scratch))
@@ -153,12 +154,12 @@ def test_a_supervisor_that_is_killed_around_the_due_time_runs_the_task_exactly_o
     scheduled(scratch, "yearly")
     scratch.loops("up")
     scratch.wait_running("watcher")
-    schedule, due = once_in(6)
+    schedule, due = once_in(9)
     scratch.config_path.write_text(scratch.config_path.read_text().replace("yearly", schedule))
     scratch.wait_event(ev.TaskScheduled, "the due time", lambda e: e.due == due)
     time.sleep(max(0.0, due - time.time() - lead))
     killed = 0
-    while time.time() < due + 1.0:
+    while not killed or time.time() < due + 1.0:
         pid = scratch.supervisor
         if pid:
             os.kill(pid, signal.SIGKILL)
@@ -256,7 +257,7 @@ def views(scratch: Scratch) -> dict[str, str]:
 
 
 def test_a_run_is_begun_once_used_while_it_goes_on_and_stays_to_be_looked_at(scratch: Scratch) -> None:
-    scheduled(scratch, "weekly", pace=1.0)
+    scheduled(scratch, "weekly", pace=6.0)  # long enough for the next command to meet it
     scratch.loops("run", "upgrader", "only the lock file")
     scratch.wait_running("upgrader")
     assert "that run is used" in scratch.loops("run", "upgrader").out
@@ -272,11 +273,12 @@ def test_a_run_is_begun_once_used_while_it_goes_on_and_stays_to_be_looked_at(scr
     scratch.wait_for(lambda: "Wrote " in views(scratch).get("upgrader", ""), "the last screen, still")
     assert "Wrote " in scratch.loops("logs", "upgrader").out
 
+    (scratch.root / "script.json").write_text("{}")
     assert "upgrader is done" in scratch.loops("run", "upgrader", "--wait").out
     assert [e.incarnation for e in runs(scratch)] == [1, 2]
     assert "only the lock file" not in (scratch.root / "REPORT.md").read_text()
     scratch.loops("down")
-    assert scratch.pids() == {}
+    scratch.wait_for(lambda: not scratch.pids(), "no process left after down", LINGER)
 
 
 def test_words_for_a_task_that_ends_before_it_reads_them_are_not_lost(scratch: Scratch) -> None:

@@ -238,7 +238,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing(operator: Operator, engine: EngineS
 
     os.killpg(started.pid, signal.SIGINT)  # as a terminal does: the whole foreground group
 
-    assert started.wait(60) == 130
+    assert started.wait(operator.patience) == 130
     assert list(operator.place.iterdir()) == []
 
 

@@ -20,7 +20,7 @@ import pytest
 from loops.sessions.launch import ensure_holder
 from loops.supervisor import events as ev
 from loops.supervisor.run import supervisor_command
-from scratch import PlannedPhase, Scratch, Told, polled
+from scratch import PATIENCE, PlannedPhase, Scratch, Told, polled
 
 PLAN = {
     "1": "plan.md",
@@ -50,7 +50,7 @@ MODELS = {
     "poe2e": {"builder": "demo-huge", "adversary": "demo-huge"},
 }
 KILLS = 50
-LONGEST = 300.0
+LONGEST = 900.0
 """Seconds for a whole run on a machine that is busy with other things."""
 
 
@@ -205,7 +205,7 @@ def _kill_supervisors(scratch: Scratch) -> list[int]:
         supervisor=supervisor_command(str(scratch.config_path)),
         env=scratch.environment,
         log_path=str(scratch.log_dir / "holder.log"),
-        timeout=30.0,
+        timeout=PATIENCE,
     )
     return killed
 

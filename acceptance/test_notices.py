@@ -9,7 +9,6 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +16,8 @@ from pathlib import Path
 import pytest
 from loops.supervisor import events as ev
 from loops.supervisor.run import supervisor_command
-from scratch import Scratch, checked, persistent, service
+from scratch import Scratch, checked, contents, json_lines, persistent, service
+from test_faults_of_surroundings import power_cut
 
 KEY = "tk-planted-hunter2"
 
@@ -106,7 +106,7 @@ def test_each_kind_happens_once_and_arrives_once(scratch: Scratch, posted: tuple
     told(scratch, "finished", "task-failed", "limit", "blocked", "budget", "crash-loop")
     os.kill(scratch.supervisor, signal.SIGKILL)
     told(scratch, "takeover")
-    machine_dies(scratch)
+    power_cut(scratch)
     boots(scratch, "1" * 32)
     told(scratch, "reboot")
     scratch.wait_for(
@@ -114,7 +114,7 @@ def test_each_kind_happens_once_and_arrives_once(scratch: Scratch, posted: tuple
     )
 
     expected = Counter(dict.fromkeys(ONCE, 1))
-    assert Counter(json.loads(line)["kind"] for line in lines(scratch)) == expected
+    assert Counter(kinds(scratch)) == expected
     topic = [(headers, body) for path, headers, body in posts if path == "/topic"]
     assert Counter(headers["tags"] for headers, _ in topic) == expected
     assert {headers["authorization"] for headers, _ in topic} == {f"Bearer {KEY}"}
@@ -124,7 +124,9 @@ def test_each_kind_happens_once_and_arrives_once(scratch: Scratch, posted: tuple
     assert "notices that" not in "\n".join(scratch.notes)
     explained = scratch.loops("explain", "notices").out
     assert KEY not in explained
-    assert [str(path) for path in files_of(scratch) if KEY.encode() in path.read_bytes()] == []
+    # Logs, journal, runtime directory; not the files that are there to hold the key.
+    written = contents(scratch.log_dir, Path(scratch.runtime_root))
+    assert [str(path) for path, content in written if KEY.encode() in content] == []
 
 
 def private(path: Path, text: str) -> None:
@@ -132,15 +134,14 @@ def private(path: Path, text: str) -> None:
     path.chmod(0o600)
 
 
-def lines(scratch: Scratch) -> list[str]:
-    path = scratch.root / "told.jsonl"
-    return path.read_text().splitlines() if path.exists() else []
+def kinds(scratch: Scratch) -> list[str]:
+    """What the command was told of, in order."""
+    return [line["kind"] for line in json_lines(scratch.root / "told.jsonl")]
 
 
-def told(scratch: Scratch, *kinds: str) -> None:
+def told(scratch: Scratch, *wanted: str) -> None:
     """Wait until all of these have arrived, and nothing more waits."""
-    wanted = set(kinds)
-    scratch.wait_for(lambda: wanted <= {json.loads(line)["kind"] for line in lines(scratch)}, f"{kinds} are told")
+    scratch.wait_for(lambda: {*wanted} <= {*kinds(scratch)}, f"{wanted} are told")
     scratch.wait_for(lambda: ids(scratch, ev.NoticeDue) == ids(scratch, ev.NoticeSent), "no notice waits")
 
 
@@ -150,23 +151,9 @@ def ids(scratch: Scratch, kind: type[ev.NoticeDue] | type[ev.NoticeSent]) -> set
     }
 
 
-def machine_dies(scratch: Scratch) -> None:
-    """Every process ends at once: holder and supervisor first, so that nothing is started again."""
-    while left := scratch.pids():
-        for pid in sorted(left, key=lambda pid: "loops" not in left[pid]):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
 def boots(scratch: Scratch, boot_id: str) -> None:
     """The supervisor comes as a service manager starts it; `loops up` would grant budgets and tries once more."""
     command = ["setsid", "-f", *supervisor_command(str(scratch.config_path))]
     quiet = subprocess.DEVNULL
     environment = {**scratch.environment, "LOOPS_BOOT_ID": boot_id}
     subprocess.run(command, env=environment, check=True, stdin=quiet, stdout=quiet, stderr=quiet)
-
-
-def files_of(scratch: Scratch) -> list[Path]:
-    """What the engine wrote: logs, journal, runtime directory; not the files that hold the key."""
-    roots = (scratch.log_dir, Path(scratch.runtime_root))
-    return [path for root in roots for path in root.rglob("*") if path.is_file()]

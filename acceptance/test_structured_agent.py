@@ -17,7 +17,7 @@ from typing import Any
 import pexpect
 import pytest
 from loops.supervisor import events as ev
-from scratch import Scratch, alive
+from scratch import PATIENCE, Scratch, alive, json_lines
 from test_faults_of_surroundings import power_cut
 
 STANDIN = Path(__file__).parents[1] / "tests" / "runner" / "standin_claude.py"
@@ -57,8 +57,7 @@ class Agent:
         return self
 
     def _lines(self, name: str) -> list[Any]:
-        path = self.memory / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return json_lines(self.memory / name)
 
     @property
     def received(self) -> list[str]:
@@ -94,7 +93,7 @@ def test_its_prompt_becomes_its_first_turn_and_the_pane_shows_it(scratch: Scratc
     assert agent.received == ["say good morning"]
     row = scratch.agent("solo")
     assert row["state"] == "RUNNING"
-    assert b"good morning" in scratch.log("solo")
+    scratch.wait_for(lambda: b"good morning" in scratch.log("solo"), "the pane's text in the log")
     known = scratch.events(ev.SessionStarting)[0]
     assert known.fresh_id == agent.conversation
 
@@ -172,7 +171,9 @@ def test_what_a_person_types_becomes_a_turn_that_is_no_nudges(scratch: Scratch) 
     agent = Agent(scratch).up()
     agent.turns()
     words = scratch.command("attach", "solo")
-    seat = pexpect.spawn(words[0], words[1:], env=scratch.environment, cwd=scratch.root, dimensions=(30, 100))
+    seat = pexpect.spawn(
+        words[0], words[1:], env=scratch.environment, cwd=scratch.root, dimensions=(30, 100), timeout=PATIENCE
+    )
     try:
         seat.expect("hello")
         seat.send("say typed by hand")
@@ -195,7 +196,7 @@ def test_a_budget_ends_it_at_the_request_that_reaches_it_in_the_middle_of_its_tu
     assert (over.scope, over.measure) == ("agent", "tokens")
     assert "202 tokens and 101 in flight of 250" in over.why
     scratch.wait_event(ev.SessionEnded, "its end")
-    assert not alive(agent.starts[0]["pid"])
+    scratch.wait_for(lambda: not alive(agent.starts[0]["pid"]), "the end of the program too")
 
 
 def test_its_cost_is_known_when_its_turn_has_ended(scratch: Scratch) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scratch import GLANCE, LINGER
 
 from .live_deployment import Live, engine_live, launchers_live
 from .migration import Migration
@@ -45,6 +47,8 @@ def migration(running: Live, short_root: Path) -> Iterator[Migration]:
     person = Migration(short_root / "o", running)
     yield person
     running.stop()  # a cutover that was taken back has started it from the person's own environment
-    left = person.processes()
+    deadline = time.monotonic() + LINGER
+    while (left := person.processes()) and time.monotonic() < deadline:
+        time.sleep(GLANCE)
     person.leaves()
     assert not left, f"left behind: {left}"

@@ -30,10 +30,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from scratch import json_lines
+
 from .live_plan import AT, OPUS, PLAN, SONNET
 
 FILES = Path(__file__).parent / "files"
-PATIENCE = 90.0
+PATIENCE = 240.0
 GLANCE = 0.05
 TICK = 0.3
 """Seconds between two looks of the live watchdog, whatever the configuration says: tests are in a hurry."""
@@ -254,7 +256,7 @@ class Live:
     def conversation(self, name: str) -> list[dict[str, object]]:
         """The entries of an agent's conversation: event (started, resumed, told), pid, and more."""
         path = self.root / "conversations" / f"{self.id_of(name)}.log"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return json_lines(path)
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
         """Wait until *condition* holds."""

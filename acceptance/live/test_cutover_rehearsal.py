@@ -234,8 +234,13 @@ def test_a_supervised_cutover_is_killed_goes_on_arrives_and_is_taken_back(cutove
     assert "TAKEN BACK" in home
     assert set(live.pids()) >= set(STARTED) - {"assistant"}
     assert cutover.state() == state
-    for name in RESUMED:
-        assert cutover.events(name)[len(talks[name]) :].count("resumed") == 2
+
+    def again(name: str) -> int:
+        """How often its conversation was taken up since the beginning."""
+        return cutover.events(name)[len(talks[name]) :].count("resumed")
+
+    live.wait(lambda: all(again(name) >= 2 for name in RESUMED), "every conversation taken up at home")
+    assert {name: again(name) for name in RESUMED} == dict.fromkeys(RESUMED, 2)
     assert not any(row["pid"] for row in cutover.facts("status", "--config", str(cutover.staged))["agents"])
 
 

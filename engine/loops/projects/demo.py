@@ -27,8 +27,8 @@ from loops.supervisor.control import ask
 from loops.supervisor.explain import sentence
 from loops.supervisor.ledger import history
 
-DEADLINE = 60.0
-"""Seconds after which a demo that has not reached its end is a failed one."""
+DEADLINE = 180.0
+"""Seconds after which a demo that has not reached its end is a failed one: a machine that is busy may take a minute."""
 UNTOLD = (
     "signals.read",
     "evidence.taken",

@@ -115,7 +115,11 @@ def test_the_rules_that_come_with_the_engine_are_good_and_each_has_its_reason():
         ("/srv/x/.ao-state/token-log.jsonl", Change.APPENDED, "log"),
         ("/srv/x/.loops/state/journal/1.jsonl", Change.ADDED, "ours-state"),
         ("/srv/x/clone/.git/FETCH_HEAD", Change.CONTENT, "fetched-files"),
+        ("/srv/x/.cc-ci-logs/watchdog-tick", Change.REPLACED, "heartbeat"),
+        ("/srv/x/.cc-ci-logs/watchdog-tick.new", Change.ADDED, "heartbeat-draft"),
+        ("/srv/x/.ao-state/state/watchdog-tick.new", Change.REMOVED, "heartbeat-draft"),
         # and what none of them may explain
+        ("/srv/x/.ao-state/state/watchdog-tick", Change.REMOVED, ""),
         ("/srv/cc-ci/.phase-idx", Change.MODE, ""),
         ("/srv/cc-ci/.loop-model", Change.CONTENT, ""),
         ("/srv/cc-ci/.phases-spec", Change.CONTENT, ""),
