@@ -67,6 +67,36 @@ def test_in_the_foreground_it_begins_what_never_ran_and_leaves_the_agents_alone_
     assert fleet.wait_alive() == before
 
 
+@pytest.mark.parametrize(
+    ("words", "seen"), [("up", "fleet.watchdog"), ("up", "holder.py"), ("up", "sleep 6000"), ("up --own", "holder.py")]
+)
+def test_an_up_that_is_killed_on_its_way_is_gone_on_with_by_the_next_and_nothing_runs_twice(
+    fleet: FleetScratch, words: str, seen: str
+) -> None:
+    up = start(fleet, "fleet", *words.split())
+    fleet.until(lambda: up.poll() is not None or fleet.count(seen), f"{seen} has come")
+    up.kill()
+    up.communicate(timeout=PATIENCE)
+
+    fleet.loops("fleet", *words.split())
+
+    before = fleet.wait_alive()
+    wanted = {"sleep 6000": 2 * len(NAMES), "holder.py": len(NAMES), "loops fleet up": 0}
+    fleet.until(lambda: {each: fleet.count(each) for each in wanted} == wanted, f"these run: {wanted}")
+    assert fleet.alive() == before
+
+
+def test_a_down_after_an_up_that_was_killed_on_its_way_leaves_nothing(fleet: FleetScratch) -> None:
+    up = start(fleet, "fleet", "up")
+    fleet.until(lambda: up.poll() is not None or fleet.count("holder.py"), "the first holder has come")
+    up.kill()
+    up.communicate(timeout=PATIENCE)
+
+    fleet.loops("fleet", "down")
+
+    fleet.until(lambda: not fleet.processes(), f"nothing is left: {fleet.processes()}")
+
+
 def test_in_the_foreground_it_takes_over_from_the_one_that_runs_and_no_agent_notices(fleet: FleetScratch) -> None:
     fleet.loops("fleet", "up")
     before, crew = fleet.wait_alive(), fleet.crew
