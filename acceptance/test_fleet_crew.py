@@ -209,6 +209,27 @@ def test_each_may_have_a_supervisor_of_its_own(fleet: FleetScratch) -> None:
     assert [supervisor(fleet, name) for name in NAMES] == [(pids[name], False) for name in NAMES]
 
 
+def test_up_says_of_each_project_in_one_line_whether_it_runs_or_why_not_and_what_to_type(fleet: FleetScratch) -> None:
+    fleet.project("two", agents=1, more='\n[[service]]\nname = "ill"\ncommand = ["false"]\nwatch = "heal"\n')
+    fleet.config("three").write_text("[defaults]\nsession_prefix = 7\n")
+
+    said = fleet.loops("fleet", "up", code=1)
+    again = json.loads(fleet.loops("fleet", "up", "--json", code=1).out)["projects"]
+
+    lines = said.out.splitlines()
+    assert "ok    one: running: 2 agents" in lines
+    assert "FAIL  two: ill ends again and again, the last time with status 1" in lines
+    assert f"      next: `loops --config {fleet.config('two')} logs ill`" in lines
+    assert "agents.toml:2: defaults.session_prefix" in said.out.partition("FAIL  three: ")[2]
+    assert "      next: `loops fleet doctor three`" in lines
+    assert lines[-1] == "1 of 3 projects"
+    assert {each["name"]: (each["ok"], each["next"] == "") for each in again} == {
+        "one": (True, True),
+        "two": (False, False),
+        "three": (False, False),
+    }
+
+
 def test_a_disabled_project_is_left_alone_visibly_and_refused_by_name(fleet: FleetScratch) -> None:
     fleet.list(three=False)
 
