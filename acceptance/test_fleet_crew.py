@@ -230,6 +230,21 @@ def test_up_says_of_each_project_in_one_line_whether_it_runs_or_why_not_and_what
     }
 
 
+def test_a_project_that_is_not_there_is_told_with_what_helps_and_keeps_no_fleet_from_going_down(
+    fleet: FleetScratch,
+) -> None:
+    fleet.list(absent=True)
+
+    up = fleet.loops("fleet", "up", "--fleet", str(fleet.file), code=1)
+    fleet.wait_alive(2, *NAMES)
+    down = fleet.loops("fleet", "down")
+
+    assert f"FAIL  absent: {fleet.root / 'absent'} is not there" in up.out.splitlines()
+    assert f"      next: `loops fleet validate --fleet {fleet.file}`" in up.out.splitlines()
+    assert "ok    absent: is down already: it is not there" in down.out.splitlines()
+    assert down.out.splitlines()[-1] == "4 of 4 projects"
+
+
 def test_a_disabled_project_is_left_alone_visibly_and_refused_by_name(fleet: FleetScratch) -> None:
     fleet.list(three=False)
 

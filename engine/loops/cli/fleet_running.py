@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from loops.cli.answer import Answer, columns
@@ -86,7 +87,7 @@ def up(args: argparse.Namespace) -> Answer:
 
     done = _each(args, fates, wanted, begin)
     for came in arrival.await_all(asked, args.timeout):
-        done.append(Fate(came.name, came.ok, came.text, came.next))
+        done.append(_whole(args, Fate(came.name, came.ok, came.text, came.next)))
         _print(args, done[-1])
     return _sum(args, known, done)
 
@@ -143,9 +144,16 @@ def _each(
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for future in as_completed([threads.submit(_safely, act, listed) for listed in wanted]):
             if (found := future.result()) is not None:
-                done.append(found)
-                _print(args, found)
+                done.append(_whole(args, found))
+                _print(args, done[-1])
     return done
+
+
+def _whole(args: argparse.Namespace, fate: Fate) -> Fate:
+    """What is to be typed next names the fleet as this command did."""
+    if args.fleet and fate.next.startswith("loops fleet "):
+        return replace(fate, next=f"{fate.next} --fleet {shlex.quote(args.fleet)}")
+    return fate
 
 
 def _sum(args: argparse.Namespace, known: Roster, done: Sequence[Fate]) -> Answer:
@@ -164,9 +172,18 @@ def _safely(act: Callable[[Listed], Fate | None], listed: Listed) -> Fate | None
     try:
         return act(listed)
     except ConfigError as error:
+        if _is_absent(listed):
+            return Fate(
+                listed.name, False, f"{os.path.dirname(listed.config_path)} is not there", "loops fleet validate"
+            )
         return Fate(listed.name, False, str(error), shlex.join(["loops", "--config", listed.config_path, "validate"]))
     except (LoopsError, OSError) as error:
         return Fate(listed.name, False, str(error), f"loops fleet doctor {listed.name}")
+
+
+def _is_absent(listed: Listed) -> bool:
+    """Its directory is not there: not cloned yet, or the path is wrong."""
+    return not os.path.isdir(os.path.dirname(listed.config_path))
 
 
 def _print(args: argparse.Namespace, fate: Fate) -> None:
@@ -217,7 +234,13 @@ def _ensure_crew(place: CrewPlace, wanted: Sequence[Listed]) -> None:
 def _down(listed: Listed, seconds: float) -> Fate:
     from loops.cli.lifecycle import end
 
-    ended = end(_project(listed), (), seconds, lambda _: None)
+    try:
+        project = _project(listed)
+    except ConfigError:  # nothing runs for it either
+        if not _is_absent(listed):
+            raise
+        return Fate(listed.name, True, "is down already: it is not there")
+    ended = end(project, (), seconds, lambda _: None)
     if ended is None:
         return Fate(listed.name, True, "is down already")
     said = f"down; ended {', '.join(ended.names)}" if ended.names else "down; nothing was running"
