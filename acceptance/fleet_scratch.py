@@ -213,6 +213,10 @@ class FleetScratch:
                     found[pid] = line.replace(b"\0", b" ").decode("utf-8", "replace").strip()
         return found
 
+    def count(self, words: str) -> int:
+        """How many of them have *words* in their command line."""
+        return sum(words in line for line in self.processes().values())
+
     # ---- the end ---------------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:

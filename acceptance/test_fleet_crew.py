@@ -67,6 +67,36 @@ def test_in_the_foreground_it_begins_what_never_ran_and_leaves_the_agents_alone_
     assert fleet.wait_alive() == before
 
 
+@pytest.mark.parametrize(
+    ("words", "seen"), [("up", "fleet.watchdog"), ("up", "holder.py"), ("up", "sleep 6000"), ("up --own", "holder.py")]
+)
+def test_an_up_that_is_killed_on_its_way_is_gone_on_with_by_the_next_and_nothing_runs_twice(
+    fleet: FleetScratch, words: str, seen: str
+) -> None:
+    up = start(fleet, "fleet", *words.split())
+    fleet.until(lambda: up.poll() is not None or fleet.count(seen), f"{seen} has come")
+    up.kill()
+    up.communicate(timeout=PATIENCE)
+
+    fleet.loops("fleet", *words.split())
+
+    before = fleet.wait_alive()
+    wanted = {"sleep 6000": 2 * len(NAMES), "holder.py": len(NAMES), "loops fleet up": 0}
+    fleet.until(lambda: {each: fleet.count(each) for each in wanted} == wanted, f"these run: {wanted}")
+    assert fleet.alive() == before
+
+
+def test_a_down_after_an_up_that_was_killed_on_its_way_leaves_nothing(fleet: FleetScratch) -> None:
+    up = start(fleet, "fleet", "up")
+    fleet.until(lambda: up.poll() is not None or fleet.count("holder.py"), "the first holder has come")
+    up.kill()
+    up.communicate(timeout=PATIENCE)
+
+    fleet.loops("fleet", "down")
+
+    fleet.until(lambda: not fleet.processes(), f"nothing is left: {fleet.processes()}")
+
+
 def test_in_the_foreground_it_takes_over_from_the_one_that_runs_and_no_agent_notices(fleet: FleetScratch) -> None:
     fleet.loops("fleet", "up")
     before, crew = fleet.wait_alive(), fleet.crew
@@ -177,6 +207,42 @@ def test_each_may_have_a_supervisor_of_its_own(fleet: FleetScratch) -> None:
     assert len(set(pids.values())) == 3
     assert fleet.crew == 0
     assert [supervisor(fleet, name) for name in NAMES] == [(pids[name], False) for name in NAMES]
+
+
+def test_up_says_of_each_project_in_one_line_whether_it_runs_or_why_not_and_what_to_type(fleet: FleetScratch) -> None:
+    fleet.project("two", agents=1, more='\n[[service]]\nname = "ill"\ncommand = ["false"]\nwatch = "heal"\n')
+    fleet.config("three").write_text("[defaults]\nsession_prefix = 7\n")
+
+    said = fleet.loops("fleet", "up", code=1)
+    again = json.loads(fleet.loops("fleet", "up", "--json", code=1).out)["projects"]
+
+    lines = said.out.splitlines()
+    assert "ok    one: running: 2 agents" in lines
+    assert "FAIL  two: ill ends again and again, the last time with status 1" in lines
+    assert f"      next: `loops --config {fleet.config('two')} logs ill`" in lines
+    assert "agents.toml:2: defaults.session_prefix" in said.out.partition("FAIL  three: ")[2]
+    assert "      next: `loops fleet doctor three`" in lines
+    assert lines[-1] == "1 of 3 projects"
+    assert {each["name"]: (each["ok"], each["next"] == "") for each in again} == {
+        "one": (True, True),
+        "two": (False, False),
+        "three": (False, False),
+    }
+
+
+def test_a_project_that_is_not_there_is_told_with_what_helps_and_keeps_no_fleet_from_going_down(
+    fleet: FleetScratch,
+) -> None:
+    fleet.list(absent=True)
+
+    up = fleet.loops("fleet", "up", "--fleet", str(fleet.file), code=1)
+    fleet.wait_alive(2, *NAMES)
+    down = fleet.loops("fleet", "down")
+
+    assert f"FAIL  absent: {fleet.root / 'absent'} is not there" in up.out.splitlines()
+    assert f"      next: `loops fleet validate --fleet {fleet.file}`" in up.out.splitlines()
+    assert "ok    absent: is down already: it is not there" in down.out.splitlines()
+    assert down.out.splitlines()[-1] == "4 of 4 projects"
 
 
 def test_a_disabled_project_is_left_alone_visibly_and_refused_by_name(fleet: FleetScratch) -> None:

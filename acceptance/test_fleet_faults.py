@@ -59,6 +59,7 @@ def a_broken_config_and_a_dead_remote_stop_nobody_else(fleet: FleetScratch) -> N
     status = fleet.status()
     assert f"FAIL  {BROKEN}:" in said.out
     assert "agents.toml:2" in said.out
+    assert said.out.count("running: 2 agents") == COUNT - 1
     assert "49 of 50 projects" in said.out
     assert set(alive) == {name for name in NAMES if name != BROKEN}
     assert {name for name, line in status.items() if line["condition"] != "up"} == {BROKEN}
@@ -72,7 +73,7 @@ def up_again_changes_nothing(fleet: FleetScratch) -> None:
 
     said = fleet.loops("fleet", "up", code=1)
 
-    assert said.out.count("is up already") == COUNT - 1
+    assert said.out.count("running already: 2 agents") == COUNT - 1
     assert fleet.alive() == before
     assert fleet.crew == crew
 

@@ -49,7 +49,10 @@ def operator(tmp_path: Path) -> Iterator[Operator]:
     person = Operator(tmp_path)
     person.types("git config --global user.name Somebody && git config --global user.email somebody@example.org")
     person.types("git init --quiet --bare --initial-branch=main remote.git && git clone --quiet remote.git list")
-    person.types("git checkout --quiet -B main && mkdir machine-docs && : >verify.sh", at=person.place / "list")
+    person.types(
+        "git checkout --quiet -B main && mkdir machine-docs && : >verify.sh >machine-docs/PARITY.md",
+        at=person.place / "list",
+    )
     yield person
     person.leaves()
 

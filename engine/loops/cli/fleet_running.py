@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from loops.cli.answer import Answer, columns
-from loops.errors import LoopsError, SessionError, UsageError
+from loops.errors import ConfigError, LoopsError, SessionError, UsageError
 from loops.places import find_fleet
 from loops.projects.fleet.roster import Listed, Roster, roster
 from loops.sessions.text import printable
@@ -57,23 +59,37 @@ def _look(path: str) -> tuple[dict[str, Any], str]:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of one project.  ``ok`` None: it was left alone."""
+    """What became of one project.  ``ok`` None: it was left alone.  ``next``: what the operator types, when it failed."""
 
     name: str
     ok: bool | None
     text: str
+    next: str = ""
 
 
 def up(args: argparse.Namespace) -> Answer:
-    """Bring projects up, each for itself: one that fails stops no other."""
+    """Bring projects up, each for itself: one that fails stops no other; then say of each whether all of it runs."""
+    from loops.projects.fleet import arrival
     from loops.supervisor.membership import CrewPlace
 
     known = _roster(args)
     wanted, fates = _asked(known, args.names)
     place = None if args.own else CrewPlace(known.path)
+    if wanted and not args.json:
+        print(f"starting {len(wanted)} project{'' if len(wanted) == 1 else 's'}", flush=True)
     if place is not None and wanted:
         _ensure_crew(place, wanted)
-    return _each(args, known, fates, wanted, lambda listed: _up(listed, place))
+    asked: list[arrival.Asked] = []
+
+    def begin(listed: Listed) -> Fate | None:
+        asked.append(arrival.Asked(listed, *_up(listed, place)))
+        return None
+
+    done = _each(args, fates, wanted, begin)
+    for came in arrival.await_all(asked, args.timeout):
+        done.append(_whole(args, Fate(came.name, came.ok, came.text, came.next)))
+        _print(args, done[-1])
+    return _sum(args, known, done)
 
 
 def down(args: argparse.Namespace) -> Answer:
@@ -84,10 +100,10 @@ def down(args: argparse.Namespace) -> Answer:
     known = _roster(args)
     _check(known, args.names)
     wanted = [each for each in known.projects if not args.names or each.name in args.names]
-    answer = _each(args, known, [], wanted, lambda listed: _down(listed, args.timeout))
+    done = _each(args, [], wanted, lambda listed: _down(listed, args.timeout))
     if not args.names:
         crew_process.end_if_idle(CrewPlace(known.path))
-    return answer
+    return _sum(args, known, done)
 
 
 def _asked(known: Roster, names: Sequence[str]) -> tuple[list[Listed], list[Fate]]:
@@ -117,13 +133,9 @@ def _check(known: Roster, names: Sequence[str]) -> None:
 
 
 def _each(
-    args: argparse.Namespace,
-    known: Roster,
-    fates: Iterable[Fate],
-    wanted: Sequence[Listed],
-    act: Callable[[Listed], Fate],
-) -> Answer:
-    """Do *act* for each of *wanted*, some at a time; print a line for each as it happens, and then the sum."""
+    args: argparse.Namespace, fates: Iterable[Fate], wanted: Sequence[Listed], act: Callable[[Listed], Fate | None]
+) -> list[Fate]:
+    """Do *act* for each of *wanted*, some at a time; print a line for each whose fate it is, as it happens."""
     from concurrent.futures import ThreadPoolExecutor, as_completed
 
     done = list(fates)
@@ -131,9 +143,20 @@ def _each(
         _print(args, fate)
     with ThreadPoolExecutor(AT_ONCE) as threads:
         for future in as_completed([threads.submit(_safely, act, listed) for listed in wanted]):
-            fate = future.result()
-            done.append(fate)
-            _print(args, fate)
+            if (found := future.result()) is not None:
+                done.append(_whole(args, found))
+                _print(args, done[-1])
+    return done
+
+
+def _whole(args: argparse.Namespace, fate: Fate) -> Fate:
+    """What is to be typed next names the fleet as this command did."""
+    if args.fleet and fate.next.startswith("loops fleet "):
+        return replace(fate, next=f"{fate.next} --fleet {shlex.quote(args.fleet)}")
+    return fate
+
+
+def _sum(args: argparse.Namespace, known: Roster, done: Sequence[Fate]) -> Answer:
     good, bad = sum(fate.ok is True for fate in done), sum(fate.ok is False for fate in done)
     problems = [] if args.names else list(known.problems)
     lines = [f"! {printable(problem)}" for problem in problems]
@@ -145,16 +168,28 @@ def _each(
     return Answer(facts, lines, LoopsError.exit_code if bad or problems else 0)
 
 
-def _safely(act: Callable[[Listed], Fate], listed: Listed) -> Fate:
+def _safely(act: Callable[[Listed], Fate | None], listed: Listed) -> Fate | None:
     try:
         return act(listed)
+    except ConfigError as error:
+        if _is_absent(listed):
+            return Fate(
+                listed.name, False, f"{os.path.dirname(listed.config_path)} is not there", "loops fleet validate"
+            )
+        return Fate(listed.name, False, str(error), shlex.join(["loops", "--config", listed.config_path, "validate"]))
     except (LoopsError, OSError) as error:
-        return Fate(listed.name, False, str(error))
+        return Fate(listed.name, False, str(error), f"loops fleet doctor {listed.name}")
+
+
+def _is_absent(listed: Listed) -> bool:
+    """Its directory is not there: not cloned yet, or the path is wrong."""
+    return not os.path.isdir(os.path.dirname(listed.config_path))
 
 
 def _print(args: argparse.Namespace, fate: Fate) -> None:
     if not args.json:
-        first, *more = [printable(line) for line in fate.text.splitlines()] or [""]
+        text = f"{fate.text}\nnext: `{fate.next}`" if fate.next else fate.text
+        first, *more = [printable(line) for line in text.splitlines()] or [""]
         mark = "FAIL" if fate.ok is False else "ok  " if fate.ok else "-   "
         print("\n".join([f"{mark}  {fate.name}: {first}", *(f"      {line}" for line in more)]), flush=True)
 
@@ -166,15 +201,13 @@ def _project(listed: Listed) -> Project:
     return of(argparse.Namespace(config=listed.config_path))
 
 
-def _up(listed: Listed, place: CrewPlace | None) -> Fate:
+def _up(listed: Listed, place: CrewPlace | None) -> tuple[bool, tuple[str, ...]]:
+    """Have it come up; return whether it was not up at all, and the agents that are started for that."""
     project = _project(listed)
     fresh = project.ask("status") is None
     if fresh:
         _start(project, place)
-    started = project.must_ask("up", names=[])["started"]
-    if not started:
-        return Fate(listed.name, True, "is up" if fresh else "is up already")
-    return Fate(listed.name, True, f"starting {', '.join(each['name'] for each in started)}")
+    return fresh, tuple(each["name"] for each in project.must_ask("up", names=[])["started"])
 
 
 def _start(project: Project, place: CrewPlace | None) -> None:
@@ -201,7 +234,13 @@ def _ensure_crew(place: CrewPlace, wanted: Sequence[Listed]) -> None:
 def _down(listed: Listed, seconds: float) -> Fate:
     from loops.cli.lifecycle import end
 
-    ended = end(_project(listed), (), seconds, lambda _: None)
+    try:
+        project = _project(listed)
+    except ConfigError:  # nothing runs for it either
+        if not _is_absent(listed):
+            raise
+        return Fate(listed.name, True, "is down already: it is not there")
+    ended = end(project, (), seconds, lambda _: None)
     if ended is None:
         return Fate(listed.name, True, "is down already")
     said = f"down; ended {', '.join(ended.names)}" if ended.names else "down; nothing was running"

@@ -15,6 +15,7 @@ from pathlib import Path
 from loops.config.model import Handoff
 from loops.config.problems import Problem, nearest
 from loops.errors import ProtocolError
+from loops.projects import gate_truth
 from loops.projects.gate_list import WorkList
 from loops.protocol import publish, writers
 from loops.protocol.backlog import BacklogItem, BuildBacklog, read_build_backlog
@@ -108,6 +109,8 @@ def look(directory: str, work: WorkList, gate: Gate, now: float) -> Seen:
         *_pushed(clone, work.handoff),
         *_status(place, text, status, fields, work, gate, now),
         *_backlog(clone, work, gate),
+        *gate_truth.untrue(clone, gate_truth.Said(fields, place, text or ""), _upstream(clone, work.handoff)),
+        *_plan(clone, work, gate, place, text),
     )
     standing = None if problems else _standing(clone, work, gate, place, status, fields)
     return Seen(fields, tuple(problems), standing)
@@ -153,7 +156,7 @@ def _pushed(clone: Clone, handoff: Handoff) -> Iterator[Problem]:
     except ProtocolError as error:
         yield Problem(clone.root, 0, "pushed", f"whether HEAD is pushed cannot be told: {error}")
         return
-    upstream = clone.commit_of(f"refs/remotes/{name}")
+    upstream = _upstream(clone, handoff)
     head = clone.commit_of("HEAD")
     if not head:
         yield Problem(clone.root, 0, "pushed", "there is no commit yet: commit and push the work first")
@@ -163,6 +166,11 @@ def _pushed(clone: Clone, handoff: Handoff) -> Iterator[Problem]:
     elif upstream != head:
         ours, theirs = clone.run("rev-list", "--left-right", "--count", f"{head}...{upstream}").split()
         yield Problem(clone.root, 0, "pushed", _apart(int(ours), int(theirs), name))
+
+
+def _upstream(clone: Clone, handoff: Handoff) -> str:
+    """The commit that everybody can fetch; empty: there is none."""
+    return clone.commit_of(f"refs/remotes/{handoff.remote}/{handoff.branch}")
 
 
 def _apart(ours: int, theirs: int, name: str) -> str:
@@ -241,6 +249,22 @@ def _backlog(clone: Clone, work: WorkList, gate: Gate) -> Iterator[Problem]:
     for item in backlog.without_box:
         if item.id != gate.box:
             yield Problem(place, item.line, "backlog", f"{_called(item)} has no box: begin it with - [x] or - [ ]")
+
+
+def _plan(clone: Clone, work: WorkList, gate: Gate, status: str, text: str | None) -> Iterator[Problem]:
+    """The gate is one of the plan's, as far as any document names its gates."""
+    place = publish.place_of(clone, work.handoff, names(work.phase).backlog)
+    backlog = read_build_backlog(_text(clone, place) or "")
+    if backlog is None or _own(backlog, gate) is not None:
+        return
+    documents = [(place, _text(clone, place) or ""), (status, text or "")]
+    if work.phase.plan:
+        plan = Path(clone.root, work.phase.plan)
+        if not plan.is_file():
+            return  # it lies with the project, and this clone does not show which gates it has
+        documents.append((work.phase.plan, plan.read_text("utf-8", errors="replace")))
+    ids = [work.phase.id, *(item.id for item in work.phase.items), *(item.id for item in backlog.items)]
+    yield from gate_truth.unknown(gate.label, ids, documents)
 
 
 def _own(backlog: BuildBacklog, gate: Gate) -> BacklogItem | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loops.projects.cutover.conduct import Answer, Outcome
@@ -116,6 +117,9 @@ class World:
         if number == self.breaks_after:
             raise BrokenOff
         return Outcome(1 if fails else code, "it was made to fail" if fails else "", 1.0)
+
+    def settle(self, say: Callable[[str], None]) -> None:
+        pass  # what is broken off here leaves nothing running
 
     def lives(self, side: Side) -> str:
         there = self.live or self.live_agents if side is Side.LIVE else self.staged or self.staged_agents

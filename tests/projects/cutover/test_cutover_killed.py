@@ -17,7 +17,8 @@ import toy_side
 from loops.projects.cutover.hands import Machine
 from loops.projects.cutover.plan import Command
 from loops.projects.cutover.position import Course, Mark, fold
-from loops.projects.cutover.record import Places, entries
+from loops.projects.cutover.record import Places, entries, read_json, write_json
+from loops.sessions import tree
 from toy_side import act, alive
 
 FORWARD = ("check-live-up", "stop-live", "stop-live-after", "check-live-down", "write", "write-after", "check-written",
@@ -105,6 +106,21 @@ def test_killed_on_the_way_back_it_goes_on_back(root: Path, key: str) -> None:
     assert not (root / "BOTH").exists()
 
 
+@pytest.mark.parametrize("way", ["forward", "back"])
+def test_the_command_that_a_killed_conductor_left_running_is_waited_for(root: Path, way: str) -> None:
+    (root / "kill-start-staged").touch()
+    (root / "slow").touch()
+    conduct(root, "forward")
+    orphan = read_json(Places(str(root)).running)
+
+    then = conduct(root, way)
+
+    assert f"(pid {orphan['pid']}) runs still" in then.stdout
+    assert tree.identify(orphan["pid"]) is None
+    assert (alive(root, "live"), alive(root, "staged")) == (way == "back", way == "forward")
+    assert not (root / "BOTH").exists()
+
+
 def test_a_live_side_that_somebody_started_meanwhile_keeps_the_staged_side_down(root: Path) -> None:
     (root / "kill-check-written").touch()
     conduct(root, "forward")
@@ -138,6 +154,29 @@ def test_a_command_that_does_not_end_is_ended_and_has_no_exit_code(tmp_path: Pat
 
     assert outcome.code is None
     assert "begun" in outcome.output
+
+
+def test_a_command_that_was_left_running_and_does_not_end_in_time_is_ended(tmp_path: Path) -> None:
+    left = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    process = tree.identify(left.pid)
+    assert process is not None
+    write_json(Places(str(tmp_path)).running, {**process._asdict(), "command": "sleep 300", "timeout": 0.0})
+
+    machine(tmp_path).settle(lambda line: None)
+
+    assert left.wait(60) == -signal.SIGTERM
+    assert not Path(Places(str(tmp_path)).running).exists()
+
+
+def test_whoever_has_the_pid_of_a_command_that_ended_is_left_alone(tmp_path: Path) -> None:
+    said: list[str] = []
+    facts = {"pid": os.getpid(), "start_time": 1, "command": "sleep 300", "timeout": 0.0}
+    write_json(Places(str(tmp_path)).running, facts)
+
+    machine(tmp_path).settle(said.append)
+
+    assert said == []
+    assert not Path(Places(str(tmp_path)).running).exists()
 
 
 def test_a_program_that_is_not_there_is_an_outcome_not_a_crash(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Two toy sides of real processes, and a conductor in a process of its own.  Run as a program: ``toy_side.py WORD ...``.
 
 A side is a sleeping process whose pid stands in a file.  ``kill-KEY`` in the directory makes the command KEY kill its
-conductor: before its work (``kill-KEY``), or after it (``kill-KEY-after``).
+conductor: before its work (``kill-KEY``), or after it (``kill-KEY-after``).  With ``slow`` it goes on only when the next
+conductor says that it waits.
 """
 
 from __future__ import annotations
@@ -74,17 +75,22 @@ class Hands(Machine):
 
 
 class Yes:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
     def ask(self, step: Step, number: int, *, back: bool, again: bool) -> Answer:
         return Answer.YES
 
     def say(self, line: str) -> None:
         print(line, flush=True)
+        if line.endswith("waiting for it"):
+            (self.root / "slow").unlink()
 
 
 def conduct(root: Path, way: str) -> int:
     plan = toy_plan(root)
     with Record(Places(str(root))) as book:
-        conductor = Conductor(plan, book, Hands(plan.ground), Yes())
+        conductor = Conductor(plan, book, Hands(plan.ground), Yes(root))
         end = conductor.back(ask=False) if way == "back" else conductor.forward()
     print(end.course.value)
     return 0
@@ -117,6 +123,9 @@ def fatal(root: Path, key: str) -> None:
         flag.unlink()
         (root / "orphan.pid").write_text(str(os.getpid()))
         os.kill(os.getppid(), signal.SIGKILL)
+        deadline = time.monotonic() + 60.0
+        while (root / "slow").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
 
 def holds(root: Path, what: str) -> bool:

@@ -44,7 +44,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
         metavar="WHERE",
         help="where its secrets are, never their values; may be given several times",
     )
-    parser.add_argument("--disabled", action="store_true", help="`loops fleet up` leaves it alone unless it is named")
+    parser.add_argument("--disabled", action="store_true", help="`loops fleet up` leaves it alone until enabled = true")
 
 
 def _update(parser: argparse.ArgumentParser) -> None:

@@ -31,6 +31,13 @@ def _up(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--own", action="store_true", help="a supervisor for each project (default: one process for all of them)"
     )
+    parser.add_argument(
+        "--timeout",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to wait, for all together, until every agent runs (default: 30; they are tried on after that)",
+    )
 
 
 def _down(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ after its checks, and, right before any command that starts a supervisor, a look
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -42,6 +42,9 @@ class Hands(Protocol):
 
     def run(self, command: Command) -> Outcome:
         """Run *command* to its end."""
+
+    def settle(self, say: Callable[[str], None]) -> None:
+        """Wait for the end of the command that a conductor before us, which was killed, has left running."""
 
     def lives(self, side: Side) -> str:
         """What of that side's supervision lives, in words; empty: nothing does."""
@@ -85,6 +88,7 @@ class Conductor:
 
     def forward(self) -> Position:
         """Begin, or go on; a step that fails turns it around.  The plan is that of the record while it is midway."""
+        self.hands.settle(self.operator.say)
         if not self.position.midway:
             self._write(Mark.BEGUN, detail=self.plan.digest)
         failed = self._lasting()
@@ -112,6 +116,7 @@ class Conductor:
 
     def back(self, *, ask: bool) -> Position:
         """Take back every step that stands, the last one first.  *ask*: the operator is asked before each."""
+        self.hands.settle(self.operator.say)
         position = self.position
         partial = position.inside
         if position.course is not Course.BACK and position.course is not Course.STUCK:

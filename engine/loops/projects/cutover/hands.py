@@ -10,13 +10,22 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from subprocess import SubprocessError
 from tempfile import TemporaryFile
 
+from loops.errors import LoopsError
 from loops.projects.cutover import sighting
 from loops.projects.cutover.conduct import Outcome
 from loops.projects.cutover.plan import Command, Ground, Side
-from loops.projects.cutover.record import OUTPUT
+from loops.projects.cutover.record import OUTPUT, Places, read_json, write_json
 from loops.secrets.redaction import redact
+from loops.sessions import tree
+from loops.supervisor.processes import Departure
+
+_ENDING = (signal.SIGTERM, signal.SIGKILL)
+_GRACE = 5.0
+"""Seconds that a command has to end after each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +40,11 @@ class Machine:
     def run(self, command: Command) -> Outcome:
         """Run *command* in a process group of its own; what it leaves running (a supervisor) stays.
 
-        Its output goes into a file: a daemon that it starts may keep a pipe open for ever.
+        Its output goes into a file: a daemon that it starts may keep a pipe open for ever.  While it runs it stands in
+        a file too, which it writes itself: whoever conducts after us, should we be killed, has to wait for it.
         """
         self.tell(command)
+        os.makedirs(self._places.root, exist_ok=True)
         began = time.monotonic()
         with TemporaryFile() as file:
             try:
@@ -45,14 +56,54 @@ class Machine:
                     stdout=file,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    preexec_fn=partial(_note, self._places.running, command),
                 )
-            except OSError as error:
-                return Outcome(None, f"{command.words[0]}: {error.strerror}", time.monotonic() - began)
+            except (OSError, SubprocessError) as error:
+                self._forget()
+                why = error.strerror if isinstance(error, OSError) else f"{self._places.running} cannot be written"
+                return Outcome(None, f"{command.words[0]}: {why}", time.monotonic() - began)
             code = _await(child, command.timeout)
+            self._forget()
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - OUTPUT, 0))
             output = redact(file.read().decode("utf-8", "replace"))
         return Outcome(code, output, round(time.monotonic() - began, 3))
+
+    def settle(self, say: Callable[[str], None]) -> None:
+        """Wait for what a conductor that was killed has left running; what does not end in time is ended.
+
+        It may be the very command that starts a side, and a check that is made before its end proves nothing.
+        """
+        left = read_json(self._places.running)
+        if left is None:
+            return
+        process = tree.Process(left["pid"], left["start_time"])
+        with Departure() as departure:
+            departure.expect(left["command"], process.pid)
+            if tree.identify(process.pid) == process:
+                say(
+                    f"        `{left['command']}` (pid {process.pid}) runs still, begun before the interruption: waiting for it"
+                )
+                age = time.clock_gettime(time.CLOCK_BOOTTIME) - process.start_time / os.sysconf("SC_CLK_TCK")
+                departure.wait(max(left["timeout"] - age, 0.0))
+                for number in _ENDING:
+                    if departure.remaining:
+                        with suppress(ProcessLookupError, PermissionError):
+                            os.killpg(process.pid, number)
+                        departure.wait(_GRACE)
+                if departure.remaining:
+                    raise LoopsError(
+                        f"`{left['command']}` (pid {process.pid}) does not even end when killed: nothing is done beside it"
+                    )
+        self._forget()
+
+    def _forget(self) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._places.running)
+
+    @property
+    def _places(self) -> Places:
+        return Places(self.ground.log_dir)
 
     def lives(self, side: Side) -> str:
         """What of *side* lives now."""
@@ -70,15 +121,21 @@ def argv(command: Command) -> list[str]:
     return list(command.words)
 
 
+def _note(path: str, command: Command) -> None:
+    """In the process that becomes *command*: written by the parent, it would be missing when that is killed first."""
+    pid, start_time = tree.identify(os.getpid()) or (os.getpid(), 0)
+    write_json(path, {"pid": pid, "start_time": start_time, "command": str(command), "timeout": command.timeout})
+
+
 def _await(child: subprocess.Popen[bytes], timeout: float) -> int | None:
     try:
         return child.wait(timeout)
     except subprocess.TimeoutExpired:
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in _ENDING:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, number)  # its own group: a daemon has left it
             with suppress(subprocess.TimeoutExpired):
-                child.wait(5)
+                child.wait(_GRACE)
                 break
         return None
     except BaseException:  # Ctrl-C: the command must not go on unseen

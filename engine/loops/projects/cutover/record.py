@@ -48,6 +48,11 @@ class Places:
         return os.path.join(self.root, "lock")
 
     @property
+    def running(self) -> str:
+        """The command that runs now; what is left of it when its conductor was killed."""
+        return os.path.join(self.root, "running.json")
+
+    @property
     def times(self) -> str:
         """What a rehearsal has measured."""
         return os.path.join(self.root, "measured.json")
