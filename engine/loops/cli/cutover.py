@@ -198,7 +198,7 @@ def _asked(args: argparse.Namespace, made: Plan) -> Asked:
     folders += [os.path.dirname(path) for path in live_state.find(live).paths()]
     programs = [settings["bin"] for settings in (live.clis or {}).values() if settings.get("bin")]
     programs += [each.bin for each in config.backends.values() if each.bin and " " not in each.bin]
-    search = dict(ground.read_unit(made.ground.unit_file, made.ground.live_root).env).get("PATH", "")
+    search = dict(ground.read_unit(made.ground.around, made.ground.live_root).env).get("PATH", "")
     return rehearsal.Asked(
         made,
         rehearsal.directories(folders, [os.path.abspath(each) for each in args.also]),
@@ -260,11 +260,10 @@ def _staged(directory: str) -> tuple[str, str]:
 def _made(args: argparse.Namespace) -> tuple[Plan, Places]:
     from loops.projects.cutover import ground, record, steps
     from loops.projects.deployment import reading
+    from loops.projects.migrate.told import told
 
     path, log_dir = _staged(args.staged)
     places = record.Places(log_dir)
-    unit = args.unit if "/" in args.unit else ""
-    live = reading.read(args.live, unit=unit)
     asked = ground.Asked(
         args.live,
         args.staged,
@@ -276,8 +275,12 @@ def _made(args: argparse.Namespace) -> tuple[Plan, Places]:
         args.tmux,
         args.soak,
         args.allow,
+        tuple(args.env),
+        dict(args.set),
     )
-    standing, words, notes = ground.survey(live, reading.read(path), asked, staged_config=path, log_dir=log_dir)
+    around = ground.surroundings(asked, told(os.path.dirname(path)))
+    live = reading.read(args.live, around)
+    standing, words, notes = ground.survey(live, reading.read(path), asked, around, staged_config=path, log_dir=log_dir)
     measured = record.read_json(places.times) or {}
     return steps.build(standing, words, measured=measured, notes=notes), places
 

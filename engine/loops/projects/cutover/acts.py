@@ -26,7 +26,7 @@ def scene_of(log_dir: str) -> Scene:
 
 def read_live(ground: Ground) -> Deployment:
     """The live deployment as its files are now."""
-    return reading.read(ground.live, unit=ground.unit_file if ground.unit_file != ground.live else "")
+    return reading.read(ground.live, ground.around)
 
 
 def reached(live: Deployment) -> note.Reached:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from hashlib import sha256
 from typing import Any
+
+from loops.projects.deployment.surroundings import Surroundings
 
 VERSION = 1
 """Of the plan's JSON form (schemas/cutover.schema.json)."""
@@ -145,6 +147,15 @@ class Ground:
     """Seconds."""
     allow: str = ""
     """The operator's file of differences that parity accepts; empty: none."""
+    env_files: tuple[str, ...] = ()
+    """Files of variables that the live side is started with, over its unit's."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Variables over all the others, without secrets."""
+
+    @property
+    def around(self) -> Surroundings:
+        """With what the live side is started, by which it is read."""
+        return Surroundings(self.unit_file, self.env_files, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +198,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, tuple):
         return [encode(each) for each in value]
     if hasattr(value, "__dataclass_fields__"):
-        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+        return {each.name: encode(getattr(value, each.name)) for each in fields(value)}
     return value
 
 
@@ -195,8 +206,8 @@ def decode(facts: Mapping[str, Any]) -> Plan:
     """The plan that `encode` has written.  KeyError, TypeError, ValueError: it is none."""
     ground = dict(facts["ground"])
     members = tuple(Member(**each) for each in ground.pop("members"))
-    for key in ("scripts", "watchdogs", "phases"):
-        ground[key] = tuple(ground[key])
+    for key in ("scripts", "watchdogs", "phases", "env_files"):
+        ground[key] = tuple(ground.get(key, ()))
     steps = tuple(_step(each) for each in facts["steps"])
     return Plan(Ground(**ground, members=members), steps, tuple(facts["notes"]))
 

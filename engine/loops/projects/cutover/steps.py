@@ -288,11 +288,11 @@ def _check(ground: Ground, what: str, sees: str, lasting: bool = False) -> Check
 
 def _same(ground: Ground) -> Check:
     """Asked twice, for hours and an editor may lie between the first step and the start."""
-    read = ("--unit", ground.unit_file) if ground.unit_file not in ("", ground.live) else ()
+    around = ground.around if ground.unit_file != ground.live else dataclasses.replace(ground.around, unit="")
     accepted = ("--allow", ground.allow) if ground.allow else ()
     return Check(
         "live and staged are the same, but for phase and conversations, which are carried over",
-        _loops("parity", ground.live, ground.staged_root, "--carried-later", *read, *accepted),
+        _loops("parity", ground.live, ground.staged_root, "--carried-later", *around.words(), *accepted),
     )
 
 

@@ -98,7 +98,7 @@ def gather(files: Files, unit: str, env_files: Sequence[str], settings: Mapping[
         _env_file(files, found, os.path.realpath(path), wanted=True)
     for name, value in settings.items():
         found.put(name, value, f"--set {name}")
-    open_ = [problem for name, problem in found.open.items() if name not in found.settings]
+    open_ = [problem for name, problem in found.open.items() if name not in (*found.settings, *found.secrets)]
     if open_:
         raise ConfigProblems(open_)
     return found
