@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from loops import config as configuration
 from loops.errors import LoopsError
-from loops.projects.cutover import handover, live_state, note, sighting
+from loops.projects.cutover import handover, live_state, note, sighting, user
 from loops.projects.cutover.checks_live import went_back
 from loops.projects.cutover.plan import Ground
 from loops.projects.cutover.record import Places, kept_plan
@@ -19,8 +19,9 @@ from loops.supervisor import offline
 
 
 def scene_of(log_dir: str) -> Scene:
-    """What the checks of the kept plan look at.  LoopsError: there is no plan."""
+    """What the checks of the kept plan look at.  LoopsError: there is no plan, or it is for another user."""
     ground = kept_plan(Places(log_dir)).ground
+    user.refuse_another(ground)
     return Scene(ground, lambda: reached(read_live(ground)))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from loops.errors import LoopsError
+from loops.projects.cutover import user
 from loops.projects.cutover.plan import Command, Ground, Member
 from loops.projects.cutover.steps import Words
 from loops.projects.deployment import reading, unit_file
@@ -63,6 +64,7 @@ class UnitFile:
     start: tuple[tuple[str, ...], ...] = ()
     stop: tuple[tuple[str, ...], ...] = ()
     cwd: str = ""
+    user: str = ""
     hidden: tuple[str, ...] = ()
     """Variables that are left out of the runbook, for their values may be secrets."""
 
@@ -100,6 +102,11 @@ def survey(
     scripts = tuple(path for name in (*_ENGINE, *_LAUNCHERS) if os.path.isfile(path := os.path.join(root, name)))
     prefix = live.prefix or staged.prefix or ""
     words, notes = _words(live, root, unit, asked)
+    runs_as = "" if asked.personal else user.known(unit.user)
+    if unit.user and not asked.personal and not runs_as:
+        notes.append(
+            f"{around.unit} runs it as {unit.user}, whom this machine does not know: type each command as whoever it runs as."
+        )
     ground = Ground(
         live=os.path.abspath(asked.live),
         live_root=root,
@@ -122,6 +129,7 @@ def survey(
         allow=os.path.abspath(asked.allow) if asked.allow else "",
         env_files=lasting.env_files,
         settings=lasting.settings,
+        user="" if runs_as == user.ROOT else runs_as,
     )
     if unit.hidden:
         notes.append(
@@ -248,7 +256,7 @@ def read_unit(around: Surroundings, root: str) -> UnitFile:
     shown = tuple((name, value) for name, value in found.values.items() if name not in hidden)
     start = tuple(_open(words, hidden) for words in found.started if words)
     stop = tuple(_open(words, hidden) for words in _stopping((files.text(around.unit) if around.unit else "") or ""))
-    return UnitFile(shown, start, stop, found.directory, hidden)
+    return UnitFile(shown, start, stop, found.directory, found.user, hidden)
 
 
 def _named(root: str) -> Iterator[str]:

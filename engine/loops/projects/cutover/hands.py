@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from tempfile import TemporaryFile
 
-from loops.projects.cutover import sighting
+from loops.projects.cutover import sighting, user
 from loops.projects.cutover.conduct import Outcome
 from loops.projects.cutover.plan import Command, Ground, Side
 from loops.projects.cutover.record import OUTPUT
@@ -65,9 +65,8 @@ class Machine:
 
 def argv(command: Command) -> list[str]:
     """The words to execute: ``loops`` is this very engine, whatever PATH says."""
-    if command.words[0] == "loops":
-        return [sys.executable, "-m", "loops", *command.words[1:]]
-    return list(command.words)
+    program = [sys.executable, "-m", "loops"] if command.words[0] == "loops" else [command.words[0]]
+    return [*user.prefix(command.user), *program, *command.words[1:]]
 
 
 def _await(child: subprocess.Popen[bytes], timeout: float) -> int | None:

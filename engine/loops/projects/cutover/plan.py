@@ -46,14 +46,24 @@ class Command:
     """Why its exit code says nothing (the checks after it do); empty: it must be 0."""
     timeout: float = 600.0
     """Seconds after which it counts as failed."""
+    user: str = ""
+    """As whom it is run; empty: as whoever carries the plan out."""
 
     def __str__(self) -> str:
-        """As a person copies it into a shell."""
+        """As a person copies it into a shell, whoever that is."""
         # zsh takes a word that begins with = as the path of a program
         words = " ".join(f"'{word}'" if word.startswith("=") else shlex.quote(word) for word in self.words)
         if self.env:
             words = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in self.env), words])
-        return f"(cd {shlex.quote(self.cwd)} && {words})" if self.cwd else words
+        if self.cwd:
+            words = f"cd {shlex.quote(self.cwd)} && {words}"
+        if self.user == "root":
+            sudo = "sudo"
+        elif self.user:
+            sudo = f"sudo -H -u {shlex.quote(self.user)} --"
+        else:
+            return f"({words})" if self.cwd else words
+        return f"{sudo} sh -c {shlex.quote(words)}" if self.cwd or self.env else f"{sudo} {words}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +161,8 @@ class Ground:
     """Files of variables that the live side is started with, over its unit's."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Variables over all the others, without secrets."""
+    user: str = ""
+    """Whom the unit runs it as; empty: it names none, and all is done by whoever carries the plan out."""
 
     @property
     def around(self) -> Surroundings:
@@ -235,6 +247,7 @@ def _command(facts: Mapping[str, Any]) -> Command:
         starts=Side(facts["starts"]) if facts["starts"] else None,
         may_fail=facts["may_fail"],
         timeout=facts["timeout"],
+        user=facts.get("user", ""),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from loops.projects.cutover.plan import Check, Command, Ground, Plan, Side, Step, Way
 
+ROOT = "root"
 CHECK_WITHIN = 180.0
 """Seconds in which one check ends: it waits for what takes a while, on a machine that is busy."""
 ESTIMATES: Mapping[str, float] = {
@@ -43,7 +44,30 @@ def build(
     if ground.unit:
         steps.append(_boot(ground))
     steps += [_up(ground), _soak(ground), _keep(ground)]
-    return Plan(ground, tuple(_timed(step, measured or {}) for step in steps), (*notes, *_remarks(ground)))
+    timed = (_timed(step, measured or {}) for step in steps)
+    return Plan(ground, tuple(_by_its_user(ground, step) for step in timed), (*notes, *_remarks(ground)))
+
+
+def _by_its_user(ground: Ground, step: Step) -> Step:
+    """Each command says as whom it is typed, when the live side has a user of its own."""
+    if not ground.user:
+        return step
+
+    def typed(command: Command) -> Command:
+        return dataclasses.replace(command, user=ROOT if _of_the_system(command.words) else ground.user)
+
+    def seen(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+        return tuple(dataclasses.replace(each, command=typed(each.command)) for each in checks)
+
+    back = dataclasses.replace(step.back, commands=tuple(map(typed, step.back.commands)), checks=seen(step.back.checks))
+    return dataclasses.replace(
+        step, commands=tuple(map(typed, step.commands)), before=seen(step.before), after=seen(step.after), back=back
+    )
+
+
+def _of_the_system(words: tuple[str, ...]) -> bool:
+    """Whether it changes what the system's service manager has."""
+    return (words[0] == "systemctl" and words[1] != "is-enabled") or words[:2] == ("loops", "service")
 
 
 def _timed(step: Step, measured: Mapping[str, float]) -> Step:
@@ -187,7 +211,8 @@ def _carry(ground: Ground) -> Step:
 def _boot(ground: Ground) -> Step:
     user = ("--user",) if ground.personal else ()
     config = ("--config", ground.staged_config)
-    install = _loops("service", "install", *user, *config)
+    runs_as = ("--run-as", ground.user) if ground.user else ()
+    install = _loops("service", "install", *user, *runs_as, *config)
     return Step(
         id="boot",
         title="Have the staged project started at boot",

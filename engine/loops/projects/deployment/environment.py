@@ -44,13 +44,14 @@ class Setting:
 
 @dataclass(slots=True)
 class Environment:
-    """``started``: the commands of ``ExecStart=``; ``directory``: the unit's own working directory, "" when it names none."""
+    """``started``: the commands of ``ExecStart=``; ``directory`` and ``user``: the unit's own, "" when it names none."""
 
     settings: dict[str, Setting] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
     untranslated: list[Untranslated] = field(default_factory=list)
     started: list[tuple[str, ...]] = field(default_factory=list)
     directory: str = ""
+    user: str = ""
     open: dict[str, Problem] = field(default_factory=dict)
     """Variables whose value only the service manager knows: somebody must give it."""
 
@@ -149,6 +150,9 @@ def _take(files: Files, found: Environment, unit: str, line: unit_file.Line) -> 
     elif line.key == "WorkingDirectory":
         with suppress(ValueError):  # then it is where the script lies
             found.directory = unit_file.specifiers(line.value.lstrip("-"), unit)
+    elif line.key == "User":
+        with suppress(ValueError):  # then nobody knows it here
+            found.user = unit_file.specifiers(line.value, unit)
     elif line.key in _EXEC and line.value:
         why = "this command is not run by anything here: see whether it is still needed, as a service or a unit of its own"
         found.untranslated.append(Untranslated(place, f"{line.key}={redact(line.value)}", why))
