@@ -23,6 +23,7 @@ def unit(root: Path, *lines: str) -> str:
     [
         f"Environment=GITHUB_TOKEN={PLANTED}",
         f"Environment=DB_PASS={PLANTED}",
+        f"Environment=DBPASSWORD={PLANTED}",
         f"Environment=EXTRA=sk-ant-api03-{PLANTED * 6}",
         f"Environment=DATABASE=postgres://ci:{PLANTED}@db/ci",
         f"ExecStart=/usr/bin/env API_KEY={PLANTED} python3 other.py",

@@ -26,7 +26,6 @@ SOAK = 600.0
 """Seconds that the staged side is watched for."""
 _MOVING = frozenset({"state", "conversation", "phase index", "complete"})
 """Fields that change by themselves while a deployment runs: no part of what it is."""
-_SECRET = re.compile(r"(?i)(TOKEN|SECRET|PASSW|PASS(?:_|$)|API_?KEY|KEY$|CREDENTIAL)")
 _LAUNCHERS = (
     "launch.py",
     "launch-orchestrator.py",
@@ -252,7 +251,7 @@ def read_unit(around: Surroundings, root: str) -> UnitFile:
     unit = os.path.basename(around.unit)
     said = {name for name, each in found.settings.items() if each.origin.rpartition(":")[0] == unit}
     unnamed = {*found.settings} - {*said, *around.settings, "PATH", *_named(root)}
-    hidden = tuple(sorted({*found.secrets, *filter(_SECRET.search, found.values), *unnamed}))
+    hidden = tuple(sorted({*found.secrets, *unnamed}))
     shown = tuple((name, value) for name, value in found.values.items() if name not in hidden)
     start = tuple(_open(words, hidden) for words in found.started if words)
     stop = tuple(_open(words, hidden) for words in _stopping((files.text(around.unit) if around.unit else "") or ""))

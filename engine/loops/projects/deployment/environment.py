@@ -16,7 +16,12 @@ from loops.projects.deployment.model import Untranslated
 from loops.secrets.redaction import redact
 
 _SECRET = re.compile(
-    r"(?:^|_)(?:KEY|APIKEY|TOKEN|SECRET|SECRETS|PASS|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(?:_|$)", re.IGNORECASE
+    # one word often holds two: GITHUBTOKEN, DBPASSWORD; but MONKEY is no key, BYPASS no password, and MAX_TOKENS counts
+    r"(?:(?:^|_|API|ACCESS|AUTH|ENCRYPTION|PRIVATE|SECRET|SIGNING|SSH)KEYS?"
+    r"|(?:API|ACCESS|AUTH|BOT|REFRESH)_?TOKENS"
+    r"|(?<!BY)(?<!COM)PASS"
+    r"|TOKEN|SECRETS?|PASSW(?:OR)?DS?|PASSPHRASES?|CREDENTIALS?)\d*(?:_|$)",
+    re.IGNORECASE,
 )
 _HARMLESS = re.compile(r"(?:_FILE|_PATH|_DIR|_URL)$", re.IGNORECASE)
 """Names that end so say where a secret is, not what it is."""
