@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from loops.projects.cutover.plan import Plan
     from loops.projects.cutover.position import Position
     from loops.projects.cutover.record import Places
-    from loops.projects.cutover.rehearsal import Asked
+    from loops.projects.cutover.rehearsed import Asked
 
 REHEARSAL = "LOOPS_REHEARSAL"
 """Set in the namespace of a rehearsal: only there is nobody asked."""
@@ -189,7 +189,7 @@ def rehearse(args: argparse.Namespace) -> Answer:
 def _asked(args: argparse.Namespace, made: Plan) -> Asked:
     """What the rehearsal copies, and which programs the agents of both sides are."""
     from loops import config as configuration
-    from loops.projects.cutover import acts, ground, live_state, rehearsal
+    from loops.projects.cutover import acts, copied_world, ground, live_state, rehearsed
 
     live = acts.read_live(made.ground)
     config = configuration.load(made.ground.staged_config)
@@ -198,9 +198,9 @@ def _asked(args: argparse.Namespace, made: Plan) -> Asked:
     programs = [settings["bin"] for settings in (live.clis or {}).values() if settings.get("bin")]
     programs += [each.bin for each in config.backends.values() if each.bin and " " not in each.bin]
     search = dict(ground.read_unit(made.ground.around, made.ground.live_root).env).get("PATH", "")
-    return rehearsal.Asked(
+    return rehearsed.Asked(
         made,
-        rehearsal.directories(folders, [os.path.abspath(each) for each in args.also]),
+        copied_world.directories(folders, [os.path.abspath(each) for each in args.also]),
         tuple(dict.fromkeys(programs)),
         search or os.environ.get("PATH", os.defpath),
         tuple(acts.reached(live).conversations.values()),
