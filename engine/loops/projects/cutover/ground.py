@@ -13,7 +13,7 @@ from hashlib import sha256
 from loops.errors import LoopsError
 from loops.projects.cutover import user
 from loops.projects.cutover.plan import Command, Ground, Member
-from loops.projects.cutover.steps import Words
+from loops.projects.cutover.say import Words
 from loops.projects.deployment import reading, unit_file
 from loops.projects.deployment.environment import gather
 from loops.projects.deployment.facts import effective_model, facts
