@@ -197,13 +197,16 @@ def _asked(args: argparse.Namespace, made: Plan) -> Asked:
     folders += [os.path.dirname(path) for path in live_state.find(live).paths()]
     programs = [settings["bin"] for settings in (live.clis or {}).values() if settings.get("bin")]
     programs += [each.bin for each in config.backends.values() if each.bin and " " not in each.bin]
-    search = dict(ground.read_unit(made.ground.around, made.ground.live_root).env).get("PATH", "")
+    unit = ground.read_unit(made.ground.around, made.ground.live_root)
+    search = dict(unit.env).get("PATH", "")
     return rehearsed.Asked(
         made,
         copied_world.directories(folders, [os.path.abspath(each) for each in args.also]),
         tuple(dict.fromkeys(programs)),
         search or os.environ.get("PATH", os.defpath),
         tuple(acts.reached(live).conversations.values()),
+        unit.files,
+        frozenset(name for name, _ in unit.env),
         args.back,
         args.keep,
     )

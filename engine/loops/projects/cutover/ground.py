@@ -66,6 +66,8 @@ class UnitFile:
     user: str = ""
     hidden: tuple[str, ...] = ()
     """Variables that are left out of the runbook, for their values may be secrets."""
+    files: tuple[str, ...] = ()
+    """Files of variables that were read."""
 
 
 def digest(deployment: Deployment) -> str:
@@ -255,7 +257,7 @@ def read_unit(around: Surroundings, root: str) -> UnitFile:
     shown = tuple((name, value) for name, value in found.values.items() if name not in hidden)
     start = tuple(_open(words, hidden) for words in found.started if words)
     stop = tuple(_open(words, hidden) for words in _stopping((files.text(around.unit) if around.unit else "") or ""))
-    return UnitFile(shown, start, stop, found.directory, found.user, hidden)
+    return UnitFile(shown, start, stop, found.directory, found.user, hidden, tuple(found.files))
 
 
 def _named(root: str) -> Iterator[str]:

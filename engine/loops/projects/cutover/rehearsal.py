@@ -19,7 +19,7 @@ from typing import Any
 from loops.errors import LoopsError
 from loops.isolation.able import ability
 from loops.isolation.sandbox import within
-from loops.projects.cutover import copied_world, copying, namespace, sighting, transcript
+from loops.projects.cutover import copied_settings, copied_world, copying, namespace, sighting, transcript
 from loops.projects.cutover.plan import Plan, encode
 from loops.projects.cutover.record import Places, write_json
 from loops.projects.cutover.rehearsed import Asked, Round, Verdict
@@ -86,6 +86,7 @@ def _played(
     if socket and not any(within(socket, place) for place in (*trees, home)):
         os.makedirs(copy + socket, mode=0o700)
         trees = [*trees, socket]
+    trees = [*trees, *copied_settings.lay(asked, trees, copy, found)]
     spec = {"plan": encode(asked.plan), "every": asked.every, "out": namespace.OUT, "expected": _expected(asked.plan)}
     write_json(os.path.join(out, "spec.json"), spec)
     told = os.path.join(root, "transcript.md")

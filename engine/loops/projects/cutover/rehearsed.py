@@ -60,6 +60,10 @@ class Asked:
     """PATH of the live side."""
     conversations: tuple[str, ...] = ()
     """Ids of those whose files are copied from the user's home."""
+    env_files: tuple[str, ...] = ()
+    """Files of variables that the live side is read with."""
+    shown: frozenset[str] = frozenset()
+    """Variables whose values are no secrets."""
     every: bool = False
     keep: bool = False
     unit: str = ""

@@ -57,6 +57,8 @@ class Environment:
     started: list[tuple[str, ...]] = field(default_factory=list)
     directory: str = ""
     user: str = ""
+    files: list[str] = field(default_factory=list)
+    """Files of variables that were read."""
     open: dict[str, Problem] = field(default_factory=dict)
     """Variables whose value only the service manager knows: somebody must give it."""
 
@@ -186,6 +188,7 @@ def _env_file(files: Files, found: Environment, path: str, *, wanted: bool) -> b
         if wanted:
             raise ConfigProblems([Problem(path, 0, "", "there is no such file of variables")])
         return False
+    found.files.append(path)
     for each in unit_file.environment_file(text):
         place = f"{files.shown(path)}:{each.number}"
         if each.value is None:
