@@ -21,7 +21,10 @@ def _sides(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--live-status", default="", metavar="CMD", help="what shows it, and starts nothing")
     parser.add_argument(
-        "--unit", default="", metavar="NAME", help="the systemd unit that starts it at boot; a path is only read"
+        "--unit",
+        default="",
+        metavar="NAME",
+        help="the systemd unit that starts it at boot; a path is only read (default: read the migration's)",
     )
     surroundings.variables(parser, otherwise="as the migration was told")
     parser.add_argument("--user", action="store_true", help="units belong to your own service manager")

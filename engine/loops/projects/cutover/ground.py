@@ -132,6 +132,11 @@ def survey(
         settings=lasting.settings,
         user="" if runs_as == user.ROOT else runs_as,
     )
+    if asked.unit and not around.unit:
+        notes.append(
+            f"No file of {asked.unit} was found, so nobody knows with which variables and as whom it starts the live side: "
+            "name the file with `--unit` for the migration."
+        )
     if unit.hidden:
         notes.append(
             f"Left out of the commands, for their values may be secrets: {', '.join(unit.hidden)}. Set them in the shell "
@@ -234,6 +239,8 @@ def _unit_path(asked: Asked, directory: str) -> str:
         "/etc/systemd/system",
         personal,
         "/run/systemd/system",
+        "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system",
         "/lib/systemd/system",
         os.path.join(directory, "systemd"),
     )
