@@ -88,8 +88,10 @@ def cutover(running: Live, short_root: Path) -> Iterator[Cutover]:
     login.parent.mkdir(exist_ok=True)
     login.write_text(json.dumps({"token": SECRET}))
     found = Cutover(running, short_root / "staged", env)
-    unit = ["--unit", str(running.unit)] if running.form != ENGINE else []
-    found.loops("migrate", str(running.source), *unit, "--to", str(found.staged))
+    more = short_root / "more.env"  # said to the migration alone: the cutover and its rehearsal read by it as well
+    more.write_text(f"STALL_GRACE=300\nSTRIPE={SECRET}\n")
+    told = ["--unit", str(running.unit), "--env", str(more)] if running.form != ENGINE else []
+    found.loops("migrate", str(running.source), *told, "--to", str(found.staged))
     yield found
     found.loops("down", "--config", str(found.staged), code=None)
     shutil.rmtree(runtime, ignore_errors=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from loops.projects.cutover.plan import Plan
     from loops.projects.cutover.position import Position
     from loops.projects.cutover.record import Places
-    from loops.projects.cutover.rehearsal import Asked
+    from loops.projects.cutover.rehearsed import Asked
 
 REHEARSAL = "LOOPS_REHEARSAL"
 """Set in the namespace of a rehearsal: only there is nobody asked."""
@@ -24,11 +24,12 @@ REHEARSAL = "LOOPS_REHEARSAL"
 
 def plan(args: argparse.Namespace) -> Answer:
     """Make the plan, keep it beside the staged project's state, and write the runbook."""
-    from loops.projects.cutover import record, runbook
+    from loops.projects.cutover import record, runbook, user
     from loops.projects.cutover.plan import VERSION, encode
     from loops.projects.cutover.position import fold
 
     made, places = _made(args)
+    user.refuse_another(made.ground)
     text = runbook.markdown(made)
     with record.Record(places) as book:  # a run that has asked "Begin?" must find its own plan afterwards
         _refuse_under_way(fold(book.entries))
@@ -61,7 +62,7 @@ def _refuse_under_way(position: Position) -> None:
 
 def run(args: argparse.Namespace) -> Answer:
     """Do the steps, asking before each; or go on, or back, from where an earlier run was."""
-    from loops.projects.cutover import record
+    from loops.projects.cutover import record, user
     from loops.projects.cutover.conduct import Conductor
     from loops.projects.cutover.desk import Desk
     from loops.projects.cutover.hands import Machine
@@ -73,6 +74,9 @@ def run(args: argparse.Namespace) -> Answer:
     if not args.yes and not sys.stdin.isatty():
         raise UsageError("nobody can be asked: standard input is no terminal")
     places = record.Places(_staged(args.staged)[1])
+    # Before there is a record: another user's files would be in the way of the right one.
+    kept = os.path.exists(places.plan)
+    user.refuse_another((record.kept_plan(places) if kept else _made(args)[0]).ground)
     desk = Desk(sys.stderr if args.json else sys.stdout, yes=args.yes)
     with record.Record(places) as book:
         made, word = _begin(args, places, book, desk)
@@ -87,7 +91,7 @@ def run(args: argparse.Namespace) -> Answer:
 
 def _begin(args: argparse.Namespace, places: Places, book: Any, desk: Any) -> tuple[Plan, str]:
     """The plan, and the direction: forward, back, or empty for neither."""
-    from loops.projects.cutover import record
+    from loops.projects.cutover import record, user
     from loops.projects.cutover.conduct import Answer as Word
     from loops.projects.cutover.position import Course, fold
 
@@ -105,6 +109,7 @@ def _begin(args: argparse.Namespace, places: Places, book: Any, desk: Any) -> tu
     if args.back:
         raise LoopsError("there is nothing to take back: no cutover was begun")
     made, _ = _made(args)
+    user.refuse_another(made.ground)
     if made.irreversible():
         raise LoopsError(f"these steps have no way back: {', '.join(made.irreversible())}")
     record.keep_plan(places, made)
@@ -158,12 +163,13 @@ def _told(position: Position, made: Plan, *, back: bool) -> Answer:
 
 def rehearse(args: argparse.Namespace) -> Answer:
     """Do the same on a copy in namespaces of its own."""
-    from loops.projects.cutover import rehearsal
+    from loops.projects.cutover import rehearsal, user
 
-    # No service manager runs in there: the unit's own commands are played, and nothing is installed.
-    unit = args.unit if "/" not in args.unit else ""
-    args.unit = _unit_file(args)
-    made, places = _made(args)
+    real, places = _made(args)
+    user.refuse_another(real.ground)
+    # No service manager runs in there, and nobody else: the unit's own commands are played, and nothing is installed.
+    unit, args.unit = real.ground.unit, real.ground.unit_file
+    made, _ = _made(args, user="")
     asked = dataclasses.replace(_asked(args, made), unit=unit)
     verdict = rehearsal.rehearse(asked, places, _progress(args))
     facts = {
@@ -180,17 +186,10 @@ def rehearse(args: argparse.Namespace) -> Answer:
     return Answer(facts, verdict.lines(), 0 if verdict.passed else 1)
 
 
-def _unit_file(args: argparse.Namespace) -> str:
-    if not args.unit or "/" in args.unit:
-        return str(args.unit)
-    made, _ = _made(args)
-    return made.ground.unit_file
-
-
 def _asked(args: argparse.Namespace, made: Plan) -> Asked:
     """What the rehearsal copies, and which programs the agents of both sides are."""
     from loops import config as configuration
-    from loops.projects.cutover import acts, ground, live_state, rehearsal
+    from loops.projects.cutover import acts, copied_world, ground, live_state, rehearsed
 
     live = acts.read_live(made.ground)
     config = configuration.load(made.ground.staged_config)
@@ -198,13 +197,16 @@ def _asked(args: argparse.Namespace, made: Plan) -> Asked:
     folders += [os.path.dirname(path) for path in live_state.find(live).paths()]
     programs = [settings["bin"] for settings in (live.clis or {}).values() if settings.get("bin")]
     programs += [each.bin for each in config.backends.values() if each.bin and " " not in each.bin]
-    search = dict(ground.read_unit(made.ground.unit_file, made.ground.live_root).env).get("PATH", "")
-    return rehearsal.Asked(
+    unit = ground.read_unit(made.ground.around, made.ground.live_root)
+    search = dict(unit.env).get("PATH", "")
+    return rehearsed.Asked(
         made,
-        rehearsal.directories(folders, [os.path.abspath(each) for each in args.also]),
+        copied_world.directories(folders, [os.path.abspath(each) for each in args.also]),
         tuple(dict.fromkeys(programs)),
         search or os.environ.get("PATH", os.defpath),
         tuple(acts.reached(live).conversations.values()),
+        unit.files,
+        frozenset(name for name, _ in unit.env),
         args.back,
         args.keep,
     )
@@ -257,14 +259,14 @@ def _staged(directory: str) -> tuple[str, str]:
     return path, configuration.load(path).log_dir
 
 
-def _made(args: argparse.Namespace) -> tuple[Plan, Places]:
+def _made(args: argparse.Namespace, *, user: str | None = None) -> tuple[Plan, Places]:
+    """The plan as it is now, and where it belongs.  *user*: instead of the one that the unit names."""
     from loops.projects.cutover import ground, record, steps
     from loops.projects.deployment import reading
+    from loops.projects.migrate.told import told
 
     path, log_dir = _staged(args.staged)
     places = record.Places(log_dir)
-    unit = args.unit if "/" in args.unit else ""
-    live = reading.read(args.live, unit=unit)
     asked = ground.Asked(
         args.live,
         args.staged,
@@ -276,8 +278,14 @@ def _made(args: argparse.Namespace) -> tuple[Plan, Places]:
         args.tmux,
         args.soak,
         args.allow,
+        tuple(args.env),
+        dict(args.set),
     )
-    standing, words, notes = ground.survey(live, reading.read(path), asked, staged_config=path, log_dir=log_dir)
+    around = ground.surroundings(asked, told(os.path.dirname(path)))
+    live = reading.read(args.live, around)
+    standing, words, notes = ground.survey(live, reading.read(path), asked, around, staged_config=path, log_dir=log_dir)
+    if user is not None:
+        standing = dataclasses.replace(standing, user=user)
     measured = record.read_json(places.times) or {}
     return steps.build(standing, words, measured=measured, notes=notes), places
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator
 from typing import Any
 
 from loops.cli.answer import Answer
@@ -14,11 +13,13 @@ def migrate(args: argparse.Namespace) -> Answer:
     """Write the staged project; say what became of what, and what could not be translated."""
     from loops.config.codec import plain
     from loops.projects.deployment import reading
+    from loops.projects.deployment.surroundings import Surroundings
     from loops.projects.migrate.staging import stage
     from loops.supervisor.table import printable
 
-    live = reading.read(args.source, unit=args.unit, env_files=args.env, settings=dict(args.set))
-    staged = stage(live, args.to, carry_state=args.carry_state)
+    around = Surroundings(args.unit, tuple(args.env), dict(args.set))
+    live = reading.read(args.source, around)
+    staged = stage(live, args.to, carry_state=args.carry_state, told=around)
     done = staged.migration
     facts: dict[str, Any] = {
         "root": staged.root,
@@ -40,19 +41,7 @@ def migrate(args: argparse.Namespace) -> Answer:
     lines += [f"not carried: {line}" for line in reached.left]
     lines += [f"secret: {name}: put its value into credential:{where}" for name, where in done.secrets.items()]
     lines += [f"not translated: {note.place}: {note.what}: {note.why}" for note in done.untranslated]
-    lines.append(f"next: read {staged.report}, then `{shlex.join(_comparing(args, done.source, staged.root))}`")
+    lines.append(
+        f"next: read {staged.report}, then `{shlex.join(('loops', 'parity', done.source, staged.root, *around.words()))}`"
+    )
     return Answer(facts, [printable(line) for line in lines])
-
-
-def _comparing(args: argparse.Namespace, live: str, staged: str) -> Iterator[str]:
-    """The words of the comparison: with the environment that the migration was told of, but for its secrets."""
-    from loops.projects.deployment.environment import is_secret
-
-    yield from ("loops", "parity", live, staged)
-    if args.unit:
-        yield from ("--unit", args.unit)
-    for path in args.env:
-        yield from ("--env", path)
-    for name, value in args.set:
-        if not is_secret(name, value):
-            yield from ("--set", f"{name}={value}")

@@ -55,9 +55,10 @@ def _compared(args: argparse.Namespace) -> Comparison:
 
 
 def _live(args: argparse.Namespace) -> list[Deployment]:
-    from loops.projects.parity.sources import Surroundings, read_asked, read_live
+    from loops.projects.deployment.surroundings import Surroundings
+    from loops.projects.parity.sources import read_asked, read_live
 
-    around = Surroundings(args.unit, args.env, dict(args.set))
+    around = Surroundings(args.unit, tuple(args.env), dict(args.set))
     found = [read_live(source, around) for source in args.sides[:-1]]
     if args.live_command:
         found.append(read_asked(args.live_command, around, within=args.within, trusted=args.trust_command))

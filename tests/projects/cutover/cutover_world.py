@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from loops.projects.cutover.conduct import Answer, Outcome
 from loops.projects.cutover.plan import Command, Ground, Member, Plan, Side, Step
 from loops.projects.cutover.position import Entry
-from loops.projects.cutover.steps import Words, build
+from loops.projects.cutover.say import Words
+from loops.projects.cutover.steps import build
 
 
 class BrokenOff(Exception):

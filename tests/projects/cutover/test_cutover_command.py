@@ -48,6 +48,12 @@ def test_a_plan_may_be_made_again_before_the_cutover(words: list[str], places: P
     assert Path(places.plan).read_bytes() != first
 
 
+def test_a_unit_whose_file_is_nowhere_is_told(words: list[str], places: Places):
+    assert run(["cutover", "plan", *words, "--unit", "no-such-unit-anywhere.service"]) == 0
+
+    assert "No file of no-such-unit-anywhere.service" in " ".join(kept_plan(places).notes)
+
+
 def test_the_plan_of_a_cutover_that_is_done_stays(words: list[str], places: Places, capsys: pytest.CaptureFixture[str]):
     run(["cutover", "plan", *words])
     kept = Path(places.plan).read_bytes()

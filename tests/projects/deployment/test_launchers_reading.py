@@ -14,6 +14,7 @@ from loops.errors import LoopsError
 from loops.projects.deployment.facts import Place, facts
 from loops.projects.deployment.model import Deployment
 from loops.projects.deployment.reading import read
+from loops.projects.deployment.surroundings import Surroundings
 
 LAUNCH = """\
 import os
@@ -66,7 +67,7 @@ def test_the_environment_wins_over_the_dotfile_and_that_over_the_script(live: Pa
     assert fact(found, "agent", "builder", "model") == "from-unit"
     assert found.origins["agent builder: model"] == "x.service:2"
 
-    given = read(str(live), settings={"LOOP_MODEL": "from-option"})
+    given = read(str(live), Surroundings(settings={"LOOP_MODEL": "from-option"}))
     assert fact(given, "agent", "builder", "model") == "from-option"
 
 
@@ -88,7 +89,7 @@ def test_the_same_is_read_from_the_directory_its_unit_and_a_file_of_variables(li
     )
     (live / "loops.env").write_text("LOOP_MODEL=m\n")
 
-    by_option = facts(read(str(live), unit=str(unit)))
+    by_option = facts(read(str(live), Surroundings(str(unit))))
 
     assert facts(read(str(unit))) == by_option
     assert facts(read(str(live / "loops.env"))) == by_option
@@ -136,14 +137,16 @@ def test_an_index_that_is_none_is_listed_and_never_guessed(live: Path, text: str
 
 def test_a_time_that_is_no_number_is_refused(live: Path):
     with pytest.raises(ConfigProblems, match="STALL_GRACE: must be a number of seconds"):
-        read(str(live), settings={"STALL_GRACE": "soon"})
+        read(str(live), Surroundings(settings={"STALL_GRACE": "soon"}))
 
 
 def test_a_start_that_would_begin_again_is_a_hazard_that_is_said(live: Path):
     (live / "launch.py").write_text(LAUNCH + 'RESUME_PHASE = os.environ.get("RESUME_PHASE", "0")\n')
 
     assert "begins the plan again" in " ".join(listed(read(str(live))).values())
-    assert "begins the plan again" not in " ".join(listed(read(str(live), settings={"RESUME_PHASE": "1"})).values())
+    assert "begins the plan again" not in " ".join(
+        listed(read(str(live), Surroundings(settings={"RESUME_PHASE": "1"}))).values()
+    )
 
 
 def test_what_has_no_counterpart_is_listed(live: Path):
@@ -151,7 +154,7 @@ def test_what_has_no_counterpart_is_listed(live: Path):
     (live / ".nobody-session-id").write_text("x\n")
     (live / ".limited-ci-adv").write_text("soon\n")
 
-    said = listed(read(str(live), settings={"OTHER": "1"}))
+    said = listed(read(str(live), Surroundings(settings={"OTHER": "1"})))
 
     assert "unknown meaning" in said[".env"]
     assert "nobody of that name" in said[".nobody-session-id"]
@@ -187,7 +190,10 @@ def test_a_torn_conversation_id_is_listed(live: Path):
 
 def test_the_orchestrator_is_kept_by_the_watchdog_unless_it_is_told_otherwise(live: Path):
     assert fact(read(str(live)), "agent", "orchestrator", "watch") == "heal"
-    assert fact(read(str(live), settings={"WATCH_ORCHESTRATOR": "0"}), "agent", "orchestrator", "watch") == "none"
+    assert (
+        fact(read(str(live), Surroundings(settings={"WATCH_ORCHESTRATOR": "0"})), "agent", "orchestrator", "watch")
+        == "none"
+    )
 
 
 def test_a_timer_beside_the_scripts_is_a_schedule(live: Path):

@@ -133,12 +133,25 @@ def test_a_secret_is_known_by_its_name_and_its_value_is_forgotten(tmp_path: Path
     assert "abc123" not in repr(found)
 
 
+@pytest.mark.parametrize(
+    "name", ["GITHUBTOKEN", "DBPASS", "DB_PASSWORD2", "SSHKEY", "API_KEYS", "AUTH_TOKENS", "X_PASSWDS"]
+)
+def test_a_secret_is_known_where_one_word_holds_two(name: str):
+    assert is_secret(name, "abc123")
+
+
+@pytest.mark.parametrize(
+    "name", ["MONKEY", "KEYBOARD", "BYPASS_PERMISSIONS", "COMPASS", "MAX_OUTPUT_TOKENS", "TOKENIZER", "PASSIVE"]
+)
+def test_a_name_that_only_sounds_like_a_secret_is_none(name: str):
+    assert not is_secret(name, "64000")
+
+
 def test_a_secret_is_known_by_its_look():
     key = "sk-ant-api03-" + "Zq7testONLY0123456789" * 2
 
     assert is_secret("HARMLESS", key)
     assert not is_secret("API_KEY_FILE", "/run/secrets/key")
-    assert not is_secret("MONKEY", "banana")
     assert is_secret("API_KEY_FILE", key)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from loops import config
+from loops.cli.entry import run
 from loops.errors import LoopsError, UsageError
 from loops.projects.deployment.printed import parse
 from loops.projects.deployment.reading import read
@@ -315,6 +316,49 @@ def test_the_template_is_the_plainest_that_gives_the_same_kickoff(
     staged = stage(read(str(launchers)), str(tmp_path / "staged"))
 
     assert (Path(staged.root) / "prompts" / "kickoff.md").read_text() == template
+
+
+@pytest.mark.parametrize(
+    ("told", "files"),
+    [
+        ('"Read prompts/" + role + ".md, then " + plan + ".\\n"', ("builder", "adversary")),
+        ('"Read prompts/" + role + ".md, then " + plan + "."', ("builder", "adversary")),
+        ('"\\n" + role + ": " + plan + "\\n\\n"', ()),
+        ('("Build " if role == "builder" else "Judge ") + plan + "\\n"', ("builder",)),
+    ],
+)
+def test_a_kickoff_that_holds_no_role_text_stays_without_one(
+    launchers: Path, tmp_path: Path, told: str, files: tuple[str, ...]
+):
+    (launchers / "launch.py").write_text(f"{LAUNCH.partition('    head')[0]}    return {told}\n")
+    for role in {"builder", "adversary"} - set(files):
+        (launchers / "prompts" / f"{role}.md").unlink()
+    live = read(str(launchers))
+
+    staged = stage(live, str(tmp_path / "staged"))
+
+    again = read(staged.root)
+    assert again.kickoffs == live.kickoffs
+    assert len(live.kickoffs or ()) == 2
+    assert config.check_files(config.load(staged.config_path)) == ()
+    assert (Path(staged.root) / "prompts" / "builder.md").read_text() == ""
+    assert run(["parity", str(launchers), staged.root, "--all"]) == 0
+
+
+def test_only_the_role_whose_kickoff_holds_its_text_has_one(launchers: Path, tmp_path: Path):
+    head = LAUNCH.partition("    head")[0]
+    (launchers / "launch.py").write_text(
+        f"{head}    if role == 'adversary':\n        return 'Judge.\\n'\n"
+        "    return Path(__file__).with_name('prompts').joinpath(role + '.md').read_text()\n"
+    )
+    live = read(str(launchers))
+
+    root = Path(stage(live, str(tmp_path / "staged")).root)
+
+    assert read(str(root)).kickoffs == live.kickoffs
+    assert (root / "prompts" / "adversary.md").read_text() == ""
+    assert (root / "prompts" / "builder.md").read_bytes() == (launchers / "prompts" / "builder.md").read_bytes()
+    assert run(["parity", str(launchers), str(root)]) == 0
 
 
 def test_a_conversation_that_does_not_go_on_is_told_everywhere(live: Path, tmp_path: Path):

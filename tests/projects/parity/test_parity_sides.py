@@ -15,12 +15,13 @@ import pytest
 from loops.errors import ConfigError
 from loops.isolation import readonly
 from loops.projects.deployment.model import Deployment, Document, Form, Member, Step
+from loops.projects.deployment.surroundings import Surroundings
 from loops.projects.parity import sources
 from loops.projects.parity.asking import AskingError, ask
 from loops.projects.parity.comparison import Standing, Verdict
 from loops.projects.parity.looking import looked
 from loops.projects.parity.rules import Rule
-from loops.projects.parity.sources import SideError, Surroundings, read_asked, read_live
+from loops.projects.parity.sources import SideError, read_asked, read_live
 from loops.projects.parity.together import together
 from loops.projects.parity.writing import WritingError, write
 from parity_samples import TODAY, bad, changed, compared, places, sample, without

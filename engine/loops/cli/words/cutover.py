@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from loops.cli.verb import Verb, seconds
+from loops.cli.words import surroundings
 
 
 def _sides(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +21,12 @@ def _sides(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--live-status", default="", metavar="CMD", help="what shows it, and starts nothing")
     parser.add_argument(
-        "--unit", default="", metavar="NAME", help="the systemd unit that starts it at boot; a path is only read"
+        "--unit",
+        default="",
+        metavar="NAME",
+        help="the systemd unit that starts it at boot; a path is only read (default: read the migration's)",
     )
+    surroundings.variables(parser, otherwise="as the migration was told")
     parser.add_argument("--user", action="store_true", help="units belong to your own service manager")
     parser.add_argument("--tmux", default="", metavar="SOCKET", help="its tmux socket (default: your own server)")
     parser.add_argument("--allow", default="", metavar="FILE", help="differences that `loops parity` accepts")

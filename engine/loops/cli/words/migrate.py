@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from loops.cli.verb import Verb, setting
+from loops.cli.verb import Verb
+from loops.cli.words import surroundings
 
 
 def _migrate(parser: argparse.ArgumentParser) -> None:
@@ -15,17 +16,7 @@ def _migrate(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--to", required=True, metavar="DIR", help="where the staged project is made: new, or empty")
     parser.add_argument("--unit", default="", metavar="FILE", help="the systemd unit that starts the launchers")
-    parser.add_argument(
-        "--env", action="append", default=[], metavar="FILE", help="a file of variables over those of the unit"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        type=setting,
-        metavar="NAME=VALUE",
-        help="a variable over all the others, such as LOOP_MODEL=opus",
-    )
+    surroundings.variables(parser)
     parser.add_argument(
         "--carry-state", action="store_true", help="the first start goes on with the phase and conversations of now"
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
-from loops.cli.verb import Verb, seconds, setting
+from loops.cli.verb import Verb, seconds
+from loops.cli.words import surroundings
 
 _CODES = """\
 exit codes of this verb:
@@ -51,17 +52,7 @@ def _parity(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the systemd unit that starts LIVE: its variables are those of the launchers, and of the command",
     )
-    parser.add_argument(
-        "--env", action="append", default=[], metavar="FILE", help="a file of variables over those of the unit"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        type=setting,
-        metavar="NAME=VALUE",
-        help="a variable over all the others, such as LOOP_MODEL=opus",
-    )
+    surroundings.variables(parser)
     parser.add_argument("--allow", metavar="FILE", default="", help="rules: differences that are accepted, until a day")
     parser.add_argument("--date", type=_day, metavar="DAY", help="the day by which rules expire (default: today)")
     parser.add_argument(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from loops import config as configuration
 from loops.errors import LoopsError
-from loops.projects.cutover import handover, live_state, note, sighting
+from loops.projects.cutover import handover, live_state, note, sighting, user
 from loops.projects.cutover.checks_live import went_back
 from loops.projects.cutover.plan import Ground
 from loops.projects.cutover.record import Places, kept_plan
@@ -19,14 +19,15 @@ from loops.supervisor import offline
 
 
 def scene_of(log_dir: str) -> Scene:
-    """What the checks of the kept plan look at.  LoopsError: there is no plan."""
+    """What the checks of the kept plan look at.  LoopsError: there is no plan, or it is for another user."""
     ground = kept_plan(Places(log_dir)).ground
+    user.refuse_another(ground)
     return Scene(ground, lambda: reached(read_live(ground)))
 
 
 def read_live(ground: Ground) -> Deployment:
     """The live deployment as its files are now."""
-    return reading.read(ground.live, unit=ground.unit_file if ground.unit_file != ground.live else "")
+    return reading.read(ground.live, ground.around)
 
 
 def reached(live: Deployment) -> note.Reached:

@@ -7,24 +7,25 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from loops.errors import LoopsError
+from loops.projects.cutover import user
 from loops.projects.cutover.plan import Command, Ground, Member
-from loops.projects.cutover.steps import Words
-from loops.projects.deployment import unit_file
+from loops.projects.cutover.say import Words
+from loops.projects.deployment import reading, unit_file
 from loops.projects.deployment.environment import gather
 from loops.projects.deployment.facts import effective_model, facts
 from loops.projects.deployment.files import Files
 from loops.projects.deployment.model import Deployment, Form
 from loops.projects.deployment.model import Member as DeploymentMember
+from loops.projects.deployment.surroundings import Surroundings
 
 SOAK = 600.0
 """Seconds that the staged side is watched for."""
 _MOVING = frozenset({"state", "conversation", "phase index", "complete"})
 """Fields that change by themselves while a deployment runs: no part of what it is."""
-_SECRET = re.compile(r"(?i)(TOKEN|SECRET|PASSW|PASS(?:_|$)|API_?KEY|KEY$|CREDENTIAL)")
 _LAUNCHERS = (
     "launch.py",
     "launch-orchestrator.py",
@@ -50,6 +51,8 @@ class Asked:
     tmux: str = ""
     soak: float = SOAK
     allow: str = ""
+    env_files: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,11 @@ class UnitFile:
     start: tuple[tuple[str, ...], ...] = ()
     stop: tuple[tuple[str, ...], ...] = ()
     cwd: str = ""
+    user: str = ""
     hidden: tuple[str, ...] = ()
     """Variables that are left out of the runbook, for their values may be secrets."""
+    files: tuple[str, ...] = ()
+    """Files of variables that were read."""
 
 
 def digest(deployment: Deployment) -> str:
@@ -70,20 +76,38 @@ def digest(deployment: Deployment) -> str:
     return sha256(json.dumps(lasting).encode()).hexdigest()
 
 
+def surroundings(asked: Asked, told: Surroundings) -> Surroundings:
+    """With what the live side is started: each as it is *asked* for, else as the migration was *told*."""
+    directory = asked.live if os.path.isdir(asked.live) else os.path.dirname(os.path.abspath(asked.live))
+    unit = _unit_path(asked, directory) or told.unit or reading.unit_beside(directory)
+    return Surroundings(
+        os.path.abspath(unit) if unit else "",
+        tuple(map(os.path.abspath, asked.env_files)) or told.env_files,
+        asked.settings or told.settings,
+    )
+
+
 def survey(
-    live: Deployment, staged: Deployment, asked: Asked, *, staged_config: str, log_dir: str
+    live: Deployment, staged: Deployment, asked: Asked, around: Surroundings, *, staged_config: str, log_dir: str
 ) -> tuple[Ground, Words, tuple[str, ...]]:
     """Return the ground, the live side's commands, and what the operator must be told of how they were found.
+
+    *around*: that by which *live* was read.
 
     Raises:
         LoopsError: the live side's commands are not known and were not given.
     """
     root = _root(live)
-    unit_path = _unit_path(asked, root)
-    unit = read_unit(unit_path, root)
+    unit = read_unit(around, root)
+    lasting = around.lasting()
     scripts = tuple(path for name in (*_ENGINE, *_LAUNCHERS) if os.path.isfile(path := os.path.join(root, name)))
     prefix = live.prefix or staged.prefix or ""
     words, notes = _words(live, root, unit, asked)
+    runs_as = "" if asked.personal else user.known(unit.user)
+    if unit.user and not asked.personal and not runs_as:
+        notes.append(
+            f"{around.unit} runs it as {unit.user}, whom this machine does not know: type each command as whoever it runs as."
+        )
     ground = Ground(
         live=os.path.abspath(asked.live),
         live_root=root,
@@ -98,13 +122,21 @@ def survey(
         watchdogs=(f"{prefix}watchdog",),
         tmux=asked.tmux or dict(unit.env).get("TMUX_SOCKET", ""),
         unit=asked.unit if "/" not in asked.unit else "",
-        unit_file=os.path.abspath(unit_path) if unit_path else "",
+        unit_file=around.unit,
         personal=asked.personal,
         phases=tuple(step.id for step in live.steps or ()),
         members=tuple(_member(live, each, prefix) for each in live.members if each.name != "watchdog"),
         soak=asked.soak,
         allow=os.path.abspath(asked.allow) if asked.allow else "",
+        env_files=lasting.env_files,
+        settings=lasting.settings,
+        user="" if runs_as == user.ROOT else runs_as,
     )
+    if asked.unit and not around.unit:
+        notes.append(
+            f"No file of {asked.unit} was found, so nobody knows with which variables and as whom it starts the live side: "
+            "name the file with `--unit` for the migration."
+        )
     if unit.hidden:
         notes.append(
             f"Left out of the commands, for their values may be secrets: {', '.join(unit.hidden)}. Set them in the shell "
@@ -195,7 +227,7 @@ def _known(live: Deployment, root: str) -> Mapping[str, tuple[tuple[str, ...], .
 # ---- the unit's file ---------------------------------------------------------------------------------------------------
 
 
-def _unit_path(asked: Asked, root: str) -> str:
+def _unit_path(asked: Asked, directory: str) -> str:
     if asked.live.endswith(".service"):
         return asked.live
     if not asked.unit:
@@ -207,32 +239,32 @@ def _unit_path(asked: Asked, root: str) -> str:
         "/etc/systemd/system",
         personal,
         "/run/systemd/system",
+        "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system",
         "/lib/systemd/system",
-        os.path.join(root, "systemd"),
+        os.path.join(directory, "systemd"),
     )
     return next((path for folder in folders if os.path.isfile(path := os.path.join(folder, asked.unit))), "")
 
 
-def read_unit(path: str, root: str) -> UnitFile:
-    """What the unit's file and its environment files say; nothing when there is none.
+def read_unit(around: Surroundings, root: str) -> UnitFile:
+    """What the unit's file, the environment files and the operator's own settings say.
 
     An environment file is where secrets are kept, under whatever names: of it only what a script in *root* names is shown.
 
     Raises:
         ConfigProblems: it is not there, or a line of it cannot be read.
     """
-    if not path:
-        return UnitFile()
-    path = os.path.abspath(path)
-    files = Files(os.path.dirname(path))
-    found = gather(files, path, (), {})
-    read = {name for name, each in found.settings.items() if each.origin.rpartition(":")[0] != os.path.basename(path)}
-    unnamed = read - {"PATH", *_named(root)}
-    hidden = tuple(sorted({*found.secrets, *filter(_SECRET.search, found.values), *unnamed}))
+    files = Files(os.path.dirname(around.unit) if around.unit else root)
+    found = gather(files, around.unit, around.env_files, around.settings)
+    unit = os.path.basename(around.unit)
+    said = {name for name, each in found.settings.items() if each.origin.rpartition(":")[0] == unit}
+    unnamed = {*found.settings} - {*said, *around.settings, "PATH", *_named(root)}
+    hidden = tuple(sorted({*found.secrets, *unnamed}))
     shown = tuple((name, value) for name, value in found.values.items() if name not in hidden)
     start = tuple(_open(words, hidden) for words in found.started if words)
-    stop = tuple(_open(words, hidden) for words in _stopping(files.text(path) or ""))
-    return UnitFile(shown, start, stop, found.directory, hidden)
+    stop = tuple(_open(words, hidden) for words in _stopping((files.text(around.unit) if around.unit else "") or ""))
+    return UnitFile(shown, start, stop, found.directory, found.user, hidden, tuple(found.files))
 
 
 def _named(root: str) -> Iterator[str]:

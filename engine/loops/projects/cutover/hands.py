@@ -15,7 +15,7 @@ from subprocess import SubprocessError
 from tempfile import TemporaryFile
 
 from loops.errors import LoopsError
-from loops.projects.cutover import sighting
+from loops.projects.cutover import sighting, user
 from loops.projects.cutover.conduct import Outcome
 from loops.projects.cutover.plan import Command, Ground, Side
 from loops.projects.cutover.record import OUTPUT, Places, read_json, write_json
@@ -116,9 +116,8 @@ class Machine:
 
 def argv(command: Command) -> list[str]:
     """The words to execute: ``loops`` is this very engine, whatever PATH says."""
-    if command.words[0] == "loops":
-        return [sys.executable, "-m", "loops", *command.words[1:]]
-    return list(command.words)
+    program = [sys.executable, "-m", "loops"] if command.words[0] == "loops" else [command.words[0]]
+    return [*user.prefix(command.user), *program, *command.words[1:]]
 
 
 def _note(path: str, command: Command) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from hashlib import sha256
 from typing import Any
+
+from loops.projects.deployment.surroundings import Surroundings
 
 VERSION = 1
 """Of the plan's JSON form (schemas/cutover.schema.json)."""
@@ -44,14 +46,24 @@ class Command:
     """Why its exit code says nothing (the checks after it do); empty: it must be 0."""
     timeout: float = 600.0
     """Seconds after which it counts as failed."""
+    user: str = ""
+    """As whom it is run; empty: as whoever carries the plan out."""
 
     def __str__(self) -> str:
-        """As a person copies it into a shell."""
+        """As a person copies it into a shell, whoever that is."""
         # zsh takes a word that begins with = as the path of a program
         words = " ".join(f"'{word}'" if word.startswith("=") else shlex.quote(word) for word in self.words)
         if self.env:
             words = " ".join([*(f"{name}={shlex.quote(value)}" for name, value in self.env), words])
-        return f"(cd {shlex.quote(self.cwd)} && {words})" if self.cwd else words
+        if self.cwd:
+            words = f"cd {shlex.quote(self.cwd)} && {words}"
+        if self.user == "root":
+            sudo = "sudo"
+        elif self.user:
+            sudo = f"sudo -H -u {shlex.quote(self.user)} --"
+        else:
+            return f"({words})" if self.cwd else words
+        return f"{sudo} sh -c {shlex.quote(words)}" if self.cwd or self.env else f"{sudo} {words}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +157,17 @@ class Ground:
     """Seconds."""
     allow: str = ""
     """The operator's file of differences that parity accepts; empty: none."""
+    env_files: tuple[str, ...] = ()
+    """Files of variables that the live side is started with, over its unit's."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Variables over all the others, without secrets."""
+    user: str = ""
+    """Whom the unit runs it as; empty: it names none, and all is done by whoever carries the plan out."""
+
+    @property
+    def around(self) -> Surroundings:
+        """With what the live side is started, by which it is read."""
+        return Surroundings(self.unit_file, self.env_files, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +210,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, tuple):
         return [encode(each) for each in value]
     if hasattr(value, "__dataclass_fields__"):
-        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+        return {each.name: encode(getattr(value, each.name)) for each in fields(value)}
     return value
 
 
@@ -195,8 +218,8 @@ def decode(facts: Mapping[str, Any]) -> Plan:
     """The plan that `encode` has written.  KeyError, TypeError, ValueError: it is none."""
     ground = dict(facts["ground"])
     members = tuple(Member(**each) for each in ground.pop("members"))
-    for key in ("scripts", "watchdogs", "phases"):
-        ground[key] = tuple(ground[key])
+    for key in ("scripts", "watchdogs", "phases", "env_files"):
+        ground[key] = tuple(ground.get(key, ()))
     steps = tuple(_step(each) for each in facts["steps"])
     return Plan(Ground(**ground, members=members), steps, tuple(facts["notes"]))
 
@@ -224,6 +247,7 @@ def _command(facts: Mapping[str, Any]) -> Command:
         starts=Side(facts["starts"]) if facts["starts"] else None,
         may_fail=facts["may_fail"],
         timeout=facts["timeout"],
+        user=facts.get("user", ""),
     )
 
 

@@ -30,6 +30,7 @@ def _lines(plan: Plan) -> Iterator[str]:
             ("phases", f"{len(ground.phases)}"),
             ("tmux socket of the live side", _code(ground.tmux) if ground.tmux else "the user's own server"),
             ("unit of the live side", _code(ground.unit) if ground.unit else "none was named"),
+            ("typed as", _typed_as(plan)),
             ("whole time", f"about {span(plan.seconds)}, of it {span(ground.soak)} of watching"),
             ("irreversible", ", ".join(plan.irreversible()) or "nothing"),
         ),
@@ -49,6 +50,13 @@ def _lines(plan: Plan) -> Iterator[str]:
         ("step", "what", "about", "taken back by"),
         ((str(number), step.title, span(step.seconds), _way(step)) for number, step in enumerate(plan.steps)),
     )
+
+
+def _typed_as(plan: Plan) -> str:
+    """Who is to type the commands, and what if it is somebody else."""
+    if plan.ground.user:
+        return f"{_code(plan.ground.user)}, what has `sudo` alone before it as `root`: each command says so itself"
+    return "`root`" if plan.ground.unit and not plan.ground.personal else "the user that the live side runs as"
 
 
 def _step(number: int, step: Step) -> Iterator[str]:

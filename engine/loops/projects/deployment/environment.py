@@ -16,7 +16,12 @@ from loops.projects.deployment.model import Untranslated
 from loops.secrets.redaction import redact
 
 _SECRET = re.compile(
-    r"(?:^|_)(?:KEY|APIKEY|TOKEN|SECRET|SECRETS|PASS|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)(?:_|$)", re.IGNORECASE
+    # one word often holds two: GITHUBTOKEN, DBPASSWORD; but MONKEY is no key, BYPASS no password, and MAX_TOKENS counts
+    r"(?:(?:^|_|API|ACCESS|AUTH|ENCRYPTION|PRIVATE|SECRET|SIGNING|SSH)KEYS?"
+    r"|(?:API|ACCESS|AUTH|BOT|REFRESH)_?TOKENS"
+    r"|(?<!BY)(?<!COM)PASS"
+    r"|TOKEN|SECRETS?|PASSW(?:OR)?DS?|PASSPHRASES?|CREDENTIALS?)\d*(?:_|$)",
+    re.IGNORECASE,
 )
 _HARMLESS = re.compile(r"(?:_FILE|_PATH|_DIR|_URL)$", re.IGNORECASE)
 """Names that end so say where a secret is, not what it is."""
@@ -44,13 +49,16 @@ class Setting:
 
 @dataclass(slots=True)
 class Environment:
-    """``started``: the commands of ``ExecStart=``; ``directory``: the unit's own working directory, "" when it names none."""
+    """``started``: the commands of ``ExecStart=``; ``directory`` and ``user``: the unit's own, "" when it names none."""
 
     settings: dict[str, Setting] = field(default_factory=dict)
     secrets: list[str] = field(default_factory=list)
     untranslated: list[Untranslated] = field(default_factory=list)
     started: list[tuple[str, ...]] = field(default_factory=list)
     directory: str = ""
+    user: str = ""
+    files: list[str] = field(default_factory=list)
+    """Files of variables that were read."""
     open: dict[str, Problem] = field(default_factory=dict)
     """Variables whose value only the service manager knows: somebody must give it."""
 
@@ -98,7 +106,7 @@ def gather(files: Files, unit: str, env_files: Sequence[str], settings: Mapping[
         _env_file(files, found, os.path.realpath(path), wanted=True)
     for name, value in settings.items():
         found.put(name, value, f"--set {name}")
-    open_ = [problem for name, problem in found.open.items() if name not in found.settings]
+    open_ = [problem for name, problem in found.open.items() if name not in (*found.settings, *found.secrets)]
     if open_:
         raise ConfigProblems(open_)
     return found
@@ -149,6 +157,9 @@ def _take(files: Files, found: Environment, unit: str, line: unit_file.Line) -> 
     elif line.key == "WorkingDirectory":
         with suppress(ValueError):  # then it is where the script lies
             found.directory = unit_file.specifiers(line.value.lstrip("-"), unit)
+    elif line.key == "User":
+        with suppress(ValueError):  # then nobody knows it here
+            found.user = unit_file.specifiers(line.value, unit)
     elif line.key in _EXEC and line.value:
         why = "this command is not run by anything here: see whether it is still needed, as a service or a unit of its own"
         found.untranslated.append(Untranslated(place, f"{line.key}={redact(line.value)}", why))
@@ -177,6 +188,7 @@ def _env_file(files: Files, found: Environment, path: str, *, wanted: bool) -> b
         if wanted:
             raise ConfigProblems([Problem(path, 0, "", "there is no such file of variables")])
         return False
+    found.files.append(path)
     for each in unit_file.environment_file(text):
         place = f"{files.shown(path)}:{each.number}"
         if each.value is None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from loops.projects.deployment import script_kickoff
 from loops.projects.deployment.launcher_settings import Settings
@@ -15,6 +17,8 @@ from loops.supervisor.texts import ROLE_TEXTS, fill
 
 MAIN = "launch.py"
 ROLES = ("builder", "adversary")
+NO_TEXT = Document("", sha256(b"").hexdigest())
+"""Of a role whose kickoff holds no text of it."""
 _BY_HAND = (
     "what the script makes of it cannot be told without running it: write prompts/kickoff.md by hand, and compare"
 )
@@ -22,7 +26,10 @@ _BY_HAND = (
 
 @dataclass(frozen=True, slots=True)
 class Kickoffs:
-    """``texts``: by phase and agent.  ``templates``: by role, where there is no ``template`` for all."""
+    """``texts``: by phase and agent.  ``templates``: by role, where there is no ``template`` for all.
+
+    Where there is a template, ``roles`` has an empty text for each whose kickoff holds none.
+    """
 
     texts: Mapping[tuple[str, str], str] = field(default_factory=dict)
     roles: Mapping[str, Document] = field(default_factory=dict)
@@ -47,13 +54,18 @@ def read(settings: Settings, steps: tuple[Step, ...], index_file: str) -> Kickof
     except CannotTell as error:
         return Kickoffs(roles=roles, untranslated=(Untranslated(error.place, f"the kickoff: {error.what}", _BY_HAND),))
     standing = {role: _text(files.text(path) or "") for role, path in paths.items()}
-    try:
-        template = _plainest(kickoff.template(paths), texts, steps, standing)
-    except CannotTell:
-        template = None
-    if template is not None:
-        return Kickoffs(texts, roles, template)
-    return Kickoffs(texts, roles, templates=_by_role(kickoff, texts, steps, paths, standing))
+    with suppress(CannotTell):
+        template = kickoff.template(paths)
+        for placed in (standing, {}) if _holds_none(template) else (standing,):
+            plainest = _plainest(template, texts, steps, {role: placed.get(role, "") for role in ROLES})
+            if plainest is not None:
+                return Kickoffs(texts, _held(roles, placed), plainest)
+    templates, used = _by_role(kickoff, texts, steps, paths, standing)
+    return Kickoffs(texts, _held(roles, used) if templates else roles, templates=templates)
+
+
+def _held(roles: Mapping[str, Document], placed: Collection[str]) -> dict[str, Document]:
+    return {role: roles[role] if role in placed else NO_TEXT for role in ROLES}
 
 
 def _text(text: str) -> str:
@@ -77,7 +89,8 @@ def _plainest(
     """The template in the plainest form that gives the same kickoffs: without a slot for the role's text where that
     follows the template anyway, else with one of them.  None: it gives others."""
     as_it_is, stripped = ROLE_TEXTS
-    for candidate in (template.rstrip().removesuffix(as_it_is), template, template.replace(as_it_is, stripped)):
+    candidates = (template.rstrip().removesuffix(as_it_is), template, template.replace(as_it_is, stripped))
+    for candidate in (*candidates, f"{template}{as_it_is}"):
         if all(
             fill(candidate, _slots(step, role), text) == kickoffs.get((step.id, role))
             for step in steps
@@ -93,16 +106,30 @@ def _by_role(
     steps: tuple[Step, ...],
     paths: Mapping[str, str],
     standing: Mapping[str, str],
-) -> dict[str, str]:
-    """A template for each role, of a script that says different things to them; whatever is not the same is shown later."""
+) -> tuple[dict[str, str], list[str]]:
+    """A template for each role, of a script that says different things to them, and the roles whose text is in theirs.
+
+    Whatever is not the same is shown later.
+    """
     found: dict[str, str] = {}
-    for role, path in paths.items():
+    used = list(paths)
+    for role in ROLES:
         try:
-            template = kickoff.template_of(role, path)
+            template = kickoff.template_of(role, paths.get(role, ""))
         except CannotTell:
             continue
-        found[role] = _plainest(template, kickoffs, steps, {role: standing[role]}) or template
-    return found
+        plainest = _plainest(template, kickoffs, steps, {role: standing.get(role, "")})
+        if plainest is None and role in used and _holds_none(template):
+            plainest = _plainest(template, kickoffs, steps, {role: ""})
+            if plainest is not None:
+                used.remove(role)
+        found[role] = template if plainest is None else plainest
+    return found, used
+
+
+def _holds_none(template: str) -> bool:
+    """Whether no role's text stands in it: it names the file, or says all by itself."""
+    return ROLE_TEXTS[0] not in template
 
 
 def _slots(step: Step, role: str) -> dict[str, str]:

@@ -3,133 +3,61 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 
-from loops.config import calendar
-from loops.projects.deployment import engine_state, unit_file
+from loops.projects.deployment import engine_state, launcher_times
 from loops.projects.deployment.environment import Setting
 from loops.projects.deployment.facts import number
+from loops.projects.deployment.launcher_models import Models
+from loops.projects.deployment.launcher_names import ALIASES, Names, Row
 from loops.projects.deployment.launcher_settings import Settings
-from loops.projects.deployment.model import Document, Member, Step, Wakes
-from loops.projects.deployment.python.scripts import Function, Module
-from loops.projects.deployment.python.world import CannotTell
+from loops.projects.deployment.model import Document, Member
+from loops.projects.deployment.python.scripts import Module
 
-_ALIASES = {"adv": "adversary", "orch": "orchestrator"}
 _KINDS = {"orchestrator": "persistent", "assistant": "persistent", "upgrader": "task", "report": "task"}
 _DIRS = ("WORK_DIR", "WORKDIR", "DIR", "CWD")
-_WAKE = "ai-progress-monitor-prompt.txt"
-_HOURLY = 3600.0
-"""Of the launchers' wake, where no constant says otherwise."""
 SUPERVISOR = "watchdog"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of a table in the script: a name, its session, and a directory or a command."""
-
-    name: str
-    session: str
-    dir: str
-    command: tuple[str, ...]
 
 
 class Members:
     """All agents and services.  ``texts``: prompts that stand in scripts, by the path of their document."""
 
-    def __init__(self, settings: Settings, steps: tuple[Step, ...]) -> None:
-        self._settings, self._steps = settings, steps
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self.texts: dict[str, str] = {}
-        self._places: dict[str, str] = {}
-        """Where each session is named."""
-        self._sessions = dict(self._named_sessions())
-        self._rows = {row.name: row for row in self._table_rows()}
-        self._scripts = dict(self._launchers())
-        self._decides = self._model_function()
-        self.prefix = self._prefix()
+        self._names, self.models = Names(settings), Models(settings)
+        self.prefix = self._names.prefix
         self.names: tuple[str, ...] = ()
         self._all: tuple[Member, ...] = ()
 
     def all(self) -> tuple[Member, ...]:
         """Return everybody, the loops first."""
         found = [self._loop(role) for role in ("builder", "adversary")]
-        found += [self._script(name, module) for name, module in self._scripts.items()]
+        found += [self._script(name, module) for name, module in self._names.scripts.items()]
         known = {member.name for member in found}
-        found += [self._service(row) for row in self._rows.values() if row.name not in known and row.command]
+        found += [self._service(row) for row in self._names.rows.values() if row.name not in known and row.command]
         self.names = tuple(member.name for member in found)
         self._all = tuple(self._resumed(member) for member in found)
         self._others()
         return self._all
 
-    # ---- what the scripts name -------------------------------------------------------------------------------------
-
-    def _named_sessions(self) -> Iterator[tuple[str, str]]:
-        """Sessions by the name of their constant: ``ADV_SESSION`` is that of adversary."""
-        main = self._settings.main
-        for name in main.names if main is not None else ():
-            if name.endswith("_SESSION"):
-                found = self._settings.constant(name)
-                if found is not None:
-                    self._settings.used.add(name)
-                    key = name.removesuffix("_SESSION").lower().replace("_", "-")
-                    self._places[found.value] = found.origin
-                    yield _ALIASES.get(key, key), found.value
-
-    def _table_rows(self) -> Iterator[_Row]:
-        main = self._settings.main
-        for name in main.names if main is not None else ():
-            table = self._settings.value(name)
-            for row in table if isinstance(table, list | tuple) else ():
-                if isinstance(row, list | tuple) and len(row) >= 3 and isinstance(row[0], str):
-                    found = self._row(row[0], row[1], row[2])
-                    if found is not None:
-                        yield found
-
-    def _row(self, name: str, session: object, third: object) -> _Row | None:
-        if session not in self._sessions.values() or not isinstance(session, str):
-            return None
-        if isinstance(third, list | tuple) and third and all(isinstance(word, str) for word in third):
-            return _Row(name, session, "", tuple(map(str, third)))
-        return _Row(name, session, str(third), ()) if isinstance(third, str | os.PathLike) else None
-
-    def _launchers(self) -> Iterator[tuple[str, Module]]:
-        for file in self._settings.files.names():
-            named = re.fullmatch(r"launch-([A-Za-z0-9_][A-Za-z0-9_-]*)\.py", file)
-            module = self._settings.scripts.module(file) if named else None
-            if named and module is not None:
-                yield named[1], module
-
-    def _prefix(self) -> str | None:
-        for name in ("SESSION_PREFIX", "PREFIX"):
-            found = self._settings.take(name, as_="loop: session_prefix")
-            if found is not None:
-                return found.value
-        sessions = [*self._sessions.values(), *(row.session for row in self._rows.values())]
-        starts = {session[: at + 1] for session in sessions for at, letter in enumerate(session) if letter == "-"}
-        common = [start for start in starts if all(session.startswith(start) for session in sessions)]
-        prefix = max(common, key=len, default="")
-        if prefix and len(set(sessions)) > 1:
-            self._settings.origins["loop: session_prefix"] = "what all sessions begin with"
-        return (prefix if len(set(sessions)) > 1 else "") or None
-
     # ---- loops ---------------------------------------------------------------------------------------------------------
 
     def _loop(self, role: str) -> Member:
         settings = self._settings
-        row = self._rows.get(role)
+        row = self._names.rows.get(role)
         directory = settings.path("BUILDER_DIR" if role == "builder" else "ADV_DIR", "") or (row.dir if row else "")
         backend = settings.take("LOOP_BACKEND", ".loop-backend", as_=f"agent {role}: backend")
-        model = self._model(role, "")
+        model = self.models.of(role, "")
         for key, found in (("model", model), ("dir", settings.take("BUILDER_DIR" if role == "builder" else "ADV_DIR"))):
             if found is not None:
                 settings.origins[f"agent {role}: {key}"] = found.origin
         return Member(
             role,
             kind="loop",
-            session=self._session(role, row.session if row else ""),
+            session=self._names.session(role, row.session if row else ""),
             dir=settings.files.place(directory) if directory else None,
             role=role,
             backend=backend.value if backend else "claude",
@@ -137,64 +65,6 @@ class Members:
             watch="heal+stall",
             enabled=True,
         )
-
-    def _session(self, name: str, known: str) -> str | None:
-        found = self._sessions.get(name, "") or known
-        if found:
-            self._settings.origins[f"agent {name}: session"] = self._places.get(found, "launch.py")
-        return found or None
-
-    def models(self, step: Step) -> Iterator[tuple[str, str]]:
-        """Yield what a phase overrides, by agent."""
-        for role in ("builder", "adversary"):
-            usual, here = self._model(role, ""), self._model(role, step.id)
-            if here is not None and (usual is None or here.value != usual.value):
-                self._settings.origins[f"phase {step.id}: model of {role}"] = here.origin
-                yield role, here.value
-
-    def _model(self, role: str, phase: str) -> Setting | None:
-        """The model of a role in a phase ("": in none): as the script's own function decides, else by the rule."""
-        ruled = self._ruled(role, phase)
-        if self._decides is None:
-            return ruled
-        function, meanings = self._decides
-        values = {"role": role, "id": phase}
-        try:
-            found = self._settings.scripts.call(function, {name: values[what] for name, what in meanings.items()})
-        except CannotTell as error:
-            why = (
-                "the environment was taken before the dotfiles, and those before the script: see whether that is right"
-            )
-            self._settings.note(error.place, f"how {function.name}() finds a model: {error.what}", why)
-            return ruled
-        if ruled is not None and found == ruled.value:
-            return ruled
-        return Setting(found, f"{function.name}() in launch.py") if isinstance(found, str) and found else None
-
-    def _ruled(self, role: str, phase: str) -> Setting | None:
-        settings = self._settings
-        own = settings.take("ADV_MODEL") if role == "adversary" else None
-        given = settings.environment.settings.get("LOOP_MODEL")
-        return (
-            own
-            or (given if given is not None and given.value else None)
-            or (settings.dotfile(f".loop-model-{phase}") if phase else None)
-            or settings.take("LOOP_MODEL", ".loop-model")
-        )
-
-    def _model_function(self) -> tuple[Function, Mapping[str, str]] | None:
-        """The function of launch.py that reads ``.loop-model-<phase>``, and what its parameters mean."""
-        import ast
-
-        main = self._settings.main
-        for function in main.functions() if main is not None else ():
-            words = [node.value for node in ast.walk(function.node) if isinstance(node, ast.Constant)]
-            if not any(isinstance(word, str) and word.startswith(".loop-model-") for word in words):
-                continue
-            meanings = {name: _meaning(name) for name in function.parameters}
-            if all(meanings.values()):
-                return function, {name: what for name, what in meanings.items() if what}
-        return None
 
     # ---- agents with a script of their own ---------------------------------------------------------------------------
 
@@ -209,14 +79,14 @@ class Members:
         for key, found in (("session", own), ("model", model), ("backend", backend), ("dir", directory)):
             if found is not None:
                 settings.origins[f"agent {name}: {key}"] = found.origin
-        wakes = self._wakes(name, module)
+        wakes = launcher_times.wakes(settings, name, module)
         kept = settings.constant("SESSION_ID_FILE", module) is not None
         kind = _KINDS.get(name) or ("persistent" if wakes or kept else "task")
         watched = name == "orchestrator" and self._watches_orchestrator()
         return Member(
             name,
             kind=kind,
-            session=own.value if own else self._session(name, ""),
+            session=own.value if own else self._names.session(name, ""),
             dir=settings.files.place(directory.value) if directory else settings.files.root,
             backend=backend.value if backend else "claude",
             model=model.value if model else "",
@@ -224,7 +94,7 @@ class Members:
             enabled=watched or settings.environment.names_script(file),
             prompt=self._prompt(name, module),
             wakes=wakes,
-            schedule=self._schedule(name) if kind == "task" else None,
+            schedule=launcher_times.schedule(settings, name) if kind == "task" else None,
         )
 
     def _own_model(self, name: str, module: Module) -> Setting | None:
@@ -255,43 +125,9 @@ class Members:
         )
         return None
 
-    def _wakes(self, name: str, module: Module) -> Wakes | None:
-        settings = self._settings
-        interval = settings.constant("WAKE_INTERVAL", module)
-        named = settings.constant("WAKE_PROMPT_FILE", module)
-        path = named.value if named else _WAKE if name == "orchestrator" else ""
-        if not path or (named is None and settings.files.bytes(path) is None):
-            return None
-        seconds = float(interval.value) if interval and re.fullmatch(r"\d{1,9}(\.\d+)?", interval.value) else _HOURLY
-        origin = interval.origin if interval else "the launchers' hourly wake"
-        settings.origins[f"agent {name}: wake interval"] = origin
-        return Wakes(seconds, settings.files.document(path))
-
-    def _schedule(self, name: str) -> str | None:
-        """When a timer of systemd, kept beside the scripts, starts it."""
-        settings = self._settings
-        for directory in ("systemd", "."):
-            for file in settings.files.names(directory):
-                path = os.path.join(directory, file)
-                if not file.endswith(".timer") or name not in file:
-                    continue
-                for line in unit_file.lines(settings.files.text(path) or ""):
-                    if (line.section, line.key) == ("Timer", "OnCalendar") and line.value:
-                        return self._calendar(name, line.value, f"{settings.files.shown(path)}:{line.number}")
-        return None
-
-    def _calendar(self, name: str, text: str, place: str) -> str | None:
-        try:
-            calendar.parse(text)
-        except calendar.BadCalendar as error:
-            self._settings.note(place, f"the timer of {name}: {text}", f"{error}: set schedule in agents.toml by hand")
-            return None
-        self._settings.origins[f"agent {name}: schedule"] = place
-        return text
-
     # ---- services, and the rest ----------------------------------------------------------------------------------------
 
-    def _service(self, row: _Row) -> Member:
+    def _service(self, row: Row) -> Member:
         directory = self._settings.path("PLAN_DIR", "") or self._settings.files.root
         self._settings.origins[f"agent {row.name}: command"] = "launch.py"
         return Member(
@@ -307,16 +143,16 @@ class Members:
     def _others(self) -> None:
         """Sessions that nobody has."""
         known = {member.session for member in self._all}
-        for name, session in self._sessions.items():
+        for name, session in self._names.sessions.items():
             if session not in known and name != SUPERVISOR:
                 why = "what it runs is not known: add a [[service]] or [[agent]] by hand"
-                self._settings.note(self._places[session], f"the session {session}", why)
+                self._settings.note(self._names.places[session], f"the session {session}", why)
 
     def _resumed(self, member: Member) -> Member:
         """With the conversation that its dotfile names."""
         if member.kind not in ("loop", "persistent"):
             return member
-        names = [member.name, *(alias for alias, name in _ALIASES.items() if name == member.name)]
+        names = [member.name, *(alias for alias, name in ALIASES.items() if name == member.name)]
         names += [member.session or ""] if member.session else []
         names += [member.session.removeprefix(self.prefix or "")] if member.session else []
         for name in dict.fromkeys(names):
@@ -374,10 +210,3 @@ def _normal(key: str, value: str, settings: Settings) -> str:
         except ValueError:
             return value
     return settings.files.place(value) if key == "bin" and "/" in value else value
-
-
-def _meaning(parameter: str) -> str:
-    word = parameter.lower()
-    if word in ("role", "name", "agent", "who", "loop"):
-        return "role"
-    return "id" if word in ("phase_id", "phase", "pid", "id", "phaseid") else ""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from loops.config.problems import ConfigProblems, Problem
 from loops.places import CONFIG_NAME
@@ -13,32 +12,29 @@ from loops.projects.deployment.environment import Environment, gather
 from loops.projects.deployment.files import Files
 from loops.projects.deployment.launcher_kickoffs import MAIN
 from loops.projects.deployment.model import Deployment, Untranslated
+from loops.projects.deployment.surroundings import Surroundings
 
 _MARKS = (MAIN, "launch.sh", ".phases-spec")
 """By which a directory of launchers is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """How the deployment is started: the unit ("": none is known) and files of variables."""
-
-    unit: str
-    env_files: tuple[str, ...]
-    settings: Mapping[str, str]
+_NOTHING = Surroundings()
 
 
-def read(
-    source: str, *, unit: str = "", env_files: Sequence[str] = (), settings: Mapping[str, str] | None = None
-) -> Deployment:
+def read(source: str, around: Surroundings = _NOTHING) -> Deployment:
     """Read the deployment at *source*: a directory, an agents.toml, a ``.service`` unit or an environment file.
 
-    *unit*, *env_files* and *settings* say with which environment launchers are started; a later one wins.
+    *around* says with which environment launchers are started.
 
     Raises:
         LoopsError: there is nothing that can be read as a deployment, with every mistake in it.
     """
     path = os.path.realpath(source)
-    start = _Start(os.path.realpath(unit) if unit else "", tuple(map(os.path.realpath, env_files)), settings or {})
+    start = replace(
+        around,
+        unit=os.path.realpath(around.unit) if around.unit else "",
+        env_files=tuple(map(os.path.realpath, around.env_files)),
+    )
     if path.endswith(".service"):
         start = replace(start, unit=start.unit or path)
         return _of_directory(_started_in(path), start, source)
@@ -51,7 +47,7 @@ def read(
     return _of_directory(os.path.dirname(path), replace(start, env_files=(path, *start.env_files)), source)
 
 
-def _of_directory(root: str, start: _Start, source: str) -> Deployment:
+def _of_directory(root: str, start: Surroundings, source: str) -> Deployment:
     config = os.path.join(root, CONFIG_NAME)
     if os.path.isfile(config):
         return _configured(config, start)
@@ -65,7 +61,7 @@ def _of_directory(root: str, start: _Start, source: str) -> Deployment:
     return launchers.read(root, environment, os.path.realpath(source), files)
 
 
-def _configured(path: str, start: _Start) -> Deployment:
+def _configured(path: str, start: Surroundings) -> Deployment:
     """agents.toml says everything; what the environment of its start says besides is looked at all the same."""
     deployment = configured.read(path)
     if not start.unit and not start.env_files and not start.settings:
@@ -83,6 +79,11 @@ def _configured(path: str, start: _Start) -> Deployment:
 def _unused(environment: Environment) -> list[Untranslated]:
     why = "the engine reads agents.toml alone: if the agents need it, put it into env of [[agent]] or [backend]"
     return [Untranslated(setting.origin, f"the variable {name}", why) for name, setting in environment.settings.items()]
+
+
+def unit_beside(root: str) -> str:
+    """The unit that launchers in *root* are read with when none is named; empty: none."""
+    return "" if os.path.isfile(os.path.join(root, CONFIG_NAME)) else _unit_beside(Files(root))[0]
 
 
 def _unit_beside(files: Files) -> tuple[str, tuple[Untranslated, ...]]:

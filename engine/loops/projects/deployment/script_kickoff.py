@@ -73,12 +73,12 @@ class Kickoff:
         return self._marked(_ROLE, {path.replace(role, _ROLE): _TEXT for role, path in roles.items()})
 
     def template_of(self, role: str, path: str) -> str:
-        """Return the template for one role alone, whose text is at *path*.
+        """Return the template for one role alone, whose text is at *path* ("": it holds none).
 
         Raises:
             CannotTell: there is no such template.
         """
-        return self._marked(role, {path: _TEXT})
+        return self._marked(role, {path: _TEXT} if path else {})
 
     def _marked(self, role: str, overlay: Mapping[str, str]) -> str:
         text = self.render(role, Step(_PHASE, _PLAN, _STATUS), overlay)

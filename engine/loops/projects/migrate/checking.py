@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from loops.config.problems import quoted
 from loops.projects.deployment.facts import Place, facts
 from loops.projects.deployment.model import Deployment
+from loops.projects.parity.parting import of_texts
 
 _REACHED = ("state", "conversation", "phase index", "complete", "log_dir")
 """Fields that say how far it is, not what it is, and where that is kept: each project has its own state."""
@@ -43,7 +44,9 @@ def _differences(live: Deployment, staged: Deployment) -> Iterator[Difference]:
         if place.subject == "kickoff":
             phase, _, agent = place.name.rpartition("/")
             texts = (live.kickoffs or {}), (staged.kickoffs or {})
-            line = first_difference(texts[0].get((phase, agent), ""), texts[1].get((phase, agent), ""))
+            parting = of_texts(*(each.get((phase, agent), "") for each in texts))
+            if parting is not None:
+                line = f"{parting.at}: live {quoted(parting.live)}, staged {quoted(parting.staged)}"
         yield Difference(str(place), value, here.get(place), line)
     for place, value in here.items():
         if place.field == "present" and place not in there:
@@ -52,16 +55,3 @@ def _differences(live: Deployment, staged: Deployment) -> Iterator[Difference]:
 
 def _lasting(deployment: Deployment) -> Mapping[Place, str]:
     return {place: value for place, value in facts(deployment).items() if place.field not in _REACHED}
-
-
-def first_difference(live: str, staged: str) -> str:
-    """Name the first line in which two texts differ; empty: they are the same."""
-    if live == staged:
-        return ""
-    one, two = live.split("\n"), staged.split("\n")
-    for number, (here, there) in enumerate(zip(one, two, strict=False), 1):
-        if here != there:
-            return f"line {number}: live {quoted(here)}, staged {quoted(there)}"
-    more = "live" if len(one) > len(two) else "staged"
-    number = min(len(one), len(two)) + 1
-    return f"line {number}: only {more} has it: {quoted((one if more == 'live' else two)[number - 1])}"

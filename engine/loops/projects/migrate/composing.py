@@ -15,6 +15,7 @@ from loops.supervisor.table import printable
 
 KICKOFF = "prompts/kickoff.md"
 _SLOTTED = "the kickoff of the live scripts, with slots"
+_SILENT = "nothing: the live kickoff holds no text of this role"
 _COLUMN = 56
 """Where the comments begin, if the value leaves room."""
 
@@ -102,7 +103,10 @@ class _Composing:
         yield from ("", "[loop]")
         if live.roles:
             for role, document in live.roles.items():
-                self._copies.take(document.path, f"prompts/{role}.md")
+                if document.path:
+                    self._copies.take(document.path, f"prompts/{role}.md")
+                else:  # without an empty one the engine would add its own
+                    self._copies.write(f"prompts/{role}.md", "", _SILENT)
             yield self._line("roles_dir", "prompts")
         if live.template is not None:
             yield self._line("kickoff_template", self._copies.write(KICKOFF, live.template, _SLOTTED), said=_SLOTTED)

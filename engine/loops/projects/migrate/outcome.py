@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loops.projects.deployment.model import Untranslated
+from loops.projects.deployment.surroundings import Surroundings
 from loops.projects.migrate.rewriting import Change
 
 
@@ -66,6 +67,8 @@ class Migration:
     source: str
     form: str
     root: str
+    told: Surroundings
+    """With what it is started, as the operator said."""
     engine: str
     """Version of this engine."""
     read: tuple[ReadFile, ...]

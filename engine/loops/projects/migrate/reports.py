@@ -125,14 +125,13 @@ def _read(m: Migration) -> Iterator[str]:
 
 
 def _next(m: Migration) -> Iterator[str]:
-    units = [each.path for each in m.read if each.path.endswith(".service")]
-    unit = f" --unit {shlex.quote(units[0])}" if len(units) == 1 and units[0] != m.source else ""
-    live = f"{_code(shlex.quote(m.source))} .{_code(unit)}"
+    live = f"{_code(shlex.quote(m.source))} ."
+    told = "".join(f" {shlex.quote(word)}" for word in m.told.words())
     yield "From this directory:"
     yield ""
     yield f"1. `loops untouched baseline {_code(shlex.quote(m.root))} --tmux-all --to ../before.json` before anything else is done,"
     yield "   and `loops untouched check ../before.json` after it."
-    yield f"2. `loops parity {live}` compares both once more, line by line."
+    yield f"2. `loops parity {live}{_code(told)}` compares both once more, line by line."
     yield f"3. `loops cutover plan {live}` writes the runbook of the switch; `loops cutover rehearse {live}` tries it on a copy."
     yield "4. `loops doctor` says what is still missing on this machine. Do not run `loops up` while the live supervisor runs."
 

@@ -15,6 +15,7 @@ from loops.errors import LoopsError, UsageError
 from loops.places import CONFIG_NAME
 from loops.projects.deployment import configured, engine_state
 from loops.projects.deployment.model import Deployment, Form
+from loops.projects.deployment.surroundings import Surroundings
 from loops.projects.migrate import carrying, reports
 from loops.projects.migrate.checking import differences
 from loops.projects.migrate.outcome import Migration
@@ -42,10 +43,11 @@ class Staged:
     """What became of what."""
 
 
-def stage(deployment: Deployment, to: str, *, carry_state: bool = False) -> Staged:
+def stage(deployment: Deployment, to: str, *, carry_state: bool = False, told: Surroundings | None = None) -> Staged:
     """Write the staged project of *deployment* into the directory *to*, which must not exist or be empty.
 
-    With *carry_state* its first start goes on with the phase and the conversations of the live deployment.
+    With *carry_state* its first start goes on with the phase and the conversations of the live deployment.  *told*: the
+    words by which *deployment* was read, for the report.
 
     Raises:
         LoopsError: it cannot be translated, or *to* is no place for it; nothing was written.
@@ -58,7 +60,7 @@ def stage(deployment: Deployment, to: str, *, carry_state: bool = False) -> Stag
     except OSError as error:
         raise UsageError(f"{os.path.dirname(to)}: {error.strerror}; make that directory, or name another") from error
     try:
-        migration = _write(beside, translation, deployment, carry_state)
+        migration = _write(beside, translation, deployment, carry_state, told or Surroundings())
         os.rename(beside, to)
         beside = to
         config = load(os.path.join(to, CONFIG_NAME))
@@ -107,7 +109,9 @@ def _refuse(deployment: Deployment, to: str, carry_state: bool) -> None:
         raise NotStaged(f"{deployment.source}: there is no state to carry: {what}; leave --carry-state out")
 
 
-def _write(root: str, translation: Translation, deployment: Deployment, carry_state: bool) -> Migration:
+def _write(
+    root: str, translation: Translation, deployment: Deployment, carry_state: bool, told: Surroundings
+) -> Migration:
     """Write everything into *root*, and show that it is the same deployment."""
     _write_files(root, translation.files)
     path = os.path.join(root, CONFIG_NAME)
@@ -118,7 +122,7 @@ def _write(root: str, translation: Translation, deployment: Deployment, carry_st
             f"{deployment.source}: what was staged is not the same deployment, so nothing was written:\n"
             + "\n".join(map(str, unequal))
         )
-    migration = account(deployment, translation, staged, carry_state)
+    migration = account(deployment, translation, staged, carry_state, told)
     _write_reports(root, migration)
     _write_files(root, {".gitignore": f"/{LOG_DIR}/\n".encode()})
     mask = os.umask(0)

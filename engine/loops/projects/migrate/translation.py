@@ -15,6 +15,7 @@ from loops.projects.deployment.facts import facts
 from loops.projects.deployment.files import Files
 from loops.projects.deployment.further import VARIABLE
 from loops.projects.deployment.model import Deployment, Form, Untranslated
+from loops.projects.deployment.surroundings import Surroundings
 from loops.projects.migrate.composing import compose
 from loops.projects.migrate.copies import Copies
 from loops.projects.migrate.outcome import Copied, Migration, Reached, ReadFile, Rendered, Value
@@ -80,7 +81,9 @@ def _agents_toml(deployment: Deployment, files: Files) -> str:
     return text
 
 
-def account(deployment: Deployment, translation: Translation, staged: Deployment, carried: bool) -> Migration:
+def account(
+    deployment: Deployment, translation: Translation, staged: Deployment, carried: bool, told: Surroundings
+) -> Migration:
     """Return the account of the migration; *staged* is what the files say when they are read."""
     files = Files(deployment.root or "/")
     steps, at = deployment.steps or (), deployment.at
@@ -88,6 +91,7 @@ def account(deployment: Deployment, translation: Translation, staged: Deployment
         source=deployment.source,
         form=deployment.form.value,
         root=deployment.root or "",
+        told=told.lasting(),
         engine=loops.__version__,
         read=tuple(_read(files, deployment.documents)),
         copied=translation.copied,

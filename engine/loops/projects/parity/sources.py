@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from loops.errors import ConfigError, LoopsError
 from loops.projects.deployment import printed, reading
 from loops.projects.deployment.environment import gather
 from loops.projects.deployment.files import LARGEST, Files
 from loops.projects.deployment.model import Deployment
+from loops.projects.deployment.surroundings import Surroundings
 from loops.projects.parity.asking import ask
 
 STANDARD_INPUT = "-"
@@ -21,15 +21,6 @@ _READ = (".toml", ".service", ".env")
 
 class SideError(ConfigError):
     """One side cannot be read.  Exit code 3: whether there is parity is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What launchers are started with, as for `loops.projects.deployment.reading.read`."""
-
-    unit: str = ""
-    env_files: Sequence[str] = ()
-    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_live(source: str, around: Surroundings) -> Deployment:
@@ -70,7 +61,7 @@ def read_asked(command: str, around: Surroundings, *, within: float, trusted: bo
 
 def _read(source: str, around: Surroundings) -> Deployment:
     try:
-        return reading.read(source, unit=around.unit, env_files=around.env_files, settings=around.settings)
+        return reading.read(source, around)
     except ConfigError:
         raise
     except LoopsError as error:  # whose exit code would say that there is no parity
