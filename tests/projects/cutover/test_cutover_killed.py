@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -47,9 +46,9 @@ def root(tmp_path: Path) -> Iterator[Path]:
 
 
 def conduct(root: Path, way: str) -> subprocess.CompletedProcess[str]:
-    """In a process of its own, which may be killed; the command that killed it has come to its end as well."""
+    """In a process of its own, which may be killed."""
     source = str(Path(loops.__file__).parents[1])
-    conducted = subprocess.run(
+    return subprocess.run(
         [sys.executable, toy_side.__file__, str(root), way],
         env={**os.environ, "PYTHONPATH": source},
         capture_output=True,
@@ -57,9 +56,6 @@ def conduct(root: Path, way: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
-    while alive(root, "orphan"):
-        time.sleep(0.01)
-    return conducted
 
 
 def course(root: Path) -> Course:

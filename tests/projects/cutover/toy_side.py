@@ -121,7 +121,6 @@ def fatal(root: Path, key: str) -> None:
     flag = root / f"kill-{key}"
     if flag.exists():
         flag.unlink()
-        (root / "orphan.pid").write_text(str(os.getpid()))
         os.kill(os.getppid(), signal.SIGKILL)
         deadline = time.monotonic() + 60.0
         while (root / "slow").exists() and time.monotonic() < deadline:
