@@ -108,6 +108,7 @@ def test_a_table_that_names_no_way_is_noted(write: Write) -> None:
     ("line", "key", "words"),
     [
         ('urls = ["hunter2"]', "notify.urls[0]", "must be an address such as json://host/path"),
+        ('urls = "discord://4711/hunter2"', "notify.urls", "must be a list"),
         ('ntfy = "https://u:hunter2@ntfy.invalid/t"', "notify.ntfy", "without a name, a password or a query"),
         ('ntfy = "https://ntfy.invalid/t?auth=hunter2"', "notify.ntfy", "without a name, a password or a query"),
         ('ntfy = "https://ntfy.invalid"', "notify.ntfy", "a host and a topic"),
@@ -128,3 +129,8 @@ def test_a_mistake_is_told_with_its_place_and_never_with_a_key(
     assert (problem.line, problem.key) == (5, key)
     assert words in problem.message
     assert "hunter2" not in problem.message
+
+
+def test_an_address_in_the_place_of_the_table_is_not_shown_either(problems: Problems) -> None:
+    (problem,) = problems(f'notify = "discord://4711/hunter2"\n{HEAD}')
+    assert (problem.line, problem.key, problem.message) == (1, "notify", "must be a table that says where notices go")

@@ -99,8 +99,6 @@ def _wrong(error: ValidationError) -> Breach:
         path = (*path, str(error.instance))
     rule, value = error.validator, error.validator_value
     schema: Mapping[str, Any] = error.schema  # type: ignore[assignment]
-    if schema.get("writeOnly"):  # it may hold a key, and what is refused is journaled
-        return path, f"must be {schema['title']}"
     if rule == "enum":
         words: list[str] = value  # type: ignore[assignment]
         hint = nearest(error.instance, words) if isinstance(error.instance, str) else ""
@@ -115,6 +113,8 @@ def _wrong(error: ValidationError) -> Breach:
         wanted = " or ".join(_TYPES[name] for name in allowed)
     else:
         wanted = schema["title"] if says else "not empty"
+    if schema.get("writeOnly"):  # it may hold a key, and what is refused is journaled
+        return path, f"must be {wanted}"
     return path, f"must be {wanted}, not {_shown(error.instance)}{_remedy(rule, value, path, error.instance)}"
 
 
