@@ -40,7 +40,7 @@ def untrue(clone: Clone, said: Said, upstream: str) -> Iterator[Problem]:
         if "." not in path.partition("/")[0] and not _has(clone, path, said.document):
             yield _problem(said, path, "evidence", f"WHERE names {path}, which {_missing(clone, path)}")
     for path in dict.fromkeys(_PROGRAM.findall(said.fields.get("HOW", ""))):
-        if not _has(clone, path, said.document):
+        if not _has(clone, path, said.document) and not _ignored(clone, path):
             yield _problem(said, path, "command", f"HOW runs ./{path}, which {_missing(clone, path)}")
 
 
@@ -79,6 +79,16 @@ def _has(clone: Clone, path: str, document: str) -> bool:
         ):
             return True
     return False
+
+
+def _ignored(clone: Clone, path: str) -> bool:
+    """Whether git ignores *path*: what HOW builds or installs before it runs it is in no commit."""
+    try:
+        clone.run("check-ignore", "--quiet", "--", path)
+    except GitError:  # or it lies behind a link, which may be ignored itself
+        above = os.path.dirname(path)
+        return bool(above) and _ignored(clone, above)
+    return True
 
 
 def _listed(clone: Clone, path: str) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 import loops
 import pytest
 import toy_side
+from loops.errors import LoopsError
+from loops.projects.cutover import hands
 from loops.projects.cutover.hands import Machine
 from loops.projects.cutover.plan import Command
 from loops.projects.cutover.position import Course, Mark, fold
@@ -150,6 +152,25 @@ def test_a_command_that_does_not_end_is_ended_and_has_no_exit_code(tmp_path: Pat
 
     assert outcome.code is None
     assert "begun" in outcome.output
+
+
+def test_beside_a_command_that_does_not_end_and_may_not_be_killed_nothing_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with one that sudo runs: it is root's."""
+
+    def refused(group: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(hands, "_GRACE", 0.1)
+    monkeypatch.setattr(os, "killpg", refused)
+
+    with pytest.raises(LoopsError, match="nothing is done beside it"):
+        machine(tmp_path).run(Command(("sleep", "300"), timeout=0.1))
+
+    left = read_json(Places(str(tmp_path)).running)["pid"]
+    os.kill(left, signal.SIGKILL)
+    os.waitpid(left, 0)
 
 
 def test_a_command_that_was_left_running_and_does_not_end_in_time_is_ended(tmp_path: Path) -> None:

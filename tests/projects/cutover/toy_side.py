@@ -84,7 +84,7 @@ class Yes:
     def say(self, line: str) -> None:
         print(line, flush=True)
         if line.endswith("waiting for it"):
-            (self.root / "slow").unlink()
+            (self.root / "slow").unlink(missing_ok=True)  # any other command may live on for a moment too
 
 
 def conduct(root: Path, way: str) -> int:

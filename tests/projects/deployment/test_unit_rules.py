@@ -134,14 +134,26 @@ def test_a_secret_is_known_by_its_name_and_its_value_is_forgotten(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "name", ["GITHUBTOKEN", "DBPASS", "DB_PASSWORD2", "SSHKEY", "API_KEYS", "AUTH_TOKENS", "X_PASSWDS"]
+    "name",
+    [
+        "GITHUBTOKEN",
+        "DBPASS",
+        "DB_PASSWORD2",
+        "SSHKEY",
+        "STRIPEKEY",
+        "API_KEYS",
+        "AUTH_TOKENS",
+        "GITEA_TOKENS",
+        "X_PASSWDS",
+    ],
 )
 def test_a_secret_is_known_where_one_word_holds_two(name: str):
     assert is_secret(name, "abc123")
 
 
 @pytest.mark.parametrize(
-    "name", ["MONKEY", "KEYBOARD", "BYPASS_PERMISSIONS", "COMPASS", "MAX_OUTPUT_TOKENS", "TOKENIZER", "PASSIVE"]
+    "name",
+    ["MONKEY", "KEYBOARD", "BYPASS_PERMISSIONS", "COMPASS", "GIT_ASKPASS", "MAX_OUTPUT_TOKENS", "TOKENIZER", "PASSIVE"],
 )
 def test_a_name_that_only_sounds_like_a_secret_is_none(name: str):
     assert not is_secret(name, "64000")

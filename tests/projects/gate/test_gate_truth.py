@@ -63,6 +63,14 @@ def test_a_program_that_the_verification_runs_and_that_is_not_there_is_refused(c
     assert told(clone, HOW="`./verify.sh --all`, cold") == {}
 
 
+def test_a_program_that_is_built_or_installed_there_is_not_missed(clone: WorkListClone) -> None:
+    clone.push("chore: ignore", {".gitignore": "/build/\n/result\n.venv/\n"})
+    (clone.root / "result").symlink_to("/nonexistent")
+
+    for how in ("`make`, then `./build/shop --version`", "`./result/bin/shop`", "`./.venv/bin/pytest -q`"):
+        assert told(clone, HOW=how) == {}
+
+
 def test_the_place_of_what_is_untrue_is_its_line_in_status(clone: WorkListClone) -> None:
     sections = "".join(f"**{name}:** {text}\n\n" for name, text in {**FIELDS, "WHERE": "docs/verify.md"}.items())
     clone.push("status: all", {"STATUS": f"# STATUS\n\n{sections}"})

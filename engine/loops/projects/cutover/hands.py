@@ -42,6 +42,9 @@ class Machine:
 
         Its output goes into a file: a daemon that it starts may keep a pipe open for ever.  While it runs it stands in
         a file too, which it writes itself: whoever conducts after us, should we be killed, has to wait for it.
+
+        Raises:
+            LoopsError: it does not end in time, and cannot be ended.
         """
         self.tell(command)
         os.makedirs(self._places.root, exist_ok=True)
@@ -63,6 +66,8 @@ class Machine:
                 why = error.strerror if isinstance(error, OSError) else f"{self._places.running} cannot be written"
                 return Outcome(None, f"{command.words[0]}: {why}", time.monotonic() - began)
             code = _await(child, command.timeout)
+            if child.returncode is None:  # it stays noted, for whoever conducts next
+                raise _unending(str(command), child.pid)
             self._forget()
             size = file.seek(0, os.SEEK_END)
             file.seek(max(size - OUTPUT, 0))
@@ -92,9 +97,7 @@ class Machine:
                             os.killpg(process.pid, number)
                         departure.wait(_GRACE)
                 if departure.remaining:
-                    raise LoopsError(
-                        f"`{left['command']}` (pid {process.pid}) does not even end when killed: nothing is done beside it"
-                    )
+                    raise _unending(left["command"], process.pid)
         self._forget()
 
     def _forget(self) -> None:
@@ -124,6 +127,11 @@ def _note(path: str, command: Command) -> None:
     """In the process that becomes *command*: written by the parent, it would be missing when that is killed first."""
     pid, start_time = tree.identify(os.getpid()) or (os.getpid(), 0)
     write_json(path, {"pid": pid, "start_time": start_time, "command": str(command), "timeout": command.timeout})
+
+
+def _unending(command: str, pid: int) -> LoopsError:
+    """What sudo runs is root's: we may not even kill it."""
+    return LoopsError(f"`{command}` (pid {pid}) cannot be ended: nothing is done beside it; end it, and begin again")
 
 
 def _await(child: subprocess.Popen[bytes], timeout: float) -> int | None:

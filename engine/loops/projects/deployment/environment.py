@@ -16,15 +16,18 @@ from loops.projects.deployment.model import Untranslated
 from loops.secrets.redaction import redact
 
 _SECRET = re.compile(
-    # one word often holds two: GITHUBTOKEN, DBPASSWORD; but MONKEY is no key, BYPASS no password, and MAX_TOKENS counts
-    r"(?:(?:^|_|API|ACCESS|AUTH|ENCRYPTION|PRIVATE|SECRET|SIGNING|SSH)KEYS?"
-    r"|(?:API|ACCESS|AUTH|BOT|REFRESH)_?TOKENS"
-    r"|(?<!BY)(?<!COM)PASS"
-    r"|TOKEN|SECRETS?|PASSW(?:OR)?DS?|PASSPHRASES?|CREDENTIALS?)\d*(?:_|$)",
+    # one word often holds two: GITHUBTOKEN, DBPASSWORD; but MONKEY is no key, and neither BYPASS nor ASKPASS a password
+    r"(?:(?<!MON)(?<!TUR)(?<!DON)(?<!HOT)(?<!PUB)KEYS?"
+    r"|(?<!BY)(?<!COM)(?<!ASK)PASS"
+    r"|TOKENS?|SECRETS?|PASSW(?:OR)?DS?|PASSPHRASES?|CREDENTIALS?)\d*(?:_|$)",
     re.IGNORECASE,
 )
 _HARMLESS = re.compile(r"(?:_FILE|_PATH|_DIR|_URL)$", re.IGNORECASE)
 """Names that end so say where a secret is, not what it is."""
+_COUNT = re.compile(
+    r"(?:MAX|TOTAL|INPUT|OUTPUT|PROMPT|COMPLETION|THINKING|REASONING|CONTEXT|BUDGET)_?TOKENS", re.IGNORECASE
+)
+"""What says how many tokens a model may use."""
 _LOGIN = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 """A password in an address."""
 _EXEC = ("ExecStartPre", "ExecStartPost", "ExecStop", "ExecStopPost", "ExecReload", "ExecCondition")
@@ -85,7 +88,7 @@ class Environment:
 
 def is_secret(name: str, value: str) -> bool:
     """Whether a variable seems to hold a key: by its name, or by what a key looks like."""
-    named = bool(_SECRET.search(name)) and not _HARMLESS.search(name)
+    named = bool(_SECRET.search(_COUNT.sub("", name))) and not _HARMLESS.search(name)
     return bool(value) and (named or redact(value) != value or _LOGIN.search(value) is not None)
 
 
