@@ -95,16 +95,21 @@ def _starting(plan: Plan) -> list[Command]:
 
 def _awaited(plan: Plan, expected: frozenset[str]) -> str:
     """Wait until the sessions *expected* stay; return what is wrong: who is not there cannot be rehearsed."""
-    deadline, steady, before = time.monotonic() + COMES_WITHIN, 0.0, dict[str, sighting.Session]()
-    while time.monotonic() < deadline:
-        there = {name: each for name, each in sighting.live_sessions(plan.ground).items() if name in expected}
-        if set(there) != expected or there != before:
-            steady, before = time.monotonic(), there
-        elif time.monotonic() - steady > STAYS:
-            return "" if expected else "it names no session"
+    if not expected:
+        return "it names no session"
+    deadline, since = time.monotonic() + COMES_WITHIN, dict[str, tuple[sighting.Session, float]]()
+    restless = sorted(expected)
+    while restless and time.monotonic() < deadline:
         time.sleep(0.1)
-    missing = sorted(expected - set(before)) or ["all of them come and go"]
-    return f"sessions that do not stay: {', '.join(missing)}; does the copy lack a program or a directory (--also)?"
+        now, there = time.monotonic(), sighting.live_sessions(plan.ground)
+        since = {
+            name: since[name] if name in since and since[name][0] == session else (session, now)
+            for name, session in there.items()
+        }
+        restless = sorted(name for name in expected if name not in since or now - since[name][1] < STAYS)
+    if not restless:
+        return ""
+    return f"sessions that do not stay: {', '.join(restless)}; does the copy lack a program or a directory (--also)?"
 
 
 def _round(name: str, plan: Plan, places: Places, turns: str, wanted: Course, out: str) -> Mapping[str, Any]:
