@@ -6,12 +6,13 @@ import argparse
 import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from loops.cli.answer import Answer, columns
 from loops.errors import ConfigError, LoopsError, SessionError, UsageError
 from loops.places import find_fleet
+from loops.projects.fleet.fate import Fate
 from loops.projects.fleet.roster import Listed, Roster, roster
 from loops.sessions.text import printable
 
@@ -57,16 +58,6 @@ def _look(path: str) -> tuple[dict[str, Any], str]:
 # ---- up and down -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of one project.  ``ok`` None: it was left alone.  ``next``: what the operator types, when it failed."""
-
-    name: str
-    ok: bool | None
-    text: str
-    next: str = ""
-
-
 def up(args: argparse.Namespace) -> Answer:
     """Bring projects up, each for itself: one that fails stops no other; then say of each whether all of it runs."""
     from loops.projects.fleet import arrival
@@ -86,8 +77,8 @@ def up(args: argparse.Namespace) -> Answer:
         return None
 
     done = _each(args, fates, wanted, begin)
-    for came in arrival.await_all(asked, args.timeout):
-        done.append(_whole(args, Fate(came.name, came.ok, came.text, came.next)))
+    for fate in arrival.await_all(asked, args.timeout):
+        done.append(_whole(args, fate))
         _print(args, done[-1])
     return _sum(args, known, done)
 

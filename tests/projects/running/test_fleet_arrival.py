@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from loops.projects.fleet.arrival import DEATHS, STAYS, Asked, Came, judge, too_late
+from loops.projects.fleet.arrival import DEATHS, STAYS, Asked, judge, too_late
 from loops.projects.fleet.asking import Silence
+from loops.projects.fleet.fate import Fate
 from loops.projects.fleet.roster import Listed
 
 SHOP = Asked(Listed("shop", "/srv/shop/agents.toml"), fresh=True, started=("builder",))
@@ -25,7 +26,7 @@ def told(*rows: dict[str, Any], complete: bool = False) -> dict[str, Any]:
 
 
 def test_it_runs_when_every_agent_has_run_for_a_moment() -> None:
-    assert judge(SHOP, told(row("RUNNING", since=STAYS)), {}) == Came("shop", True, "running: 1 agent")
+    assert judge(SHOP, told(row("RUNNING", since=STAYS)), {}) == Fate("shop", True, "running: 1 agent")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_nothing_is_said_too_early_and_at_the_end_that_it_was_too_late(early: di
 
 @pytest.mark.parametrize("state", ["CRASH LOOP", "FAILED", "OVER BUDGET"])
 def test_what_does_not_come_by_itself_failed_and_says_why(state: str) -> None:
-    assert judge(SHOP, told(row(state, doing="because")), {}) == Came(
+    assert judge(SHOP, told(row(state, doing="because")), {}) == Fate(
         "shop", False, f"builder is {state} (because)", LOGS
     )
 
@@ -59,9 +60,9 @@ def test_an_agent_that_dies_again_and_again_failed_before_the_patience_is_over()
 
     assert judge(SHOP, told(row("RESTARTING", incarnation=5)), first) is None
     assert judge(SHOP, told(row("RUNNING", since=0.1, incarnation=5 + DEATHS)), first) is None
-    came = judge(SHOP, told(row("RESTARTING", incarnation=5 + DEATHS, code=1)), first)
+    fate = judge(SHOP, told(row("RESTARTING", incarnation=5 + DEATHS, code=1)), first)
 
-    assert came == Came("shop", False, "builder ends again and again, the last time with status 1", LOGS)
+    assert fate == Fate("shop", False, "builder ends again and again, the last time with status 1", LOGS)
 
 
 @pytest.mark.parametrize(
@@ -76,17 +77,17 @@ def test_an_agent_that_dies_again_and_again_failed_before_the_patience_is_over()
     ids=lambda waits: f"{waits['state']} {waits['hold']}",
 )
 def test_what_waits_is_up_and_it_is_said_for_what(waits: dict[str, Any]) -> None:
-    came = judge(SHOP, told({**waits, "doing": "for a reason"}), {("shop", "builder"): 1})
+    fate = judge(SHOP, told({**waits, "doing": "for a reason"}), {("shop", "builder"): 1})
 
-    assert came is not None
-    assert came.ok
-    assert f"builder is {waits['state']} (for a reason)" in came.text
+    assert fate is not None
+    assert fate.ok
+    assert f"builder is {waits['state']} (for a reason)" in fate.text
 
 
 def test_an_agent_that_died_of_what_only_a_person_can_mend_failed() -> None:
     blocked = row("RESTARTING", hold="auth", doing="next try in 1h: auth: log in")
 
-    assert judge(SHOP, told(blocked), {}) == Came(
+    assert judge(SHOP, told(blocked), {}) == Fate(
         "shop", False, "builder is RESTARTING (next try in 1h: auth: log in)", LOGS
     )
 
@@ -100,9 +101,9 @@ def test_a_task_a_disabled_agent_and_the_loops_of_a_complete_plan_are_not_missed
         row("stopped"),
     )
 
-    came = judge(asked, told(*rows, complete=True), {})
+    fate = judge(asked, told(*rows, complete=True), {})
 
-    assert came == Came("shop", True, "running already: 1 agent; the last phase is complete")
+    assert fate == Fate("shop", True, "running already: 1 agent; the last phase is complete")
 
 
 @pytest.mark.parametrize("silence", list(Silence))

@@ -13,6 +13,7 @@ from typing import Any
 
 from loops.places import Runtime
 from loops.projects.fleet.asking import Silence, ask_all
+from loops.projects.fleet.fate import Fate
 from loops.projects.fleet.roster import Listed
 
 ROUND = 1.0
@@ -36,17 +37,7 @@ class Asked:
     started: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Came:
-    """What became of one project.  ``next``: what the operator types; empty where all runs."""
-
-    name: str
-    ok: bool
-    text: str
-    next: str = ""
-
-
-def await_all(asked: Sequence[Asked], seconds: float) -> Iterator[Came]:
+def await_all(asked: Sequence[Asked], seconds: float) -> Iterator[Fate]:
     """Say of each project what became of it, as soon as that is known, and of the last of them after *seconds*."""
     sockets = {each.listed.name: Runtime(each.listed.config_path).control_socket for each in asked}
     left = {each.listed.name: each for each in asked}
@@ -57,17 +48,17 @@ def await_all(asked: Sequence[Asked], seconds: float) -> Iterator[Came]:
         heard = ask_all([sockets[name] for name in left], {"verb": "status"}, max(min(patience, ROUND), GLANCE))
         for name, each in list(left.items()):
             told = heard[sockets[name]]
-            came = judge(each, told, first) if isinstance(told, dict) and told.get("ok") else None
-            if came is None and patience <= 0:
-                came = too_late(each, told, seconds)
-            if came is not None:
+            fate = judge(each, told, first) if isinstance(told, dict) and told.get("ok") else None
+            if fate is None and patience <= 0:
+                fate = too_late(each, told, seconds)
+            if fate is not None:
                 del left[name]
-                yield came
+                yield fate
         if left:
             time.sleep(GLANCE)
 
 
-def judge(asked: Asked, told: Mapping[str, Any], first: dict[tuple[str, str], int]) -> Came | None:
+def judge(asked: Asked, told: Mapping[str, Any], first: dict[tuple[str, str], int]) -> Fate | None:
     """What its supervisor's status *told*; None: it cannot be said yet.
 
     *first*: how often each agent had been started when it was first looked at; what is missing is filled in.
@@ -83,7 +74,7 @@ def judge(asked: Asked, told: Mapping[str, Any], first: dict[tuple[str, str], in
             return _failed(asked, row, f"{row['name']} ends again and again, the last time {how}")
     if any(_is_on_its_way(row) for row in rows):
         return None
-    return Came(asked.listed.name, True, _running(asked, rows, told))
+    return Fate(asked.listed.name, True, _running(asked, rows, told))
 
 
 def _counted(asked: Asked, told: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -118,18 +109,18 @@ def _how(row: Mapping[str, Any]) -> str:
     return f"{row['name']} is {row['state']}" + (f" ({row['doing']})" if row["doing"] else "")
 
 
-def _failed(asked: Asked, row: Mapping[str, Any], why: str) -> Came:
-    return Came(asked.listed.name, False, why, _logs(asked, row["name"]))
+def _failed(asked: Asked, row: Mapping[str, Any], why: str) -> Fate:
+    return Fate(asked.listed.name, False, why, _logs(asked, row["name"]))
 
 
-def too_late(asked: Asked, told: Mapping[str, Any] | Silence, seconds: float) -> Came:
+def too_late(asked: Asked, told: Mapping[str, Any] | Silence, seconds: float) -> Fate:
     """What is said of a project that could not be judged within *seconds*."""
     name = asked.listed.name
     if isinstance(told, Silence) or not told.get("ok"):
-        return Came(name, False, f"its supervisor did not answer within {seconds:g} s", f"loops fleet doctor {name}")
+        return Fate(name, False, f"its supervisor did not answer within {seconds:g} s", f"loops fleet doctor {name}")
     late = [row for row in _counted(asked, told) if _is_on_its_way(row)]
     said = ", ".join(f"{row['name']} is {row['state']}" for row in late)
-    return Came(
+    return Fate(
         name, False, f"not all ran within {seconds:g} s: {said}; it is still tried", _logs(asked, late[0]["name"])
     )
 
