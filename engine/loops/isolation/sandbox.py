@@ -65,24 +65,17 @@ class View:
     """Whether the superuser's agent shall be able to make a sandbox of its own inside (codex); others always are."""
 
 
+OWN = (
+    *("--proc", "/proc", "--dev", "/dev"),
+    *("--perms", "1777", "--tmpfs", "/tmp"),
+    *("--perms", "1777", "--tmpfs", "/var/tmp"),
+)
+"""What every sandbox has of its own, and nothing of the machine's in it."""
 _ALWAYS = (
     *("--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--die-with-parent"),
-    *(
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--perms",
-        "1777",
-        "--tmpfs",
-        "/tmp",
-        "--perms",
-        "1777",
-        "--tmpfs",
-        "/var/tmp",
-    ),
+    *OWN,
 )
-_NESTS = ("--cap-add", "CAP_SETFCAP")
+NESTS = ("--cap-add", "CAP_SETFCAP")
 """Without it the kernel lets nobody map the superuser into a namespace below.  It gives rights to a program's file; who is
 the superuser and owns a clone can do the same by the file's mode (chmod u+s)."""
 _FRESH = ("/proc", "/dev", "/tmp", "/var/tmp")
@@ -106,7 +99,7 @@ def words(view: View, *, bwrap: str, enter: Iterable[str]) -> tuple[str, ...]:
     if view.network is Network.NONE:
         found.append("--unshare-net")
     if view.nests:
-        found += _NESTS
+        found += NESTS
     laid = mounts(view)
     for mount in laid:
         found += [mount.access.value, mount.path]

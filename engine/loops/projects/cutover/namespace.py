@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from loops.isolation import surroundings
-from loops.isolation.sandbox import Access, Link, Mount, within
+from loops.isolation.sandbox import NESTS, OWN, Access, Link, Mount, within
 from loops.known.all import KNOWN
 
 OUT = "/rehearsal"
@@ -21,30 +21,7 @@ def words(
 ) -> list[str]:
     """bubblewrap's own words: what is inside, from the root downwards."""
     words = [bwrap, "--unshare-user-try", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net"]
-    words += [
-        "--hostname",
-        "rehearsal",
-        "--cap-drop",
-        "ALL",
-        "--cap-add",
-        "CAP_SETFCAP",
-        "--die-with-parent",
-        "--new-session",
-    ]
-    words += [
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--perms",
-        "1777",
-        "--tmpfs",
-        "/tmp",
-        "--perms",
-        "1777",
-        "--tmpfs",
-        "/var/tmp",
-    ]
+    words += ["--hostname", "rehearsal", "--cap-drop", "ALL", *NESTS, "--die-with-parent", "--new-session", *OWN]
     shown = [*surroundings.system(), *surroundings.engine()]
     own = {tree: copy + tree for tree in trees}
     own |= {home: copy + home, OUT: out, PROGRAMS: programs}
