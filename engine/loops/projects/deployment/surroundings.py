@@ -22,7 +22,7 @@ class Surroundings:
         return Surroundings(
             os.path.realpath(self.unit) if self.unit else "",
             tuple(map(os.path.realpath, self.env_files)),
-            {name: value for name, value in self.settings.items() if not is_secret(name, value)},
+            dict(self._shown()),
         )
 
     def words(self) -> Iterator[str]:
@@ -31,6 +31,8 @@ class Surroundings:
             yield from ("--unit", self.unit)
         for path in self.env_files:
             yield from ("--env", path)
-        for name, value in self.settings.items():
-            if not is_secret(name, value):
-                yield from ("--set", f"{name}={value}")
+        for name, value in self._shown():
+            yield from ("--set", f"{name}={value}")
+
+    def _shown(self) -> Iterator[tuple[str, str]]:
+        return ((name, value) for name, value in self.settings.items() if not is_secret(name, value))
