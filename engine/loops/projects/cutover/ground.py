@@ -12,7 +12,7 @@ from hashlib import sha256
 
 from loops.errors import LoopsError
 from loops.projects.cutover import user
-from loops.projects.cutover.plan import Command, Ground, Member
+from loops.projects.cutover.plan import ROOT, Command, Ground, Member
 from loops.projects.cutover.say import Words
 from loops.projects.deployment import reading, unit_file
 from loops.projects.deployment.environment import gather
@@ -130,7 +130,7 @@ def survey(
         allow=os.path.abspath(asked.allow) if asked.allow else "",
         env_files=lasting.env_files,
         settings=lasting.settings,
-        user="" if runs_as == user.ROOT else runs_as,
+        user="" if runs_as == ROOT else runs_as,
     )
     if asked.unit and not around.unit:
         notes.append(

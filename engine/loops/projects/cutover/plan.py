@@ -17,6 +17,8 @@ from loops.projects.deployment.surroundings import Surroundings
 
 VERSION = 1
 """Of the plan's JSON form (schemas/cutover.schema.json)."""
+ROOT = "root"
+"""Who may do all of a plan, and whom no step has to name."""
 
 
 class Side(Enum):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from loops.projects.cutover.plan import Check, Command, Ground, Step
-
-ROOT = "root"
+from loops.projects.cutover.plan import ROOT, Check, Command, Ground, Step
 
 
 def by_its_user(ground: Ground, step: Step) -> Step:

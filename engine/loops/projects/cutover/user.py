@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from loops.errors import LoopsError
 from loops.projects.cutover.plan import Ground
 
-ROOT = "root"
-
 
 def known(word: str) -> str:
     """The user that ``User=`` names on this machine, by name; empty: there is none."""
